@@ -1,0 +1,185 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "base/secret.hpp"
+#include "prices/price.hpp"
+
+namespace leeway::app {
+
+/// The configuration file as typed values, validated, with defaults filled in. Every option is
+/// described in config/leeway.yaml. Immutable after loading.
+
+/// One thing that is wrong, or odd, at one place of the file.
+struct ConfigProblem {
+    bool is_error = true;  ///< false: a warning; the file can be used
+    std::string file;
+    std::uint32_t line = 0;    ///< from 1; 0: no place
+    std::uint32_t column = 0;  ///< from 1, in bytes
+    std::string message;       ///< what, and what to do about it; never holds a secret
+
+    /// Compiler style: "config/leeway.yaml:12:5: error: unknown key 'base_ulr' (…)".
+    [[nodiscard]] std::string text() const;
+};
+
+struct LimitsConfig {
+    std::uint64_t header_bytes = 32 * 1024;
+    std::uint32_t header_count = 100;
+    std::uint64_t body_bytes = 32ULL * 1024 * 1024;
+    std::uint32_t connections = 10'000;              ///< per process
+    std::chrono::milliseconds header_timeout{10'000};  ///< whole header, from its first byte
+    std::chrono::milliseconds body_timeout{60'000};    ///< whole body
+    std::chrono::milliseconds idle_timeout{75'000};    ///< keep-alive between requests
+    std::chrono::milliseconds write_timeout{30'000};   ///< a client that does not read
+};
+
+struct ServerConfig {
+    std::string listen = "127.0.0.1:8484";
+    std::string admin = "127.0.0.1:8485";
+    std::uint32_t workers = 0;  ///< 0 = auto: one per core
+    std::string state = "./state";  ///< load_config makes it absolute, see resolve_path
+    LimitsConfig limits;
+    std::chrono::milliseconds drain_delay{0};
+    std::chrono::milliseconds drain_timeout{30'000};
+};
+
+struct TimeoutsConfig {
+    std::chrono::milliseconds connect{5'000};
+    std::chrono::milliseconds first_byte{120'000};
+    std::chrono::milliseconds between_chunks{60'000};
+    std::chrono::milliseconds total{600'000};
+};
+
+enum class Dialect : std::uint8_t { kOpenAi, kEmbedded };
+
+struct ProviderConfig {
+    std::string name;
+    Dialect dialect = Dialect::kOpenAi;
+    std::string base_url;  ///< as the provider's own SDK takes it (with /v1); http, https or unix:
+    Secret api_key;        ///< empty: no Authorization header is sent
+    std::string ca_file;   ///< extra CA certificates (PEM) for this provider; empty: system roots
+    TimeoutsConfig timeouts;
+    std::uint32_t max_connections = 512;  ///< per worker
+    /// Not empty: the provider is configured but cannot be used, and this says why and what to do
+    /// (its `api_key: ${VARIABLE}` is not set). Requests for its models get it as an error.
+    std::string disabled_reason;
+};
+
+struct ModelConfig {
+    std::string name;
+    std::string provider;
+    std::string upstream_name;  ///< `name:` in the file; defaults to the model's own name
+    prices::ModelPrice price;   ///< all unknown when the file says nothing
+    std::string file;           ///< embedded: file name inside `local.folder`
+    std::string sha256;         ///< embedded: expected SHA-256 of the file; empty: not checked
+    std::vector<std::string> tags;
+};
+
+enum class ExactCacheMode : std::uint8_t {
+    kOff,
+    kAuto,  ///< only requests with `temperature: 0` (and embeddings)
+    kOn,    ///< every request of the route
+};
+
+struct RouteConfig {
+    std::string name;
+    std::string model;     ///< target; may be empty for the route "default"
+    std::string baseline;  ///< model whose price is the baseline; empty: the model that is asked
+    std::vector<std::string> stages;  ///< names in order, e.g. [exact_cache]
+    ExactCacheMode exact_cache = ExactCacheMode::kAuto;
+    std::chrono::seconds cache_ttl{0};  ///< 0: the global `cache.ttl`
+};
+
+struct KeyConfig {
+    std::string name;
+    Secret secret;                       ///< at least 16 characters
+    std::vector<std::string> models;     ///< empty: all
+    std::vector<std::string> routes;     ///< empty: all
+    std::uint32_t requests_per_minute = 0;  ///< 0: no limit
+    std::optional<std::int64_t> expires_unix_s;
+};
+
+struct CacheConfig {
+    std::uint64_t memory_bytes = 64ULL * 1024 * 1024;
+    std::uint64_t disk_bytes = 1024ULL * 1024 * 1024;
+    std::uint64_t entry_bytes = 4ULL * 1024 * 1024;  ///< larger answers are not stored
+    std::chrono::seconds ttl{24 * 3600};
+};
+
+struct LedgerConfig {
+    bool enabled = true;
+    bool full_durability = false;  ///< `durability: full`: fsync every batch (power cuts)
+    std::uint32_t retention_days = 0;  ///< 0: keep
+};
+
+struct LogConfig {
+    std::string level = "info";   ///< debug, info, warn, error
+    std::string format = "text";  ///< text or json
+};
+
+struct LocalConfig {
+    /// Of the GGUF files; absolute. Default: $LEEWAY_MODELS, else where ./run puts them.
+    std::string folder;
+    std::uint32_t threads = 1;         ///< per loaded model
+    std::uint32_t parallel = 4;        ///< sequences decoded together, per model
+    std::uint32_t context = 4096;      ///< tokens shared by the sequences of one model
+    std::uint64_t memory_bytes = 4ULL * 1024 * 1024 * 1024;  ///< cap of the child process
+};
+
+struct Config {
+    std::string path;  ///< where it was read from
+    ServerConfig server;
+    std::vector<ProviderConfig> providers;
+    std::vector<ModelConfig> models;
+    std::vector<RouteConfig> routes;
+    std::vector<KeyConfig> keys;
+    CacheConfig cache;
+    LedgerConfig ledger;
+    LogConfig log;
+    LocalConfig local;
+    std::vector<ConfigProblem> warnings;
+};
+
+/// What came out of a file: every problem that was found, in the order of the lines.
+struct ConfigReading {
+    std::optional<Config> config;  ///< empty when there is an error among the problems
+    std::vector<ConfigProblem> problems;
+};
+
+/// Reads and validates a file. Each problem names file, line, column and key, and for an unknown key
+/// the nearest known one. `${NAME}` is replaced from the environment in scalar values; unset is an
+/// error, `${NAME:-x}` gives a default (for unset and for empty), `$${` stands for a plain `${`. Only
+/// for a provider's `api_key` unset is a warning: the provider is disabled.
+/// Relative paths in the result are made absolute with resolve_path.
+[[nodiscard]] ConfigReading read_config_file(const std::string& path);
+/// The same from text; `name` stands for the path in errors and for resolve_path.
+[[nodiscard]] ConfigReading read_config_text(const std::string& text, const std::string& name);
+
+/// read_config_file for callers that need only the outcome: the error's message is all errors, one
+/// a line. Warnings are in Config::warnings.
+[[nodiscard]] Result<Config> load_config(const std::string& path);
+/// read_config_text likewise.
+[[nodiscard]] Result<Config> parse_config(const std::string& text, const std::string& name);
+
+/// Only the state folder of a file, absolute; whatever else is wrong in it does not matter. For
+/// commands that must work where the variables of a running gateway are not set.
+[[nodiscard]] Result<std::string> read_state_folder(const std::string& path);
+
+/// "config/leeway.yaml" in the current folder, else that of the project which the running program
+/// was built in. The error says where it looked.
+[[nodiscard]] Result<std::string> default_config_path();
+/// Makes `path` absolute. A relative one counts from the project's folder, which is the parent of
+/// the configuration file's folder when that is called "config", else that folder itself: the same
+/// state is found from whatever folder the program is started. "~/" is the home folder.
+[[nodiscard]] std::string resolve_path(const std::string& config_path, const std::string& path);
+
+/// The rule that keeps an open gateway off the network: without any key the client address must be
+/// loopback or a Unix socket. `has_stored_keys`: `leeway keys create` made at least one.
+[[nodiscard]] Result<void> check_exposure(const Config& config, bool has_stored_keys);
+
+}  // namespace leeway::app

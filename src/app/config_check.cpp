@@ -1,0 +1,153 @@
+#include <unistd.h>
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "app/config_model.hpp"
+
+namespace leeway::app {
+namespace {
+
+template <class T>
+std::vector<std::string> names_of(const std::vector<T>& items) {
+    std::vector<std::string> out;
+    out.reserve(items.size());
+    for (const T& item : items) out.push_back(item.name);
+    return out;
+}
+
+bool contains(const std::vector<std::string>& names, const std::string& name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+template <class T>
+const T* find_named(const std::vector<T>& items, const std::string& name) {
+    const auto at = std::find_if(items.begin(), items.end(),
+                                 [&](const T& item) { return item.name == name; });
+    return at == items.end() ? nullptr : &*at;
+}
+
+void check_model(ConfigSource& source, const Config& config, const ModelConfig& model,
+                 const ModelMarks& marks) {
+    if (model.provider.empty()) return;  // said already
+    const ProviderConfig* provider = find_named(config.providers, model.provider);
+    if (provider == nullptr) {
+        source.unknown(marks.provider, "provider", model.provider, names_of(config.providers));
+        return;
+    }
+    const bool embedded = provider->dialect == Dialect::kEmbedded;
+    if (embedded && model.file.empty()) {
+        source.error(marks.name, fmt::format("model '{}' runs embedded and needs a file: the name "
+                                             "of its GGUF file",
+                                             model.name));
+    }
+    if (!embedded && (!model.file.empty() || !model.sha256.empty())) {
+        source.error(marks.file, fmt::format("model '{}' has a file, but provider '{}' is not "
+                                             "embedded",
+                                             model.name, model.provider));
+    }
+}
+
+void check_route(ConfigSource& source, const Config& config, const RouteConfig& route,
+                 const RouteMarks& marks, bool has_cache) {
+    const std::vector<std::string> models = names_of(config.models);
+    if (!route.model.empty() && !contains(models, route.model)) {
+        source.unknown(marks.model, "model", route.model, models);
+    }
+    if (route.model.empty() && route.name != "default") {
+        source.error(marks.name, fmt::format("route '{}' needs a model (only the route 'default' "
+                                             "may leave the choice to the caller)",
+                                             route.name));
+    }
+    if (contains(models, route.name)) {
+        source.error(marks.name, fmt::format("'{}' is the name of a route and of a model; callers "
+                                             "use both as `model`, so rename one",
+                                             route.name));
+    }
+    if (!route.baseline.empty()) {
+        const ModelConfig* baseline = find_named(config.models, route.baseline);
+        if (baseline == nullptr) {
+            source.unknown(marks.baseline, "model", route.baseline, models);
+        } else if (!baseline->price.input) {
+            source.warning(marks.baseline,
+                           fmt::format("model '{}' has no price, so the baseline of route '{}' "
+                                       "stays unknown",
+                                       route.baseline, route.name));
+        }
+    }
+    if (has_cache && !contains(route.stages, "exact_cache")) {
+        source.warning(marks.cache, fmt::format("route '{}' has cache options, but 'exact_cache' is "
+                                                "not among its stages",
+                                                route.name));
+    }
+}
+
+void check_keys(ConfigSource& source, const Draft& draft) {
+    const Config& config = draft.config;
+    for (std::size_t i = 0; i < config.keys.size(); ++i) {
+        const KeyConfig& key = config.keys[i];
+        const KeyMarks& marks = draft.key_marks[i];
+        for (std::size_t j = 0; j < i; ++j) {
+            if (!key.name.empty() && config.keys[j].name == key.name) {
+                source.error(marks.key, fmt::format("two keys are called '{}'", key.name));
+            }
+            if (!key.secret.empty() && config.keys[j].secret == key.secret) {
+                source.error(marks.secret, fmt::format("keys '{}' and '{}' have the same secret",
+                                                       config.keys[j].name, key.name));
+            }
+        }
+        const std::vector<std::string> models = names_of(config.models);
+        for (const PlacedText& model : marks.models) {
+            if (!contains(models, model.text)) {
+                source.unknown(model.mark, "model", model.text, models);
+            }
+        }
+        const std::vector<std::string> routes = names_of(config.routes);
+        for (const PlacedText& route : marks.routes) {
+            if (!contains(routes, route.text)) {
+                source.unknown(route.mark, "route", route.text, routes);
+            }
+        }
+    }
+}
+
+}  // namespace
+
+const std::vector<std::string>& known_stages() {
+    static const std::vector<std::string> kStages{"exact_cache"};
+    return kStages;
+}
+
+void check_draft(ConfigSource& source, const Draft& draft) {
+    const Config& config = draft.config;
+    for (std::size_t i = 0; i < config.providers.size(); ++i) {
+        const std::string& file = config.providers[i].ca_file;
+        if (!file.empty() && access(file.c_str(), R_OK) != 0) {
+            source.error(draft.provider_marks[i].ca_file,
+                         fmt::format("ca_file: '{}' cannot be read", file));
+        }
+    }
+    for (std::size_t i = 0; i < config.models.size(); ++i) {
+        check_model(source, config, config.models[i], draft.model_marks[i]);
+    }
+    for (std::size_t i = 0; i < config.routes.size(); ++i) {
+        check_route(source, config, config.routes[i], draft.route_marks[i],
+                    draft.route_has_cache[i]);
+    }
+    check_keys(source, draft);
+}
+
+Result<void> check_exposure(const Config& config, bool has_stored_keys) {
+    if (has_stored_keys || !config.keys.empty()) return {};
+    const auto address = parse_listen_address(config.server.listen);
+    if (!address) return fail(address.error());
+    if (is_this_machine(*address)) return {};
+    return fail(ErrorCode::kConfig,
+                fmt::format("refusing to listen on {} without any key: everyone who reaches it could "
+                            "spend your money",
+                            config.server.listen),
+                "make one with `leeway keys create NAME`, or listen on 127.0.0.1:8484");
+}
+
+}  // namespace leeway::app

@@ -1,0 +1,294 @@
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <system_error>
+
+#include <fmt/format.h>
+
+#include "app/config_model.hpp"
+#include "app/config_reader.hpp"
+#include "base/clock.hpp"
+
+namespace leeway::app {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::uint64_t kKiB = 1024;
+constexpr std::uint64_t kMiB = 1024 * kKiB;
+constexpr std::uint64_t kGiB = 1024 * kMiB;
+constexpr std::uint64_t kTiB = 1024 * kGiB;
+
+void read_limits(Section section, LimitsConfig& out) {
+    section.bytes("header_bytes", out.header_bytes, 1 * kKiB, 1 * kMiB);
+    section.number("header_count", out.header_count, 8, 10'000);
+    section.bytes("body_bytes", out.body_bytes, 1 * kKiB, 4 * kGiB);
+    section.number("connections", out.connections, 1, 1'000'000);
+    section.duration("header_timeout", out.header_timeout, milliseconds(1));
+    section.duration("body_timeout", out.body_timeout, milliseconds(1));
+    section.duration("idle_timeout", out.idle_timeout, milliseconds(1));
+    section.duration("write_timeout", out.write_timeout, milliseconds(1));
+    section.finish();
+}
+
+void read_address(ConfigSource& source, Section& section, std::string_view key, std::string& out) {
+    section.text(key, out);
+    if (const auto ok = parse_listen_address(out); !ok && section.has(key)) {
+        source.error(section.mark(key), key, ok.error());
+    }
+}
+
+void read_server(ConfigSource& source, Section section, ServerConfig& out) {
+    read_address(source, section, "listen", out.listen);
+    read_address(source, section, "admin", out.admin);
+    const auto listen = parse_listen_address(out.listen);
+    const auto admin = parse_listen_address(out.admin);
+    if (listen && admin && *listen == *admin && (listen->port != 0 || listen->is_unix())) {
+        source.error(section.mark("admin"), "'admin' must be another address than 'listen'");
+    }
+    if (admin && !is_this_machine(*admin)) {
+        source.warning(section.mark("admin"),
+                       "the admin port asks for no key, and this address can be reached from the "
+                       "network");
+    }
+    if (const auto workers = section.raw_scalar("workers"); !workers || workers->text != "auto") {
+        section.number("workers", out.workers, 1, 1024);
+    }
+    section.text("state", out.state);
+    read_limits(section.section("limits"), out.limits);
+    Section drain = section.section("drain");
+    drain.duration("delay", out.drain_delay, milliseconds(0));
+    drain.duration("timeout", out.drain_timeout, milliseconds(0));
+    drain.finish();
+    section.finish();
+}
+
+void read_route(ConfigSource& source, const PlacedText& name, Section& section, Draft& draft) {
+    RouteConfig out;
+    RouteMarks marks{name.mark, {}, {}, {}};
+    out.name = name.text;
+    section.text("model", out.model);
+    section.text("baseline", out.baseline);
+    marks.model = section.mark("model");
+    marks.baseline = section.mark("baseline");
+    std::vector<PlacedText> stages;
+    section.list("stages", stages);
+    for (PlacedText& stage : stages) {
+        if (stage.text == "cache") stage.text = "exact_cache";
+        const auto& known = known_stages();
+        if (std::find(known.begin(), known.end(), stage.text) == known.end()) {
+            source.unknown(stage.mark, "stage", stage.text, known);
+        } else if (std::find(out.stages.begin(), out.stages.end(), stage.text) !=
+                   out.stages.end()) {
+            source.error(stage.mark, fmt::format("stage '{}' stands in the list twice", stage.text));
+        } else {
+            out.stages.push_back(stage.text);
+        }
+    }
+    Section cache = section.section("cache");
+    cache.choice<ExactCacheMode>("exact", out.exact_cache,
+                                 {{"auto", ExactCacheMode::kAuto},
+                                  {"on", ExactCacheMode::kOn},
+                                  {"off", ExactCacheMode::kOff},
+                                  {"true", ExactCacheMode::kOn},
+                                  {"false", ExactCacheMode::kOff}});
+    cache.seconds("ttl", out.cache_ttl, std::chrono::seconds(0));
+    marks.cache = cache.mark();
+    cache.finish();
+    draft.route_marks.push_back(marks);
+    draft.route_has_cache.push_back(section.has("cache"));
+    draft.config.routes.push_back(std::move(out));
+    section.finish();
+}
+
+void read_key(ConfigSource& source, Section& section, Draft& draft) {
+    KeyConfig out;
+    KeyMarks marks;
+    marks.key = section.mark();
+    section.text("name", out.name);
+    if (!section.has("name")) {
+        source.error(section.mark(), "a key needs a name (it stands in the ledger)");
+    } else if (const auto ok = check_name(out.name); !ok && !out.name.empty()) {
+        source.error(section.mark("name"), "name", ok.error());
+    }
+    const bool has_secret = section.secret("secret", out.secret);
+    marks.secret = section.mark("secret");
+    if (!section.has("secret")) {
+        source.error(section.mark(), "a key needs a secret, such as secret: ${WEB_KEY}");
+    } else if (has_secret && out.secret.expose().size() < 16) {
+        source.error(marks.secret,
+                     fmt::format("'secret' has {} characters; it needs at least 16 (make one: "
+                                 "openssl rand -base64 32)",
+                                 out.secret.expose().size()));
+    }
+    section.list("models", marks.models);
+    section.list("routes", marks.routes);
+    for (const PlacedText& model : marks.models) out.models.push_back(model.text);
+    for (const PlacedText& route : marks.routes) out.routes.push_back(route.text);
+    section.number("requests_per_minute", out.requests_per_minute, 0, 100'000'000);
+    section.date("expires", out.expires_unix_s);
+    if (out.expires_unix_s && *out.expires_unix_s <= unix_now_us() / 1'000'000) {
+        source.warning(section.mark("expires"), fmt::format("key '{}' has expired", out.name));
+    }
+    section.finish();
+    draft.key_marks.push_back(std::move(marks));
+    draft.config.keys.push_back(std::move(out));
+}
+
+void read_rest(Section& top, Config& config) {
+    Section cache = top.section("cache");
+    cache.bytes("memory", config.cache.memory_bytes, 0, kTiB);
+    cache.bytes("disk", config.cache.disk_bytes, 0, 1024 * kTiB);
+    cache.bytes("entry", config.cache.entry_bytes, 1 * kKiB, 1 * kGiB);
+    cache.seconds("ttl", config.cache.ttl, std::chrono::seconds(1));
+    cache.finish();
+
+    Section ledger = top.section("ledger");
+    ledger.on_off("enabled", config.ledger.enabled);
+    ledger.choice<bool>("durability", config.ledger.full_durability,
+                        {{"normal", false}, {"full", true}});
+    ledger.number("retention_days", config.ledger.retention_days, 0, 36'500);
+    ledger.finish();
+
+    Section log = top.section("log");
+    log.choice<std::string>(
+        "level", config.log.level,
+        {{"debug", "debug"}, {"info", "info"}, {"warn", "warn"}, {"error", "error"}});
+    log.choice<std::string>("format", config.log.format, {{"text", "text"}, {"json", "json"}});
+    log.finish();
+
+    Section local = top.section("local");
+    local.text("folder", config.local.folder);
+    local.number("threads", config.local.threads, 1, 1024);
+    local.number("parallel", config.local.parallel, 1, 256);
+    local.number("context", config.local.context, 128, 1'048'576);
+    local.bytes("memory", config.local.memory_bytes, 64 * kMiB, kTiB);
+    local.finish();
+}
+
+ConfigReading read_draft(ConfigSource& source, const std::string& text, const std::string& name) {
+    Draft draft;
+    draft.config.path = name;
+    if (const auto root = source.parse(text)) {
+        YAML::Mark start;
+        start.line = 0;
+        start.column = 0;
+        Section top(source, *root, std::string(), start);
+        read_server(source, top.section("server"), draft.config.server);
+        Section providers = top.section("providers");
+        for (auto& [named, section] : providers.named_sections()) {
+            read_provider(source, named, section, draft);
+        }
+        Section models = top.section("models");
+        for (auto& [named, section] : models.named_sections()) {
+            read_model(source, named, section, draft);
+        }
+        Section routes = top.section("routes");
+        for (auto& [named, section] : routes.named_sections()) {
+            read_route(source, named, section, draft);
+        }
+        for (Section& section : top.list_of_sections("keys")) read_key(source, section, draft);
+        read_rest(top, draft.config);
+        top.finish();
+        fill_paths(draft.config);
+        check_draft(source, draft);
+    }
+    ConfigReading out;
+    const bool ok = !source.has_errors();
+    out.problems = source.take_problems();
+    if (ok) {
+        draft.config.warnings = out.problems;
+        out.config = std::move(draft.config);
+    }
+    return out;
+}
+
+Result<std::string> read_text_file(const std::string& path) {
+    struct stat info {};
+    if (stat(path.c_str(), &info) != 0) {
+        return fail(ErrorCode::kConfig,
+                    fmt::format("cannot be read: {}", std::generic_category().message(errno)),
+                    "give another with --config FILE");
+    }
+    if (!S_ISREG(info.st_mode) && !S_ISFIFO(info.st_mode)) {
+        return fail(ErrorCode::kConfig, "is not a file", "give one with --config FILE");
+    }
+    std::ifstream file(path, std::ios::binary);
+    std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+    if (!file.is_open() || file.bad()) {
+        return fail(ErrorCode::kConfig, "cannot be read", "check its permissions");
+    }
+    return text;
+}
+
+Result<Config> to_result(ConfigReading reading) {
+    if (reading.config) return std::move(*reading.config);
+    std::string lines;
+    for (const ConfigProblem& problem : reading.problems) {
+        if (!problem.is_error) continue;
+        if (!lines.empty()) lines += '\n';
+        lines += problem.text();
+    }
+    return fail(ErrorCode::kConfig, std::move(lines));
+}
+
+}  // namespace
+
+ConfigReading read_config_text(const std::string& text, const std::string& name) {
+    ConfigSource source(name);
+    try {
+        return read_draft(source, text, name);
+    } catch (const YAML::Exception& exception) {
+        // No access above should reach this; yaml-cpp throws on any wrong type.
+        source.error(exception.mark, exception.msg);
+        return {std::nullopt, source.take_problems()};
+    }
+}
+
+ConfigReading read_config_file(const std::string& path) {
+    const auto text = read_text_file(path);
+    if (text) return read_config_text(*text, path);
+    ConfigProblem problem;
+    problem.file = path;
+    problem.message = text.error().text();
+    return {std::nullopt, {std::move(problem)}};
+}
+
+Result<Config> load_config(const std::string& path) { return to_result(read_config_file(path)); }
+
+Result<Config> parse_config(const std::string& text, const std::string& name) {
+    return to_result(read_config_text(text, name));
+}
+
+Result<std::string> read_state_folder(const std::string& path) {
+    const auto text = read_text_file(path);
+    if (!text) {
+        return fail(ErrorCode::kConfig, fmt::format("{}: {}", path, text.error().message),
+                    "or name the state folder with --state DIR");
+    }
+    Draft draft;
+    draft.config.path = path;
+    ConfigSource source(path);
+    try {
+        const auto root = source.parse(*text);
+        if (root && root->IsMap()) {
+            Section server(source, (*root)["server"], "server", YAML::Mark());
+            server.text("state", draft.config.server.state);
+        }
+    } catch (const YAML::Exception& exception) {
+        source.error(exception.mark, exception.msg);
+    }
+    const std::vector<ConfigProblem> problems = source.take_problems();
+    if (!problems.empty()) {
+        return fail(ErrorCode::kConfig, problems.front().text(),
+                    "or name the state folder with --state DIR");
+    }
+    fill_paths(draft.config);
+    return draft.config.server.state;
+}
+
+}  // namespace leeway::app

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "app/config.hpp"
+#include "app/config_reader.hpp"
+
+namespace leeway::app {
+
+// Inside of the configuration loader: what was read with the places of what can still be wrong.
+
+struct ProviderMarks {
+    YAML::Mark name;
+    YAML::Mark ca_file;
+};
+
+struct ModelMarks {
+    YAML::Mark name;
+    YAML::Mark provider;
+    YAML::Mark file;
+};
+
+struct RouteMarks {
+    YAML::Mark name;
+    YAML::Mark model;
+    YAML::Mark baseline;
+    YAML::Mark cache;
+};
+
+struct KeyMarks {
+    YAML::Mark key;
+    YAML::Mark secret;
+    std::vector<PlacedText> models;
+    std::vector<PlacedText> routes;
+};
+
+/// A configuration before the checks between its parts. Each `…_marks` runs parallel to its list.
+struct Draft {
+    Config config;
+    std::vector<ProviderMarks> provider_marks;
+    std::vector<ModelMarks> model_marks;
+    std::vector<RouteMarks> route_marks;
+    std::vector<bool> route_has_cache;
+    std::vector<KeyMarks> key_marks;
+};
+
+/// The names that `stages:` may hold, besides the alias "cache" of "exact_cache".
+[[nodiscard]] const std::vector<std::string>& known_stages();
+/// Reads one entry of `providers:` into the draft.
+void read_provider(ConfigSource& source, const PlacedText& name, Section& section, Draft& draft);
+/// Reads one entry of `models:` into the draft.
+void read_model(ConfigSource& source, const PlacedText& name, Section& section, Draft& draft);
+/// Fills in paths that depend on the environment and makes all paths absolute.
+void fill_paths(Config& config);
+/// References between the parts, names used twice, and combinations that make no sense.
+void check_draft(ConfigSource& source, const Draft& draft);
+
+}  // namespace leeway::app

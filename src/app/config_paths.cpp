@@ -1,0 +1,81 @@
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <system_error>
+
+#include <fmt/format.h>
+
+#include "app/config_model.hpp"
+
+namespace leeway::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string environment(const char* name) {
+    const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe)
+    return value == nullptr ? std::string() : std::string(value);
+}
+
+fs::path absolute(const fs::path& path) {
+    std::error_code error;
+    const fs::path out = fs::absolute(path, error);
+    return error ? path : out.lexically_normal();
+}
+
+/// Where tools/setup.sh puts the models.
+std::string default_model_folder() {
+    if (const std::string folder = environment("LEEWAY_MODELS"); !folder.empty()) {
+        return absolute(folder).string();
+    }
+    std::string cache = environment("LEEWAY_CACHE");
+    if (cache.empty()) {
+        const std::string xdg = environment("XDG_CACHE_HOME");
+        cache = xdg.empty() ? environment("HOME") + "/.cache/leeway" : xdg + "/leeway";
+    }
+    return cache + "/models";
+}
+
+}  // namespace
+
+std::string resolve_path(const std::string& config_path, const std::string& path) {
+    if (path.empty() || path.front() == '/') return path;
+    if (path.starts_with("~/")) return environment("HOME") + path.substr(1);
+    fs::path folder = absolute(config_path).parent_path();
+    if (folder.filename() == "config") folder = folder.parent_path();
+    std::string out = (folder / path).lexically_normal().string();
+    while (out.size() > 1 && out.back() == '/') out.pop_back();
+    return out;
+}
+
+void fill_paths(Config& config) {
+    config.server.state = resolve_path(config.path, config.server.state);
+    config.local.folder = config.local.folder.empty()
+                              ? default_model_folder()
+                              : resolve_path(config.path, config.local.folder);
+    for (ProviderConfig& provider : config.providers) {
+        provider.ca_file = resolve_path(config.path, provider.ca_file);
+    }
+}
+
+Result<std::string> default_config_path() {
+    const std::string here = "config/leeway.yaml";
+    if (access(here.c_str(), F_OK) == 0) return here;
+    std::error_code error;
+    const fs::path program = fs::read_symlink("/proc/self/exe", error);
+    if (!error) {
+        // build/release/leeway -> the project two folders up
+        const fs::path project = program.parent_path().parent_path().parent_path();
+        const fs::path there = project / here;
+        if (access(there.c_str(), F_OK) == 0) return there.string();
+        return fail(ErrorCode::kConfig,
+                    fmt::format("no configuration file: neither ./{} nor {} exists", here,
+                                there.string()),
+                    "give one with --config FILE");
+    }
+    return fail(ErrorCode::kConfig, fmt::format("no configuration file ./{}", here),
+                "give one with --config FILE");
+}
+
+}  // namespace leeway::app

@@ -1,0 +1,72 @@
+#include "base/hash.hpp"
+
+#include <cstring>
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+namespace leeway {
+
+Sha256 sha256(std::string_view data) noexcept {
+    // Fetched once: EVP_sha256() would look the implementation up by name on every call (OpenSSL 3).
+    static EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+    thread_local EVP_MD_CTX* const context = EVP_MD_CTX_new();
+    Sha256 out{};
+    EVP_DigestInit_ex2(context, algorithm, nullptr);
+    EVP_DigestUpdate(context, data.data(), data.size());
+    EVP_DigestFinal_ex(context, out.data(), nullptr);
+    return out;
+}
+
+Sha256 hmac_sha256(std::string_view key, std::string_view data) noexcept {
+    // H((K ^ opad) || H((K ^ ipad) || data)); written out because OpenSSL 3's HMAC set-up costs more
+    // than both hashes.
+    constexpr std::size_t kBlock = 64;
+    std::array<char, kBlock> block{};
+    if (key.size() > kBlock) {
+        const Sha256 hashed = sha256(key);
+        std::memcpy(block.data(), hashed.data(), hashed.size());
+    } else {
+        std::memcpy(block.data(), key.data(), key.size());
+    }
+    std::string inner;
+    inner.reserve(kBlock + data.size());
+    for (const char c : block) inner.push_back(static_cast<char>(c ^ 0x36));
+    inner.append(data);
+    const Sha256 first = sha256(inner);
+    std::array<char, kBlock + sizeof(Sha256)> outer{};
+    for (std::size_t i = 0; i < kBlock; ++i) outer[i] = static_cast<char>(block[i] ^ 0x5c);
+    std::memcpy(outer.data() + kBlock, first.data(), first.size());
+    return sha256({outer.data(), outer.size()});
+}
+
+std::uint64_t checksum64(std::string_view data) noexcept {
+    return XXH3_64bits(data.data(), data.size());
+}
+
+bool constant_time_equal(std::span<const std::uint8_t> a,
+                         std::span<const std::uint8_t> b) noexcept {
+    return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+std::string to_hex(std::span<const std::uint8_t> bytes) {
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    std::string out;
+    out.reserve(bytes.size() * 2);
+    for (const std::uint8_t byte : bytes) {
+        out.push_back(kDigits[byte >> 4]);
+        out.push_back(kDigits[byte & 15]);
+    }
+    return out;
+}
+
+std::size_t Sha256Hasher::operator()(const Sha256& key) const noexcept {
+    std::size_t out = 0;
+    std::memcpy(&out, key.data(), sizeof out);
+    return out;
+}
+
+}  // namespace leeway

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+namespace leeway {
+
+/// Fills `out` with bytes fit for secrets (getrandom). Aborts if the system has none to give.
+void secure_random(std::span<std::uint8_t> out);
+
+/// A fast random number from a per-thread generator (xoshiro256**, Blackman & Vigna 2018), seeded
+/// from the operating system. For ids and jitter, never for secrets.
+[[nodiscard]] std::uint64_t fast_random() noexcept;
+
+}  // namespace leeway

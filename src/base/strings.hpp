@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace leeway {
+
+/// ASCII only, on purpose: header names and identifiers are ASCII.
+[[nodiscard]] constexpr char ascii_lower(char c) noexcept {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+}
+[[nodiscard]] bool equals_ignore_case(std::string_view a, std::string_view b) noexcept;
+/// Without spaces and tabs at both ends.
+[[nodiscard]] std::string_view trim(std::string_view text) noexcept;
+/// A whole decimal number without sign, or nullopt (also on overflow).
+[[nodiscard]] std::optional<std::uint64_t> parse_u64(std::string_view text) noexcept;
+/// The candidate with the smallest edit distance to `word`, if it is near enough to be a typo
+/// (Damerau–Levenshtein, at most a third of the length, rounded up).
+[[nodiscard]] std::optional<std::string> nearest(std::string_view word,
+                                                 std::span<const std::string> candidates);
+/// "1.5 KiB" and the like.
+[[nodiscard]] std::string human_bytes(std::uint64_t bytes);
+
+}  // namespace leeway

@@ -1,0 +1,259 @@
+#include "json/cursor.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#include "json/number.hpp"
+#include "json/text.hpp"
+
+namespace leeway::json {
+
+namespace {
+
+constexpr const char* kTooDeep = "nesting deeper than 64 levels";
+
+constexpr bool is_space(char c) noexcept {
+    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+/// Whether `c` may directly follow a number or a word.
+constexpr bool ends_scalar(char c) noexcept {
+    return is_space(c) || c == ',' || c == '}' || c == ']' || c == ':';
+}
+
+/// Offset of the first backslash at or behind `from`, or the text's size. Escapes come in swarms
+/// ("\n" in code), so near ones must be found without a call.
+std::size_t find_backslash(std::string_view text, std::size_t from) noexcept {
+#if defined(__SSE2__)
+    const __m128i wanted = _mm_set1_epi8('\\');
+    for (int i = 0; i < 4 && from + 16 <= text.size(); ++i, from += 16) {
+        const auto* at = reinterpret_cast<const __m128i*>(text.data() + from);
+        const int mask = _mm_movemask_epi8(_mm_cmpeq_epi8(_mm_loadu_si128(at), wanted));
+        if (mask != 0) return from + static_cast<std::size_t>(__builtin_ctz(static_cast<unsigned>(mask)));
+    }
+#endif
+    if (from >= text.size()) return text.size();
+    const void* found = std::memchr(text.data() + from, '\\', text.size() - from);
+    if (found == nullptr) return text.size();
+    return static_cast<std::size_t>(static_cast<const char*>(found) - text.data());
+}
+
+}  // namespace
+
+bool Cursor::fail_at(const char* why, std::size_t offset) noexcept {
+    if (why_ == nullptr) {
+        why_ = why;
+        where_ = offset;
+        pos_ = count_;
+    }
+    return false;
+}
+
+Error Cursor::error() const {
+    Error error = syntax_error(text_, where_, why_ != nullptr ? why_ : "no fault");
+    if (why_ == kTooDeep) error.reason = "nesting_too_deep";
+    return error;
+}
+
+std::string_view Cursor::type_name() const noexcept {
+    switch (kind()) {
+        case '{': return "an object";
+        case '[': return "an array";
+        case '"': return "a string";
+        case 't':
+        case 'f': return "a boolean";
+        case 'n': return "null";
+        case '\0': return "nothing";
+        default: break;
+    }
+    std::string_view rest = text_.substr(offset());
+    rest = rest.substr(0, number_length(rest));
+    if (rest.empty()) return "an invalid value";
+    return rest.find_first_of(".eE") == std::string_view::npos ? "an integer" : "a decimal";
+}
+
+bool Cursor::open(char bracket, const char* why) noexcept {
+    if (kind() != bracket) return fail(why);
+    if (depth_ >= kMaxDepth) return fail(kTooDeep);
+    ++depth_;
+    ++pos_;
+    return true;
+}
+
+bool Cursor::close() noexcept {
+    value_end_ = at_[pos_] + 1;
+    ++pos_;
+    --depth_;
+    return false;
+}
+
+bool Cursor::next_member(std::string_view& raw_key) noexcept {
+    if (failed()) return false;
+    if (kind() == '}') return close();
+    if (!just_opened('{')) {
+        if (kind() != ',') return fail("expected ',' or '}'");
+        ++pos_;
+    }
+    if (kind() != '"') return fail("expected a key in double quotes");
+    if (!string(raw_key)) return false;
+    if (kind() != ':') return fail("expected ':'");
+    ++pos_;
+    return true;
+}
+
+bool Cursor::next_element() noexcept {
+    if (failed()) return false;
+    if (kind() == ']') return close();
+    if (!just_opened('[')) {
+        if (kind() != ',') return fail("expected ',' or ']'");
+        ++pos_;
+    }
+    return true;
+}
+
+std::size_t Cursor::closing_quote() const noexcept {
+    // Between a string's end and the next token there is only white space.
+    std::size_t last = at_[pos_ + 1] - 1;
+    while (is_space(text_[last])) --last;
+    return last;
+}
+
+bool Cursor::check_escapes(std::size_t begin, std::size_t end) noexcept {
+    if (begin < clean_from_ || begin > backslash_) {
+        clean_from_ = begin;
+        backslash_ = find_backslash(text_, begin);
+    }
+    escaped_ = backslash_ < end;
+    while (backslash_ < end) {
+        const std::size_t length = escape_length(text_.substr(backslash_, end - backslash_));
+        if (length == 0) return fail_at("invalid escape or lone surrogate in a string", backslash_);
+        clean_from_ = backslash_ + length;
+        backslash_ = find_backslash(text_, clean_from_);
+    }
+    return true;
+}
+
+bool Cursor::string(std::string_view& raw) noexcept {
+    if (kind() != '"') return fail("a string was expected");
+    const std::size_t begin = at_[pos_] + std::size_t{1};
+    const std::size_t end = closing_quote();
+    if (end < begin || text_[end] != '"') return fail("string that is never closed");
+    if (!check_escapes(begin, end)) return false;
+    raw = text_.substr(begin, end - begin);
+    value_end_ = end + 1;
+    ++pos_;
+    return true;
+}
+
+bool Cursor::number(std::string_view& text) noexcept {
+    if (failed()) return false;
+    const std::string_view rest = text_.substr(offset(), at_[pos_ < count_ ? pos_ + 1 : pos_] - offset());
+    const std::size_t length = number_length(rest);
+    if (length == 0 || (length < rest.size() && !ends_scalar(rest[length]))) {
+        return fail(pos_ < count_ ? "invalid number" : "unexpected end of the text");
+    }
+    text = rest.substr(0, length);
+    value_end_ = offset() + length;
+    ++pos_;
+    return true;
+}
+
+bool Cursor::word(std::string_view expected) noexcept {
+    const std::string_view rest = text_.substr(offset());
+    if (!rest.starts_with(expected) ||
+        (rest.size() > expected.size() && !ends_scalar(rest[expected.size()]))) {
+        return fail("invalid value");
+    }
+    value_end_ = offset() + expected.size();
+    ++pos_;
+    return true;
+}
+
+bool Cursor::boolean(bool& value) noexcept {
+    value = kind() == 't';
+    return word(value ? "true" : "false");
+}
+
+bool Cursor::null() noexcept { return word("null"); }
+
+bool Cursor::skip_scalar() noexcept {
+    switch (kind()) {
+        case '"': {
+            std::string_view raw;
+            return string(raw);
+        }
+        case 't': return word("true");
+        case 'f': return word("false");
+        case 'n': return word("null");
+        case '-':
+        case '0':
+        case '1':
+        case '2':
+        case '3':
+        case '4':
+        case '5':
+        case '6':
+        case '7':
+        case '8':
+        case '9': {
+            std::string_view text;
+            return number(text);
+        }
+        default: return fail(pos_ < count_ ? "expected a value" : "unexpected end of the text");
+    }
+}
+
+bool Cursor::skip() noexcept {
+    const unsigned base = depth_;
+    // One bit per open container: whether it is an object. 64 levels fit exactly.
+    std::uint64_t objects = 0;
+    std::string_view key;
+    while (true) {
+        const char first = kind();
+        if (first == '{' || first == '[') {
+            if (!open(first, "")) return false;
+            objects = objects << 1 | static_cast<std::uint64_t>(first == '{');
+        } else if (!skip_scalar()) {
+            return false;
+        }
+        while (true) {
+            if (depth_ == base) return !failed();
+            if ((objects & 1) != 0 ? next_member(key) : next_element()) break;
+            if (failed()) return false;
+            objects >>= 1;
+        }
+    }
+}
+
+void Cursor::skip_unchecked() noexcept {
+    unsigned open = 0;
+    while (pos_ < count_) {
+        const char c = text_[at_[pos_]];
+        if (c == '{' || c == '[') {
+            ++open;
+        } else if (c == '}' || c == ']') {
+            if (open == 0) return;
+            --open;
+        }
+        ++pos_;
+        if (open == 0) return;
+    }
+}
+
+bool Cursor::end() noexcept {
+    if (failed()) return false;
+    return pos_ == count_ || fail("unexpected text after the JSON value");
+}
+
+std::string_view decoded(std::string_view raw, bool escaped, std::string& scratch) {
+    if (!escaped) return raw;
+    scratch.clear();
+    // The cursor has checked the escapes, so this cannot fail.
+    return append_unescaped(scratch, raw) ? std::string_view(scratch) : raw;
+}
+
+}  // namespace leeway::json

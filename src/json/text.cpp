@@ -1,0 +1,146 @@
+#include "json/text.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace leeway::json {
+
+namespace {
+
+constexpr unsigned byte_at(std::string_view text, std::size_t i) noexcept {
+    return static_cast<unsigned char>(text[i]);
+}
+
+/// The value of four hexadecimal digits at `at`, or -1.
+std::int32_t hex4(std::string_view text, std::size_t at) noexcept {
+    if (text.size() < at + 4) return -1;
+    std::int32_t value = 0;
+    for (std::size_t i = at; i < at + 4; ++i) {
+        const char c = text[i];
+        std::int32_t digit = 0;
+        if (c >= '0' && c <= '9') {
+            digit = c - '0';
+        } else if (c >= 'a' && c <= 'f') {
+            digit = c - 'a' + 10;
+        } else if (c >= 'A' && c <= 'F') {
+            digit = c - 'A' + 10;
+        } else {
+            return -1;
+        }
+        value = value * 16 + digit;
+    }
+    return value;
+}
+
+constexpr bool is_high_surrogate(std::int32_t unit) noexcept { return (unit & 0xFC00) == 0xD800; }
+constexpr bool is_low_surrogate(std::int32_t unit) noexcept { return (unit & 0xFC00) == 0xDC00; }
+
+/// What a one-letter escape stands for, or 0.
+constexpr char simple_escape(char letter) noexcept {
+    switch (letter) {
+        case '"': return '"';
+        case '\\': return '\\';
+        case '/': return '/';
+        case 'b': return '\b';
+        case 'f': return '\f';
+        case 'n': return '\n';
+        case 'r': return '\r';
+        case 't': return '\t';
+        default: return 0;
+    }
+}
+
+}  // namespace
+
+std::size_t utf8_length(std::string_view text) noexcept {
+    if (text.empty()) return 0;
+    const unsigned first = byte_at(text, 0);
+    if (first < 0x80) return 1;
+    const auto follows = [&](std::size_t i) {
+        return i < text.size() && (byte_at(text, i) & 0xC0) == 0x80;
+    };
+    if (first >= 0xC2 && first <= 0xDF) return follows(1) ? 2 : 0;
+    if (first >= 0xE0 && first <= 0xEF) {
+        if (!follows(1) || !follows(2)) return 0;
+        const unsigned second = byte_at(text, 1);
+        if (first == 0xE0 && second < 0xA0) return 0;   // overlong
+        if (first == 0xED && second >= 0xA0) return 0;  // surrogate
+        return 3;
+    }
+    if (first >= 0xF0 && first <= 0xF4) {
+        if (!follows(1) || !follows(2) || !follows(3)) return 0;
+        const unsigned second = byte_at(text, 1);
+        if (first == 0xF0 && second < 0x90) return 0;   // overlong
+        if (first == 0xF4 && second >= 0x90) return 0;  // above U+10FFFF
+        return 4;
+    }
+    return 0;
+}
+
+void append_utf8(std::string& out, std::uint32_t code_point) {
+    const auto put = [&](std::uint32_t byte) { out.push_back(static_cast<char>(byte)); };
+    if (code_point < 0x80) {
+        put(code_point);
+    } else if (code_point < 0x800) {
+        put(0xC0 | (code_point >> 6));
+        put(0x80 | (code_point & 0x3F));
+    } else if (code_point < 0x10000) {
+        put(0xE0 | (code_point >> 12));
+        put(0x80 | ((code_point >> 6) & 0x3F));
+        put(0x80 | (code_point & 0x3F));
+    } else {
+        put(0xF0 | (code_point >> 18));
+        put(0x80 | ((code_point >> 12) & 0x3F));
+        put(0x80 | ((code_point >> 6) & 0x3F));
+        put(0x80 | (code_point & 0x3F));
+    }
+}
+
+std::size_t utf8_border(std::string_view text, std::size_t at) noexcept {
+    if (at >= text.size()) return text.size();
+    while (at > 0 && (byte_at(text, at) & 0xC0) == 0x80) --at;
+    return at;
+}
+
+std::size_t escape_length(std::string_view text) noexcept {
+    if (text.size() < 2) return 0;
+    if (text[1] != 'u') return simple_escape(text[1]) != 0 ? 2 : 0;
+    const std::int32_t unit = hex4(text, 2);
+    if (unit < 0 || is_low_surrogate(unit)) return 0;
+    if (!is_high_surrogate(unit)) return 6;
+    if (text.size() < 12 || text[6] != '\\' || text[7] != 'u') return 0;
+    return is_low_surrogate(hex4(text, 8)) ? 12 : 0;
+}
+
+bool append_unescaped(std::string& out, std::string_view raw) {
+    while (!raw.empty()) {
+        const void* found = std::memchr(raw.data(), '\\', raw.size());
+        if (found == nullptr) break;
+        const auto plain = static_cast<std::size_t>(static_cast<const char*>(found) - raw.data());
+        out.append(raw.data(), plain);
+        raw.remove_prefix(plain);
+        const std::size_t length = escape_length(raw);
+        if (length == 0) return false;
+        if (length == 2) {
+            out.push_back(simple_escape(raw[1]));
+        } else if (length == 6) {
+            append_utf8(out, static_cast<std::uint32_t>(hex4(raw, 2)));
+        } else {
+            const auto high = static_cast<std::uint32_t>(hex4(raw, 2)) & 0x3FF;
+            const auto low = static_cast<std::uint32_t>(hex4(raw, 8)) & 0x3FF;
+            append_utf8(out, 0x10000 + (high << 10) + low);
+        }
+        raw.remove_prefix(length);
+    }
+    out.append(raw);
+    return true;
+}
+
+std::optional<std::string> unescape(std::string_view raw) {
+    std::string out;
+    out.reserve(raw.size());
+    if (!append_unescaped(out, raw)) return std::nullopt;
+    return out;
+}
+
+}  // namespace leeway::json

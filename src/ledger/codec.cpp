@@ -1,0 +1,268 @@
+#include "ledger/codec.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace leeway::ledger {
+namespace {
+
+constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kStream = 1;
+constexpr std::uint8_t kHasCost = 2;
+constexpr std::uint8_t kHasBaseline = 4;
+constexpr std::size_t kMaxVarint = 10;
+// Upper bounds of what is not text: bytes and varints of a request and of an attempt.
+constexpr std::size_t kRequestFixed = 21 + kMaxVarint * 21;
+constexpr std::size_t kAttemptFixed = 3 + kMaxVarint * 16;
+
+/// At most `limit` bytes of `text`, not ending inside a UTF-8 sequence.
+std::string_view cut(std::string_view text, std::size_t limit) noexcept {
+    if (text.size() <= limit) return text;
+    std::size_t end = limit;
+    while (end > 0 && (static_cast<std::uint8_t>(text[end]) & 0xc0) == 0x80) --end;
+    return text.substr(0, end);
+}
+
+/// Writes into memory that was made large enough before.
+class Writer {
+public:
+    explicit Writer(char* at) : at_(at) {}
+    void byte(std::uint8_t value) noexcept { *at_++ = static_cast<char>(value); }
+    void bytes(const void* data, std::size_t size) noexcept {
+        std::memcpy(at_, data, size);
+        at_ += size;
+    }
+    void varint(std::uint64_t value) noexcept {
+        while (value >= 0x80) {
+            byte(static_cast<std::uint8_t>(value | 0x80));
+            value >>= 7;
+        }
+        byte(static_cast<std::uint8_t>(value));
+    }
+    void zigzag(std::int64_t value) noexcept {
+        varint((static_cast<std::uint64_t>(value) << 1) ^ static_cast<std::uint64_t>(value >> 63));
+    }
+    void text(std::string_view value, std::size_t limit = kMaxNameBytes) noexcept {
+        value = cut(value, limit);
+        varint(value.size());
+        if (!value.empty()) bytes(value.data(), value.size());
+    }
+    void usage(const prices::Usage& u) noexcept {
+        zigzag(u.input);
+        zigzag(u.cached_input);
+        zigzag(u.cache_write_input);
+        zigzag(u.audio_input);
+        zigzag(u.output);
+        zigzag(u.reasoning_output);
+        zigzag(u.audio_output);
+    }
+    [[nodiscard]] char* at() const noexcept { return at_; }
+
+private:
+    char* at_;
+};
+
+/// Reads with bounds checks; after the first fault everything reads as zero and `ok` is false.
+class Reader {
+public:
+    explicit Reader(std::string_view bytes) : rest_(bytes) {}
+    std::uint8_t byte() noexcept {
+        if (rest_.empty()) return fault();
+        const auto value = static_cast<std::uint8_t>(rest_.front());
+        rest_.remove_prefix(1);
+        return value;
+    }
+    /// A byte that stands for an enumerator; `last` is the highest one.
+    template <class Enum>
+    Enum enumerator(Enum last) noexcept {
+        const std::uint8_t value = byte();
+        if (value > static_cast<std::uint8_t>(last)) return static_cast<Enum>(fault());
+        return static_cast<Enum>(value);
+    }
+    std::uint64_t varint() noexcept {
+        std::uint64_t value = 0;
+        for (unsigned shift = 0; shift < 64; shift += 7) {
+            const std::uint8_t next = byte();
+            if (shift == 63 && next > 1) return fault();
+            value |= static_cast<std::uint64_t>(next & 0x7f) << shift;
+            if ((next & 0x80) == 0) return value;
+        }
+        return fault();
+    }
+    std::int64_t zigzag() noexcept {
+        const std::uint64_t value = varint();
+        return static_cast<std::int64_t>((value >> 1) ^ (0 - (value & 1)));
+    }
+    std::int32_t zigzag32() noexcept {
+        const std::int64_t value = zigzag();
+        if (value < INT32_MIN || value > INT32_MAX) return fault();
+        return static_cast<std::int32_t>(value);
+    }
+    void text(std::string& out) noexcept {
+        const std::uint64_t size = varint();
+        if (size > std::min(rest_.size(), kMaxNotesBytes)) {
+            fault();
+            return;
+        }
+        out.assign(rest_.data(), size);
+        rest_.remove_prefix(size);
+    }
+    void bytes(void* out, std::size_t size) noexcept {
+        if (rest_.size() < size) {
+            fault();
+            return;
+        }
+        std::memcpy(out, rest_.data(), size);
+        rest_.remove_prefix(size);
+    }
+    void usage(prices::Usage& u) noexcept {
+        u.input = zigzag();
+        u.cached_input = zigzag();
+        u.cache_write_input = zigzag();
+        u.audio_input = zigzag();
+        u.output = zigzag();
+        u.reasoning_output = zigzag();
+        u.audio_output = zigzag();
+    }
+    void money(bool present, std::optional<PicoUsd>& out) noexcept {
+        out.reset();
+        if (present) out = PicoUsd(zigzag());
+    }
+    [[nodiscard]] bool ok() const noexcept { return ok_; }
+    [[nodiscard]] std::size_t rest() const noexcept { return rest_.size(); }
+
+private:
+    std::uint8_t fault() noexcept {
+        ok_ = false;
+        rest_ = {};
+        return 0;
+    }
+    std::string_view rest_;
+    bool ok_ = true;
+};
+
+std::size_t text_bytes(const RequestRecord& r) noexcept {
+    std::size_t sum = r.key.size() + r.route.size() + r.endpoint.size() + r.model_asked.size() +
+                      r.model.size() + r.notes.size() + r.error.size();
+    // Long texts are cut, so a bound by the cap keeps a huge one from growing the buffer.
+    sum = std::min(sum, 6 * kMaxNameBytes + kMaxNotesBytes);
+    for (const AttemptRow& a : r.attempts) {
+        sum += std::min(a.provider.size() + a.model.size() + a.model_reported.size() +
+                            a.finish_reason.size(),
+                        4 * kMaxNameBytes);
+    }
+    return sum;
+}
+
+void encode_attempt(const AttemptRow& a, std::uint32_t number, Writer& w) noexcept {
+    w.varint(number);
+    w.byte(a.cost ? kHasCost : std::uint8_t{0});
+    w.byte(static_cast<std::uint8_t>(a.end));
+    w.byte(static_cast<std::uint8_t>(a.usage_state));
+    w.zigzag(a.http_status);
+    w.usage(a.usage);
+    if (a.cost) w.zigzag(a.cost->value());
+    w.zigzag(a.first_byte_us);
+    w.zigzag(a.total_us);
+    w.text(a.provider);
+    w.text(a.model);
+    w.text(a.model_reported);
+    w.text(a.finish_reason);
+}
+
+void decode_attempt(Reader& r, AttemptRow& a) noexcept {
+    const std::uint64_t number = r.varint();
+    a.number = static_cast<std::uint32_t>(number);
+    const std::uint8_t flags = r.byte();
+    a.end = r.enumerator(EndState::kTimeout);
+    a.usage_state = r.enumerator(prices::UsageState::kZero);
+    a.http_status = r.zigzag32();
+    r.usage(a.usage);
+    r.money((flags & kHasCost) != 0, a.cost);
+    a.first_byte_us = r.zigzag();
+    a.total_us = r.zigzag();
+    r.text(a.provider);
+    r.text(a.model);
+    r.text(a.model_reported);
+    r.text(a.finish_reason);
+}
+
+}  // namespace
+
+std::string_view encode(const RequestRecord& record, std::string& buffer) {
+    const std::size_t bound =
+        kRequestFixed + text_bytes(record) + record.attempts.size() * kAttemptFixed;
+    if (buffer.size() < bound) buffer.resize(bound);
+    Writer w(buffer.data());
+    w.byte(kVersion);
+    w.byte(static_cast<std::uint8_t>((record.stream ? kStream : 0) |
+                                     (record.cost ? kHasCost : 0) |
+                                     (record.baseline ? kHasBaseline : 0)));
+    w.bytes(record.id.bytes.data(), record.id.bytes.size());
+    w.byte(static_cast<std::uint8_t>(record.end));
+    w.byte(static_cast<std::uint8_t>(record.source));
+    w.byte(static_cast<std::uint8_t>(record.usage_state));
+    w.zigzag(record.ts_us);
+    w.zigzag(record.http_status);
+    w.usage(record.usage);
+    if (record.cost) w.zigzag(record.cost->value());
+    if (record.baseline) w.zigzag(record.baseline->value());
+    w.zigzag(record.total_us);
+    w.zigzag(record.first_byte_us);
+    w.text(record.key);
+    w.text(record.route);
+    w.text(record.endpoint);
+    w.text(record.model_asked);
+    w.text(record.model);
+    w.text(record.notes, kMaxNotesBytes);
+    w.text(record.error);
+    w.varint(record.attempts.size());
+    std::uint32_t previous = 0;
+    for (const AttemptRow& attempt : record.attempts) {
+        previous = std::max(attempt.number, previous + 1);
+        encode_attempt(attempt, previous, w);
+    }
+    return {buffer.data(), static_cast<std::size_t>(w.at() - buffer.data())};
+}
+
+Result<void> decode(std::string_view bytes, RequestRecord& out) {
+    Reader r(bytes);
+    const std::uint8_t version = r.byte();
+    if (r.ok() && version != kVersion) {
+        return fail(ErrorCode::kInternal, "a journal record has an unknown version",
+                    "it was written by another version of leeway");
+    }
+    const std::uint8_t flags = r.byte();
+    out.stream = (flags & kStream) != 0;
+    r.bytes(out.id.bytes.data(), out.id.bytes.size());
+    out.end = r.enumerator(EndState::kTimeout);
+    out.source = r.enumerator(Source::kGateway);
+    out.usage_state = r.enumerator(prices::UsageState::kZero);
+    out.ts_us = r.zigzag();
+    out.http_status = r.zigzag32();
+    r.usage(out.usage);
+    r.money((flags & kHasCost) != 0, out.cost);
+    r.money((flags & kHasBaseline) != 0, out.baseline);
+    out.total_us = r.zigzag();
+    out.first_byte_us = r.zigzag();
+    r.text(out.key);
+    r.text(out.route);
+    r.text(out.endpoint);
+    r.text(out.model_asked);
+    r.text(out.model);
+    r.text(out.notes);
+    r.text(out.error);
+    const std::uint64_t count = r.varint();
+    // Every attempt takes at least 18 bytes, so a wild count cannot ask for much memory.
+    if (!r.ok() || count > r.rest() / 18) {
+        return fail(ErrorCode::kInternal, "a journal record is damaged");
+    }
+    out.attempts.resize(count);
+    for (AttemptRow& attempt : out.attempts) decode_attempt(r, attempt);
+    if (!r.ok() || r.rest() != 0) {
+        return fail(ErrorCode::kInternal, "a journal record is damaged");
+    }
+    return {};
+}
+
+}  // namespace leeway::ledger

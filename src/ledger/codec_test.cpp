@@ -1,0 +1,146 @@
+#include "ledger/codec.hpp"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "ledger/testing.hpp"
+
+namespace leeway::ledger {
+namespace {
+
+using testing::ordinary_record;
+using testing::random_record;
+
+void expect_same(const AttemptRow& a, const AttemptRow& b) {
+    EXPECT_EQ(a.number, b.number);
+    EXPECT_EQ(a.provider, b.provider);
+    EXPECT_EQ(a.model, b.model);
+    EXPECT_EQ(a.model_reported, b.model_reported);
+    EXPECT_EQ(a.http_status, b.http_status);
+    EXPECT_EQ(a.end, b.end);
+    EXPECT_EQ(a.finish_reason, b.finish_reason);
+    EXPECT_EQ(a.usage, b.usage);
+    EXPECT_EQ(a.usage_state, b.usage_state);
+    EXPECT_EQ(a.cost, b.cost);
+    EXPECT_EQ(a.first_byte_us, b.first_byte_us);
+    EXPECT_EQ(a.total_us, b.total_us);
+}
+
+void expect_same(const RequestRecord& a, const RequestRecord& b) {
+    EXPECT_EQ(a.id, b.id);
+    EXPECT_EQ(a.ts_us, b.ts_us);
+    EXPECT_EQ(a.key, b.key);
+    EXPECT_EQ(a.route, b.route);
+    EXPECT_EQ(a.endpoint, b.endpoint);
+    EXPECT_EQ(a.model_asked, b.model_asked);
+    EXPECT_EQ(a.model, b.model);
+    EXPECT_EQ(a.http_status, b.http_status);
+    EXPECT_EQ(a.end, b.end);
+    EXPECT_EQ(a.source, b.source);
+    EXPECT_EQ(a.stream, b.stream);
+    EXPECT_EQ(a.usage, b.usage);
+    EXPECT_EQ(a.usage_state, b.usage_state);
+    EXPECT_EQ(a.cost, b.cost);
+    EXPECT_EQ(a.baseline, b.baseline);
+    EXPECT_EQ(a.total_us, b.total_us);
+    EXPECT_EQ(a.first_byte_us, b.first_byte_us);
+    EXPECT_EQ(a.notes, b.notes);
+    EXPECT_EQ(a.error, b.error);
+    ASSERT_EQ(a.attempts.size(), b.attempts.size());
+    for (std::size_t i = 0; i < a.attempts.size(); ++i) expect_same(a.attempts[i], b.attempts[i]);
+}
+
+TEST(LedgerCodec, DecodesWhatItEncodedIntoAReusedRecord) {
+    std::mt19937_64 rng(1);
+    std::string buffer;
+    RequestRecord decoded;
+    for (int i = 0; i < 2000; ++i) {
+        const RequestRecord record = random_record(rng);
+        const auto done = decode(encode(record, buffer), decoded);
+        ASSERT_TRUE(done) << done.error().text();
+        expect_same(record, decoded);
+    }
+}
+
+TEST(LedgerCodec, KeepsExtremeNumbers) {
+    RequestRecord record = ordinary_record();
+    record.ts_us = INT64_MIN;
+    record.total_us = INT64_MAX;
+    record.cost = PicoUsd(INT64_MIN);
+    record.baseline = PicoUsd(INT64_MAX);
+    record.http_status = INT32_MIN;
+    record.usage.output = INT64_MAX;
+    std::string buffer;
+    RequestRecord decoded;
+    ASSERT_TRUE(decode(encode(record, buffer), decoded));
+    expect_same(record, decoded);
+}
+
+TEST(LedgerCodec, CutsEndlessTextAtACharacter) {
+    RequestRecord record = ordinary_record();
+    record.model_asked = std::string(kMaxNameBytes - 1, 'x') + "é" + std::string(1 << 20, 'y');
+    record.notes = std::string(1 << 20, 'n');
+    record.attempts[0].model_reported = std::string(1 << 20, 'r');
+    std::string buffer;
+    RequestRecord decoded;
+    ASSERT_TRUE(decode(encode(record, buffer), decoded));
+    EXPECT_EQ(decoded.model_asked, std::string(kMaxNameBytes - 1, 'x'));
+    EXPECT_EQ(decoded.notes.size(), kMaxNotesBytes);
+    EXPECT_EQ(decoded.attempts[0].model_reported.size(), kMaxNameBytes);
+    EXPECT_LT(buffer.size(), std::size_t{16} << 10);
+}
+
+TEST(LedgerCodec, MakesAttemptNumbersRise) {
+    RequestRecord record = ordinary_record();
+    record.attempts.resize(3, record.attempts[0]);
+    record.attempts[1].number = 7;
+    std::string buffer;
+    RequestRecord decoded;
+    ASSERT_TRUE(decode(encode(record, buffer), decoded));
+    EXPECT_EQ(decoded.attempts[0].number, 1U);
+    EXPECT_EQ(decoded.attempts[1].number, 7U);
+    EXPECT_EQ(decoded.attempts[2].number, 8U);
+}
+
+TEST(LedgerCodec, RefusesEveryPrefixAndAnythingBehind) {
+    std::mt19937_64 rng(2);
+    std::string buffer;
+    RequestRecord decoded;
+    for (int i = 0; i < 20; ++i) {
+        const std::string whole(encode(random_record(rng), buffer));
+        for (std::size_t size = 0; size < whole.size(); ++size) {
+            // An exact copy, so that a sanitizer sees a read beyond it.
+            const std::string prefix = whole.substr(0, size);
+            EXPECT_FALSE(decode(prefix, decoded)) << size;
+        }
+        EXPECT_FALSE(decode(whole + '\0', decoded));
+    }
+}
+
+TEST(LedgerCodec, RefusesAnotherVersion) {
+    std::string buffer;
+    std::string bytes(encode(ordinary_record(), buffer));
+    bytes[0] = 2;
+    RequestRecord decoded;
+    const auto done = decode(bytes, decoded);
+    ASSERT_FALSE(done);
+    EXPECT_NE(done.error().message.find("version"), std::string::npos);
+}
+
+TEST(LedgerCodec, SurvivesMutatedBytes) {
+    std::mt19937_64 rng(3);
+    std::string buffer;
+    RequestRecord decoded;
+    for (int i = 0; i < 20'000; ++i) {
+        std::string bytes(encode(random_record(rng), buffer));
+        for (std::uint64_t n = 1 + rng() % 4; n > 0; --n) {
+            bytes[rng() % bytes.size()] = static_cast<char>(rng());
+        }
+        if (rng() % 3 == 0) bytes.resize(rng() % (bytes.size() + 1));
+        (void)decode(bytes, decoded);  // any answer will do, as long as there is one
+    }
+}
+
+}  // namespace
+}  // namespace leeway::ledger

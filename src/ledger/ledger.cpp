@@ -1,0 +1,325 @@
+#include "ledger/ledger.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+#include <set>
+
+#include "base/strings.hpp"
+#include "ledger/codec.hpp"
+#include "ledger/frame.hpp"
+#include "ledger/schema.hpp"
+
+namespace leeway::ledger {
+namespace {
+
+constexpr std::size_t kMaxBatch = 4096;
+constexpr Duration kFirstBackOff = std::chrono::milliseconds(50);
+constexpr Duration kLastBackOff = std::chrono::seconds(2);
+constexpr Duration kUnhealthyPoll = std::chrono::milliseconds(200);
+// An orphan's ring is made only when there is a spill file without one; nothing is pushed into it.
+constexpr std::uint64_t kOrphanRing = 4096;
+
+/// The N of "worker-N.ring" and "worker-N.spill".
+std::optional<unsigned> worker_number(std::string_view name) {
+    constexpr std::string_view kPrefix = "worker-";
+    if (!name.starts_with(kPrefix)) return std::nullopt;
+    name.remove_prefix(kPrefix.size());
+    const std::size_t dot = name.find('.');
+    if (dot == std::string_view::npos) return std::nullopt;
+    if (name.substr(dot) != ".ring" && name.substr(dot) != ".spill") return std::nullopt;
+    const auto number = parse_u64(name.substr(0, dot));
+    if (!number || *number > 100'000) return std::nullopt;
+    return static_cast<unsigned>(*number);
+}
+
+Result<void> make_folder(const std::string& path) {
+    std::error_code code;
+    const bool made = std::filesystem::create_directories(path, code);
+    if (made) {
+        // Rows name keys and models.
+        std::filesystem::permissions(path, std::filesystem::perms::owner_all, code);
+    }
+    if (!std::filesystem::is_directory(path, code)) {
+        return fail(ErrorCode::kConfig, fmt::format("cannot make the folder {}", path),
+                    "check the state folder and its permissions");
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Ledger>> Ledger::open(const LedgerOptions& options) {
+    for (const std::string& folder : {options.state_dir, ledger_folder(options.state_dir)}) {
+        if (auto made = make_folder(folder); !made) return fail(std::move(made.error()));
+    }
+    auto lock = StateLock::acquire(options.state_dir, options.lock_patience);
+    if (!lock) return fail(std::move(lock.error()));
+    std::unique_ptr<Ledger> ledger(new Ledger(options, std::move(*lock)));
+    ledger->batch_limit_ = kMaxBatch;
+    // The database first: a folder of a newer version must not be touched at all.
+    auto writer = RowWriter::open(database_path(options.state_dir), options.durability);
+    if (!writer) return fail(std::move(writer.error()));
+    ledger->writer_ = std::move(*writer);
+    if (auto done = ledger->open_journals(); !done) return fail(std::move(done.error()));
+    ledger->thread_ = std::thread([raw = ledger.get()] { raw->run(); });
+    return ledger;
+}
+
+Result<void> Ledger::open_journals() {
+    const std::string folder = ledger_folder(options_.state_dir);
+    std::set<unsigned> left;
+    std::error_code code;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, code)) {
+        const std::string name = entry.path().filename().string();
+        if (name.ends_with(".ring.tmp")) std::filesystem::remove(entry.path(), code);
+        if (const auto number = worker_number(name); number && *number >= options_.workers) {
+            left.insert(*number);
+        }
+    }
+    const auto open_into = [&](std::vector<std::unique_ptr<Journal>>& list, unsigned number,
+                               std::uint64_t ring_bytes) -> Result<void> {
+        auto journal = Journal::open(folder, number, ring_bytes, wake_);
+        if (!journal) return fail(std::move(journal.error()));
+        if (!(*journal)->note().empty()) notes_.push_back((*journal)->note());
+        list.push_back(std::move(*journal));
+        return {};
+    };
+    for (unsigned number = 0; number < options_.workers; ++number) {
+        auto done = open_into(journals_, number, options_.ring_bytes);
+        if (!done) return done;
+    }
+    for (const unsigned number : left) {
+        auto done = open_into(orphans_, number, kOrphanRing);
+        if (!done) return done;
+    }
+    return {};
+}
+
+Ledger::~Ledger() {
+    if (!thread_.joinable()) return;
+    stop_.store(true, std::memory_order_seq_cst);
+    wake_.urge();
+    thread_.join();
+}
+
+void Ledger::run() noexcept {
+    ::pthread_setname_np(::pthread_self(), "ledger");
+    sigset_t all;
+    sigfillset(&all);
+    ::pthread_sigmask(SIG_BLOCK, &all, nullptr);  // signals are for the main thread
+    while (true) {
+        const bool stopping = stop_.load(std::memory_order_seq_cst);
+        const bool more = write_pending();
+        if (more) continue;
+        const bool failing = back_off_ > Duration::zero();
+        if (stopping) return;
+        bool unhealthy = false;
+        for (const auto& journal : journals_) {
+            if (failing || !journal->healthy()) journal->check_room();
+            unhealthy |= !journal->healthy();
+        }
+        if (failing) {
+            // Appends to the spill file and flushes urge, but must not hammer a sick database.
+            const TimePoint retry = monotonic_now() + back_off_;
+            while (!stop_.load(std::memory_order_seq_cst) && monotonic_now() < retry) {
+                wake_.nap(retry - monotonic_now());
+            }
+            continue;
+        }
+        if (has_unread()) {
+            wake_.nap(options_.batch_time);
+            continue;
+        }
+        for (const auto& journal : journals_) journal->trim();
+        const std::optional<Duration> timeout =
+            unhealthy ? std::optional(kUnhealthyPoll) : std::nullopt;
+        wake_.sleep(timeout, [this] { return stop_.load() || has_unread(); });
+        bool wanted_now = stop_.load(std::memory_order_seq_cst);
+        {
+            const std::lock_guard lock(mutex_);
+            wanted_now |= flush_asked_ != flush_done_;
+        }
+        if (!wanted_now) wake_.nap(options_.batch_time);
+    }
+}
+
+bool Ledger::has_unread() const noexcept {
+    const auto unread = [](const auto& journal) { return journal->has_unread(); };
+    return std::any_of(journals_.begin(), journals_.end(), unread) ||
+           std::any_of(orphans_.begin(), orphans_.end(), unread);
+}
+
+/// Writes one batch. True: there may be more at once.
+bool Ledger::write_pending() noexcept {
+    std::uint64_t asked = 0;
+    {
+        const std::lock_guard lock(mutex_);
+        asked = flush_asked_;
+    }
+    const auto written = write_batch();
+    if (!written) {
+        retry_later(written.error());
+        return false;
+    }
+    back_off_ = Duration::zero();
+    const bool more = *written >= batch_limit_;
+    batch_limit_ = std::min(batch_limit_ * 2, kMaxBatch);
+    if (!more) drop_finished_orphans();
+    const std::lock_guard lock(mutex_);
+    stats_.failing = false;
+    stats_.batches += *written > 0 ? 1 : 0;
+    if (!more && flush_done_ != asked) {
+        flush_done_ = asked;
+        flushed_.notify_all();
+    }
+    return more;
+}
+
+void Ledger::retry_later(const Error& error) {
+    for (const auto& journal : journals_) journal->rewind();
+    for (const auto& journal : orphans_) journal->rewind();
+    writer_.reset();  // rolls back
+    back_off_ = std::clamp(back_off_ * 2, kFirstBackOff, kLastBackOff);
+    const std::lock_guard lock(mutex_);
+    stats_.failing = true;
+    stats_.last_error = error.text();
+}
+
+/// Moves up to `batch_limit_` records from the journals into the database, in one transaction.
+/// After an error nothing was released.
+Result<std::size_t> Ledger::write_batch() {
+    sources_.clear();
+    for (const auto& journal : journals_) sources_.push_back(journal.get());
+    for (const auto& journal : orphans_) sources_.push_back(journal.get());
+    if (sources_.empty()) return 0;
+    // Another one comes first each time, so that a busy one cannot keep the others waiting.
+    std::rotate(sources_.begin(),
+                sources_.begin() + static_cast<std::ptrdiff_t>(turn_++ % sources_.size()),
+                sources_.end());
+    std::size_t taken = 0;
+    std::uint64_t fresh = 0;
+    for (Journal* source : sources_) {
+        while (taken < batch_limit_) {
+            const auto bytes = source->next();
+            if (!bytes) break;
+            if (taken == 0) {
+                if (!writer_) {
+                    auto writer =
+                        RowWriter::open(database_path(options_.state_dir), options_.durability);
+                    if (!writer) return fail(std::move(writer.error()));
+                    writer_ = std::move(*writer);
+                }
+                if (auto begun = writer_->begin(); !begun) return fail(std::move(begun.error()));
+            }
+            ++taken;
+            const auto added = write_one(*bytes);
+            if (!added) return fail(added.error());
+            fresh += *added ? 1 : 0;
+        }
+    }
+    if (taken == 0) return taken;
+    if (writer_) {
+        if (auto committed = writer_->commit(); !committed) return fail(std::move(committed.error()));
+    }
+    if (options_.durability == store::sqlite::Durability::kFull) {
+        for (Journal* source : sources_) source->sync_spill();
+    }
+    for (Journal* source : sources_) source->release();
+    const std::lock_guard lock(mutex_);
+    stats_.rows_written += fresh;
+    stats_.replayed += taken - fresh;
+    return taken;
+}
+
+/// True: a new row. False: it was there already, or it was put into quarantine.
+Result<bool> Ledger::write_one(std::string_view bytes) {
+    auto decoded = decode(bytes, record_);
+    if (!decoded) {
+        auto kept = quarantine(bytes, decoded.error().message);
+        if (!kept) return fail(std::move(kept.error()));
+        return false;
+    }
+    auto added = writer_->add(record_);
+    if (added || added.error().reason != "constraint") return added;
+    // One record that the tables do not take must not hold up all others: find it by writing one at
+    // a time, then set it aside.
+    if (batch_limit_ > 1) {
+        batch_limit_ = 1;
+        return added;
+    }
+    auto kept = quarantine(bytes, added.error().message);
+    if (!kept) return fail(std::move(kept.error()));
+    writer_.reset();
+    return false;
+}
+
+Result<void> Ledger::quarantine(std::string_view bytes, const std::string& why) {
+    const std::string path = ledger_folder(options_.state_dir) + "/quarantine";
+    std::string frame(frame_size(bytes.size()), '\0');
+    write_frame(frame.data(), FrameKind::kRecord, 0, bytes);
+    const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    const ssize_t n = fd < 0 ? -1 : ::write(fd, frame.data(), frame.size());
+    if (fd >= 0) ::close(fd);
+    if (n != static_cast<ssize_t>(frame.size())) {
+        return fail(ErrorCode::kUnavailable, fmt::format("cannot write {}", path));
+    }
+    const std::lock_guard lock(mutex_);
+    ++stats_.quarantined;
+    stats_.last_error = fmt::format("a record was set aside in {}: {}", path, why);
+    return {};
+}
+
+void Ledger::drop_finished_orphans() noexcept {
+    std::uint64_t pending = 0;
+    std::erase_if(orphans_, [&](const std::unique_ptr<Journal>& orphan) {
+        pending += orphan->pending_bytes();
+        if (orphan->pending_bytes() != 0) return false;
+        orphan->remove_files();
+        return true;
+    });
+    orphan_bytes_.store(pending, std::memory_order_relaxed);
+}
+
+Result<void> Ledger::flush(Duration timeout) {
+    std::unique_lock lock(mutex_);
+    const std::uint64_t ticket = ++flush_asked_;
+    wake_.urge();
+    if (flushed_.wait_for(lock, timeout, [&] { return flush_done_ >= ticket; })) return {};
+    return fail(ErrorCode::kUnavailable,
+                "the ledger's database did not take all records in time" +
+                    (stats_.failing ? ": " + stats_.last_error : std::string()),
+                "they are kept in the journal and will be written later");
+}
+
+LedgerStats Ledger::stats() const {
+    LedgerStats out;
+    {
+        const std::lock_guard lock(mutex_);
+        out = stats_;
+    }
+    out.pending_bytes = orphan_bytes_.load(std::memory_order_relaxed);
+    for (const auto& journal : journals_) {
+        out.pending_bytes += journal->pending_bytes();
+        out.spilled_bytes += journal->spilled_bytes();
+    }
+    return out;
+}
+
+bool Ledger::healthy() const noexcept {
+    return std::all_of(journals_.begin(), journals_.end(),
+                       [](const auto& journal) { return journal->healthy(); });
+}
+
+std::vector<std::string> Ledger::notes() const {
+    const std::lock_guard lock(mutex_);
+    return notes_;
+}
+
+}  // namespace leeway::ledger

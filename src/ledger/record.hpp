@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "base/money.hpp"
+#include "prices/usage.hpp"
+
+namespace leeway::ledger {
+
+/// How a request or an attempt ended. Stored by number: never renumber.
+enum class EndState : std::uint8_t {
+    kOk = 0,          ///< whole answer delivered
+    kError = 1,       ///< refused or failed; the caller got an error
+    kCut = 2,         ///< the upstream's stream broke off; the caller was told so
+    kClientGone = 3,  ///< the caller hung up before the end
+    kTimeout = 4,     ///< a deadline passed
+};
+
+/// Who answered. Stored by number: never renumber.
+enum class Source : std::uint8_t { kUpstream = 0, kExactCache = 1, kGateway = 2 };
+
+/// One call to one upstream model. Immutable once written.
+struct AttemptRow {
+    std::uint32_t number = 1;  ///< 1, 2, … within the request
+    std::string provider;
+    std::string model;           ///< our name of the model
+    std::string model_reported;  ///< what the answer said, may be empty
+    std::int32_t http_status = 0;  ///< 0: no answer came
+    EndState end = EndState::kOk;
+    std::string finish_reason;  ///< as reported; empty when cut
+    prices::Usage usage;
+    prices::UsageState usage_state = prices::UsageState::kMissing;
+    std::optional<PicoUsd> cost;  ///< nullopt: unknown
+    std::int64_t first_byte_us = 0;  ///< from dispatch; 0: none came
+    std::int64_t total_us = 0;
+};
+
+/// One request of a client with all its attempts: what the data plane hands to the ledger, once,
+/// before the caller gets the last byte of its answer.
+struct RequestRecord {
+    RequestId id;
+    std::int64_t ts_us = 0;  ///< wall clock at arrival, microseconds since the epoch
+    std::string key;         ///< name of the virtual key; empty: none
+    std::string route;       ///< empty: none
+    std::string endpoint;    ///< "chat.completions", "embeddings"
+    std::string model_asked;
+    std::string model;  ///< our name of the model that answered; empty: none did
+    std::int32_t http_status = 0;
+    EndState end = EndState::kOk;
+    Source source = Source::kUpstream;
+    bool stream = false;
+    prices::Usage usage;  ///< of the answer as served (for a cache hit: of the stored answer)
+    prices::UsageState usage_state = prices::UsageState::kMissing;
+    std::optional<PicoUsd> cost;      ///< sum over the attempts; nullopt: unknown
+    std::optional<PicoUsd> baseline;  ///< what it would have cost; nullopt: unknown
+    std::int64_t total_us = 0;
+    std::int64_t first_byte_us = 0;  ///< to the caller
+    std::string notes;  ///< skipped stages and the like, "stage=reason" separated by spaces
+    std::string error;  ///< machine word of the error; empty: none
+    std::vector<AttemptRow> attempts;
+
+    friend bool operator==(const RequestRecord& a, const RequestRecord& b) {
+        return a.id == b.id;  // ids are unique and records immutable
+    }
+};
+
+}  // namespace leeway::ledger

@@ -1,0 +1,243 @@
+#include "ledger/row_writer.hpp"
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+#include "ledger/schema.hpp"
+
+namespace leeway::ledger {
+namespace {
+
+using store::sqlite::Database;
+using store::sqlite::Statement;
+
+constexpr const char* kInsertRequest =
+    "INSERT OR IGNORE INTO request VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"
+    " ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)";
+constexpr const char* kInsertAttempt =
+    "INSERT INTO attempt VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,"
+    " ?16, ?17, ?18, ?19)";
+// 4e18 is kMaxTokenSum: two such values still add up to less than 2⁶³.
+constexpr const char* kUpsertRollup =
+    "INSERT INTO rollup_day VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,"
+    " ?15, ?16, ?17, ?18) ON CONFLICT (day, key, route, model) DO UPDATE SET"
+    " requests = requests + excluded.requests, errors = errors + excluded.errors,"
+    " hits = hits + excluded.hits, unknown_cost = unknown_cost + excluded.unknown_cost,"
+    " known_baseline = known_baseline + excluded.known_baseline,"
+    " known_saved = known_saved + excluded.known_saved,"
+    " input_tokens = min(input_tokens + excluded.input_tokens, 4000000000000000000),"
+    " output_tokens = min(output_tokens + excluded.output_tokens, 4000000000000000000),"
+    " spent_hi = spent_hi + excluded.spent_hi, spent_lo = spent_lo + excluded.spent_lo,"
+    " baseline_hi = baseline_hi + excluded.baseline_hi,"
+    " baseline_lo = baseline_lo + excluded.baseline_lo,"
+    " saved_hi = saved_hi + excluded.saved_hi, saved_lo = saved_lo + excluded.saved_lo";
+
+// 4 MiB hold the hot pages of both tables; 16 MiB of WAL make a checkpoint rare enough that a page
+// of the tables is copied back about once.
+constexpr int kCacheKib = 4096;
+constexpr int kWalPages = 4000;
+
+Result<void> prepare_into(Database& db, const char* sql, std::optional<Statement>& out) {
+    auto statement = db.prepare(sql);
+    if (!statement) return fail(std::move(statement.error()));
+    out.emplace(std::move(*statement));
+    return {};
+}
+
+/// Binds text, or NULL when there is none.
+void bind_text(Statement& statement, int index, std::string_view text) {
+    if (text.empty()) {
+        statement.bind_null(index);
+    } else {
+        statement.bind(index, text);
+    }
+}
+
+/// Binds `text`, or NULL when it only repeats `usual`. An empty text is kept apart from that.
+void bind_unless_same(Statement& statement, int index, std::string_view text,
+                      std::string_view usual) {
+    if (text == usual) {
+        statement.bind_null(index);
+    } else {
+        statement.bind(index, text);
+    }
+}
+
+}  // namespace
+
+void RowWriter::IntBinder::usage(std::size_t first, prices::UsageState state,
+                                 const prices::Usage& usage) noexcept {
+    if (state == prices::UsageState::kMissing) {
+        for (std::size_t i = 0; i < 7; ++i) null(first + i);
+        return;
+    }
+    const prices::Usage u = stored_usage(usage);
+    (*this)(first, u.input);
+    (*this)(first + 1, u.cached_input);
+    (*this)(first + 2, u.cache_write_input);
+    (*this)(first + 3, u.audio_input);
+    (*this)(first + 4, u.output);
+    (*this)(first + 5, u.reasoning_output);
+    (*this)(first + 6, u.audio_output);
+}
+
+Result<std::unique_ptr<RowWriter>> RowWriter::open(const std::string& path,
+                                                   store::sqlite::Durability durability) {
+    auto db = Database::open(path, {.durability = durability,
+                                    .wal_autocheckpoint = kWalPages,
+                                    .cache_kib = kCacheKib});
+    if (!db) return fail(std::move(db.error()));
+    if (auto done = store::sqlite::migrate(*db, "ledger", migrations()); !done) {
+        return fail(std::move(done.error()));
+    }
+    std::unique_ptr<RowWriter> writer(new RowWriter(std::move(*db)));
+    if (auto done = writer->prepare(); !done) return fail(std::move(done.error()));
+    return writer;
+}
+
+Result<void> RowWriter::prepare() {
+    const std::pair<const char*, std::optional<Statement>*> statements[] = {
+        {"BEGIN IMMEDIATE", &begin_},
+        {"COMMIT", &commit_},
+        {"INSERT INTO name (text) VALUES (?1) RETURNING id", &insert_name_},
+        {kInsertRequest, &insert_request_},
+        {kInsertAttempt, &insert_attempt_},
+        {kUpsertRollup, &upsert_rollup_}};
+    for (const auto& [sql, statement] : statements) {
+        if (auto done = prepare_into(db_, sql, *statement); !done) return done;
+    }
+    request_.emplace(*insert_request_);
+    attempt_.emplace(*insert_attempt_);
+    auto all = db_.prepare("SELECT id, text FROM name");
+    if (!all) return fail(std::move(all.error()));
+    while (true) {
+        const auto row = all->step();
+        if (!row) return fail(row.error());
+        if (!*row) return {};
+        names_.emplace(all->text(1), all->int64(0));
+    }
+}
+
+Result<std::int64_t> RowWriter::name_id(std::string_view text, Memo& memo) {
+    if (text == memo.text) return memo.id;
+    auto known = names_.find(text);
+    if (known == names_.end()) {
+        insert_name_->bind(1, text);
+        const auto row = insert_name_->step();
+        if (!row) return fail(row.error());
+        const std::int64_t id = insert_name_->int64(0);
+        insert_name_->reset();
+        known = names_.emplace(text, id).first;
+    }
+    memo.text.assign(text);
+    memo.id = known->second;
+    return memo.id;
+}
+
+Result<void> RowWriter::begin() {
+    groups_.clear();
+    return begin_->run();
+}
+
+Result<bool> RowWriter::add(const RequestRecord& r) {
+    GroupKey group{.day = day_of(r.ts_us), .key = 0, .route = 0, .model = 0};
+    std::int64_t endpoint = 0;
+    const std::tuple<std::string_view, Memo*, std::int64_t*> columns[] = {
+        {r.key, &key_, &group.key},
+        {r.route, &route_, &group.route},
+        {r.endpoint, &endpoint_, &endpoint},
+        {r.model, &model_, &group.model}};
+    for (const auto& [text, memo, id] : columns) {
+        const auto found = name_id(text, *memo);
+        if (!found) return fail(found.error());
+        *id = *found;
+    }
+    auto& put = *request_;
+    insert_request_->bind_blob(1, r.id.bytes);
+    put(2, r.ts_us);
+    put(3, group.key);
+    put(4, group.route);
+    put(5, endpoint);
+    put(6, group.model);
+    bind_unless_same(*insert_request_, 7, r.model_asked, r.model);
+    put(8, r.http_status);
+    put(9, static_cast<std::int64_t>(r.end));
+    put(10, static_cast<std::int64_t>(r.source));
+    put(11, r.stream ? 1 : 0);
+    put(12, static_cast<std::int64_t>(r.usage_state));
+    put.usage(13, r.usage_state, r.usage);
+    put(20, r.cost);
+    put(21, r.baseline);
+    put(22, r.total_us);
+    put(23, r.first_byte_us);
+    bind_text(*insert_request_, 24, r.notes);
+    bind_text(*insert_request_, 25, r.error);
+    if (auto done = insert_request_->run(); !done) return fail(std::move(done.error()));
+    if (db_.changes() == 0) return false;
+
+    std::uint32_t number = 0;
+    for (const AttemptRow& attempt : r.attempts) {
+        number = std::max(attempt.number, number + 1);
+        if (auto done = add_attempt(r, attempt, number); !done) return fail(std::move(done.error()));
+    }
+    add_to_group(group, r);
+    return true;
+}
+
+Result<void> RowWriter::add_attempt(const RequestRecord& record, const AttemptRow& a,
+                                    std::uint32_t number) {
+    const auto provider = name_id(a.provider, provider_);
+    if (!provider) return fail(provider.error());
+    const auto model = name_id(a.model, attempt_model_);
+    if (!model) return fail(model.error());
+    auto& put = *attempt_;
+    insert_attempt_->bind_blob(1, record.id.bytes);
+    put(2, number);
+    put(3, *provider);
+    put(4, *model);
+    bind_unless_same(*insert_attempt_, 5, a.model_reported, a.model);
+    put(6, a.http_status);
+    put(7, static_cast<std::int64_t>(a.end));
+    bind_text(*insert_attempt_, 8, a.finish_reason);
+    put(9, static_cast<std::int64_t>(a.usage_state));
+    put.usage(10, a.usage_state, a.usage);
+    put(17, a.cost);
+    put(18, a.first_byte_us);
+    put(19, a.total_us);
+    return insert_attempt_->run();
+}
+
+void RowWriter::add_to_group(const GroupKey& key, const RequestRecord& record) {
+    // A batch has few groups, and the last one is the likeliest.
+    const auto found = std::find_if(groups_.rbegin(), groups_.rend(),
+                                    [&](const Group& group) { return group.key == key; });
+    Group& group = found != groups_.rend() ? *found : groups_.emplace_back(Group{key, {}});
+    group.totals.add(record);
+}
+
+Result<void> RowWriter::write_groups() {
+    for (const Group& group : groups_) {
+        const Totals& t = group.totals;
+        const SplitSum spent = split(t.spent);
+        const SplitSum baseline = split(t.baseline);
+        const SplitSum saved = split(t.saved);
+        const std::int64_t values[] = {
+            group.key.day,  group.key.key,    group.key.route,  group.key.model, t.requests,
+            t.errors,       t.hits,           t.unknown_cost,   t.known_baseline, t.known_saved,
+            t.input_tokens, t.output_tokens,  spent.hi,         spent.lo,         baseline.hi,
+            baseline.lo,    saved.hi,         saved.lo};
+        int index = 0;
+        for (const std::int64_t value : values) upsert_rollup_->bind(++index, value);
+        if (auto done = upsert_rollup_->run(); !done) return done;
+    }
+    groups_.clear();
+    return {};
+}
+
+Result<void> RowWriter::commit() {
+    if (auto done = write_groups(); !done) return done;
+    return commit_->run();
+}
+
+}  // namespace leeway::ledger

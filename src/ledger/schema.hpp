@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "base/money.hpp"
+#include "store/sqlite/migrations.hpp"
+
+namespace leeway::ledger {
+
+/// The steps of the ledger's schema.
+[[nodiscard]] std::span<const store::sqlite::Migration> migrations() noexcept;
+
+/// Where things lie under a state folder.
+[[nodiscard]] std::string ledger_folder(const std::string& state_dir);
+[[nodiscard]] std::string database_path(const std::string& state_dir);
+
+/// A 128-bit sum as SQLite keeps it: value = hi · 2³² + lo. `lo` starts below 2³² and has room for
+/// 2³¹ additions without a carry, so roll-ups add the halves independently and stay exact.
+struct SplitSum {
+    std::int64_t hi = 0;
+    std::int64_t lo = 0;
+};
+[[nodiscard]] constexpr SplitSum split(PicoUsdSum sum) noexcept {
+    // An arithmetic shift rounds down, so the low half is never negative.
+    return {static_cast<std::int64_t>(sum.value() >> 32),
+            static_cast<std::int64_t>(sum.value() & 0xffffffff)};
+}
+[[nodiscard]] constexpr PicoUsdSum join(SplitSum parts) noexcept {
+    return PicoUsdSum(Int128{parts.hi} * (Int128{1} << 32) + parts.lo);
+}
+
+/// Days since 1970-01-01 UTC of a time in microseconds, also before 1970.
+[[nodiscard]] constexpr std::int64_t day_of(std::int64_t ts_us) noexcept {
+    constexpr std::int64_t kDayUs = 86'400'000'000;
+    return ts_us / kDayUs - (ts_us % kDayUs < 0 ? 1 : 0);
+}
+
+}  // namespace leeway::ledger

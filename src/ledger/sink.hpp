@@ -1,0 +1,19 @@
+#pragma once
+
+#include "ledger/record.hpp"
+
+namespace leeway::ledger {
+
+/// Where a worker puts its finished requests. Worker-local.
+class Sink {
+public:
+    virtual ~Sink() = default;
+    /// When this returns true the record survives a kill of this process (it lies in a file-backed
+    /// mapping or a spill file) and will be in the database once. False: nothing was kept (disk full).
+    /// Never blocks on the database.
+    [[nodiscard]] virtual bool append(const RequestRecord& record) noexcept = 0;
+    /// False while records cannot be kept: paid work must not be admitted.
+    [[nodiscard]] virtual bool healthy() const noexcept = 0;
+};
+
+}  // namespace leeway::ledger

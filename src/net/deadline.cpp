@@ -1,0 +1,90 @@
+#include "net/deadline.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace leeway::net {
+
+Deadline::Deadline(EventLoop& loop, const Timeouts& timeouts) noexcept
+    : timer_(loop.timers(), &Deadline::fire, this),
+      timeouts_(timeouts),
+      start_(monotonic_now()),
+      phase_start_(start_) {
+    plan();
+}
+
+void Deadline::set_timeouts(const Timeouts& timeouts) noexcept {
+    timeouts_ = timeouts;
+    plan();
+}
+
+void Deadline::enter(Phase phase) noexcept {
+    phase_ = phase;
+    phase_start_ = monotonic_now();
+    plan();
+}
+
+TimePoint Deadline::phase_end() const noexcept {
+    switch (phase_) {
+        case Phase::kIdle: return TimePoint::max();
+        case Phase::kConnect: return phase_start_ + timeouts_.connect;
+        case Phase::kFirstByte: return phase_start_ + timeouts_.first_byte;
+        case Phase::kChunks: return phase_start_ + timeouts_.between_chunks;
+    }
+    return TimePoint::max();
+}
+
+void Deadline::plan() noexcept {
+    if (interrupted()) return;
+    timer_.arm(std::min(start_ + timeouts_.total, phase_end()));
+}
+
+void Deadline::fire(void* self) {
+    auto& deadline = *static_cast<Deadline*>(self);
+    const TimePoint now = monotonic_now();
+    if (now >= deadline.start_ + deadline.timeouts_.total) {
+        deadline.interrupt(Reason::kTotal);
+    } else if (now >= deadline.phase_end()) {
+        constexpr Reason kReasons[] = {Reason::kTotal, Reason::kConnect, Reason::kFirstByte,
+                                       Reason::kChunks};
+        deadline.interrupt(kReasons[static_cast<std::size_t>(deadline.phase_)]);
+    } else {
+        deadline.plan();  // `touch` moved the end
+    }
+}
+
+void Deadline::interrupt(Reason reason) noexcept {
+    if (interrupted()) return;
+    reason_ = reason;
+    timer_.cancel();
+    if (interrupt_ != nullptr) interrupt_(context_);
+}
+
+Duration Deadline::remaining() const noexcept {
+    return std::max(Duration::zero(), start_ + timeouts_.total - monotonic_now());
+}
+
+Error Deadline::error() const {
+    const auto timeout = [](std::string_view what, std::chrono::milliseconds limit) {
+        return Error{ErrorCode::kUpstreamTimeout,
+                     fmt::format("the upstream {} within {} ms", what, limit.count()),
+                     "raise the provider's `timeouts` in the configuration if that is too short", {},
+                     "upstream_timeout"};
+    };
+    switch (reason_) {
+        case Reason::kConnect: return timeout("could not be connected to", timeouts_.connect);
+        case Reason::kFirstByte: return timeout("did not begin to answer", timeouts_.first_byte);
+        case Reason::kChunks: return timeout("sent no further data", timeouts_.between_chunks);
+        case Reason::kTotal: return timeout("did not finish its answer", timeouts_.total);
+        case Reason::kClientGone:
+            return Error{ErrorCode::kClientGone, "the client closed the connection", {}, {}, "client_gone"};
+        case Reason::kShutdown:
+            return Error{ErrorCode::kUnavailable, "the gateway is shutting down", "send the request again",
+                         {}, "shutting_down"};
+        case Reason::kNone: break;
+    }
+    return Error{ErrorCode::kInternal, "no interruption", {}, {}, {}};
+}
+
+}  // namespace leeway::net

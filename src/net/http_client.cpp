@@ -1,0 +1,209 @@
+#include "net/http_client.hpp"
+
+#include <algorithm>
+
+#include "net/detail/upstream_connection.hpp"
+
+namespace leeway::net {
+namespace {
+
+// A pool that had a burst gives connections back after it; each costs a descriptor on both sides.
+constexpr std::size_t kMaxIdlePerOrigin = 256;
+
+}  // namespace
+
+// ------------------------------------------------------------------------------------------- pool
+
+UpstreamPool::UpstreamPool(EventLoop& loop) : loop_(loop), impl_(std::make_unique<Impl>()) {
+    impl_->loop = &loop;
+}
+
+UpstreamPool::~UpstreamPool() { close_idle(); }
+
+std::size_t UpstreamPool::idle() const noexcept { return impl_->parked.size(); }
+
+void UpstreamPool::close_idle() noexcept {
+    for (auto& [key, entry] : impl_->entries) {
+        while (auto connection = impl_->take(entry)) {
+            UpstreamConnection::retire(std::move(connection));
+            impl_->forget(entry);
+        }
+    }
+}
+
+std::unique_ptr<UpstreamConnection> UpstreamPool::Impl::take(Entry& entry) noexcept {
+    if (entry.idle.empty()) return nullptr;
+    auto connection = std::move(entry.idle.front());
+    entry.idle.pop_front();
+    connection->unpark();
+    parked.erase(connection.get());
+    return connection;
+}
+
+void UpstreamPool::Impl::put(Entry& entry, std::unique_ptr<UpstreamConnection> connection) {
+    if (entry.idle.size() >= kMaxIdlePerOrigin) {
+        UpstreamConnection::retire(std::move(connection));
+        return forget(entry);
+    }
+    UpstreamConnection* raw = connection.get();
+    entry.idle.push_front(std::move(connection));
+    auto& slot = parked[raw];
+    slot = std::make_unique<Parked>(Parked{this, &entry, entry.idle.begin()});
+    raw->park(&Impl::on_idle_event, slot.get());
+    wake_one(entry);
+}
+
+void UpstreamPool::Impl::forget(Entry& entry) noexcept {
+    --entry.open;
+    wake_one(entry);
+}
+
+void UpstreamPool::Impl::wake_one(Entry& entry) noexcept {
+    if (entry.waiting.empty()) return;
+    Waiter* waiter = entry.waiting.front();
+    entry.waiting.pop_front();
+    // Posted, not resumed here: we may be inside another request's destructor.
+    loop->post([waiter] { waiter->handle.resume(); });
+}
+
+void UpstreamPool::Impl::on_idle_event(void* context, IoResult) {
+    const Parked at = *static_cast<Parked*>(context);
+    auto connection = std::move(*at.place);
+    at.entry->idle.erase(at.place);
+    at.pool->parked.erase(connection.get());
+    UpstreamConnection::retire(std::move(connection));
+    at.pool->forget(*at.entry);
+}
+
+namespace {
+
+/// Waits until a connection slot of the origin is free; the deadline ends the wait.
+class SlotAwaiter {
+public:
+    explicit SlotAwaiter(UpstreamPool::Impl::Entry& entry) : entry_(entry) {}
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> handle) {
+        waiter_.handle = handle;
+        entry_.waiting.push_back(&waiter_);
+    }
+    void await_resume() const noexcept {}
+    static void interrupt(void* self) {
+        auto& awaiter = *static_cast<SlotAwaiter*>(self);
+        auto& queue = awaiter.entry_.waiting;
+        const auto place = std::find(queue.begin(), queue.end(), &awaiter.waiter_);
+        if (place == queue.end()) return;
+        queue.erase(place);
+        awaiter.waiter_.handle.resume();
+    }
+
+private:
+    UpstreamPool::Impl::Entry& entry_;
+    UpstreamPool::Impl::Waiter waiter_;
+};
+
+}  // namespace
+
+// ------------------------------------------------------------------------------------------- call
+
+UpstreamCall::UpstreamCall(UpstreamPool& pool, const Origin& origin, Deadline& deadline) noexcept
+    : pool_(pool), origin_(origin), deadline_(deadline) {}
+
+UpstreamCall::~UpstreamCall() { release(); }
+
+void UpstreamCall::release() noexcept {
+    if (!connection_) return;
+    auto& entry = pool_.impl().entry(origin_);
+    if (connection_->reusable()) return pool_.impl().put(entry, std::move(connection_));
+    UpstreamConnection::retire(std::move(connection_));
+    pool_.impl().forget(entry);
+}
+
+const ResponseHead& UpstreamCall::head() const noexcept { return connection_->head; }
+
+Task<Result<void>> UpstreamCall::start(const UpstreamRequest& request) {
+    auto first = co_await attempt(request, false);
+    if (first) co_return first;
+    const bool dead_on_arrival = reused_ && !answer_begun_ && !deadline_.interrupted();
+    if (!dead_on_arrival) co_return first;
+    release();
+    reused_ = false;
+    auto second = co_await attempt(request, true);
+    co_return second;
+}
+
+Task<Result<void>> UpstreamCall::attempt(const UpstreamRequest& request, bool fresh) {
+    auto& entry = pool_.impl().entry(origin_);
+    while (!connection_) {
+        if (deadline_.interrupted()) co_return fail(deadline_.error());
+        if (!fresh) connection_ = pool_.impl().take(entry);
+        if (connection_) {
+            reused_ = true;
+            break;
+        }
+        if (entry.open >= origin_.max_connections) {
+            deadline_.enter(Deadline::Phase::kConnect);
+            SlotAwaiter slot(entry);
+            const Deadline::Guard guard(deadline_, &SlotAwaiter::interrupt, &slot);
+            co_await slot;
+            continue;
+        }
+        ++entry.open;
+        auto stream = co_await connect_stream(pool_.loop(), origin_.url.address, origin_.tls, deadline_);
+        if (!stream) {
+            pool_.impl().forget(entry);
+            co_return fail(std::move(stream.error()));
+        }
+        connection_ = std::make_unique<UpstreamConnection>(std::move(*stream));
+    }
+    deadline_.enter(Deadline::Phase::kFirstByte);
+    auto sent = co_await connection_->send(origin_, request, deadline_);
+    // An upstream may answer (and close) before it has read everything, so look for an answer anyway.
+    if (!sent && deadline_.interrupted()) co_return sent;
+    auto head = co_await connection_->read_head(request.method == "HEAD", deadline_);
+    answer_begun_ = connection_->heard();
+    if (!head) co_return fail(std::move(sent ? head.error() : sent.error()));
+    deadline_.enter(Deadline::Phase::kChunks);
+    co_return Result<void>();
+}
+
+Task<Result<std::span<const std::string_view>>> UpstreamCall::read_some() {
+    deadline_.touch();
+    auto pieces = co_await connection_->read_body(deadline_);
+    co_return pieces;
+}
+
+Task<Result<std::string_view>> UpstreamCall::read_all(std::size_t limit) {
+    if (connection_->head.framing == Framing::kLength && connection_->head.content_length > limit) {
+        co_return fail(Error{ErrorCode::kUpstreamInvalid, "the upstream's answer is larger than the gateway takes",
+                             {}, {}, "upstream_answer_too_large"});
+    }
+    auto first = co_await read_some();
+    if (!first) co_return fail(std::move(first.error()));
+    // The usual answer lies whole in the buffer: no copy.
+    if (connection_->complete() && first->size() <= 1) {
+        co_return first->empty() ? std::string_view() : first->front();
+    }
+    if (connection_->head.framing == Framing::kLength) {
+        body_.reserve(static_cast<std::size_t>(connection_->head.content_length) + ReadBuffer::kPadding);
+    }
+    for (const std::string_view piece : *first) body_.append(piece);
+    auto all = co_await collect_all(limit);
+    co_return all;
+}
+
+Task<Result<std::string_view>> UpstreamCall::collect_all(std::size_t limit) {
+    for (;;) {
+        auto pieces = co_await read_some();
+        if (!pieces) co_return fail(std::move(pieces.error()));
+        if (pieces->empty()) break;
+        for (const std::string_view piece : *pieces) body_.append(piece);
+        if (body_.size() > limit) {
+            co_return fail(Error{ErrorCode::kUpstreamInvalid, "the upstream's answer is larger than the gateway takes",
+                                 {}, {}, "upstream_answer_too_large"});
+        }
+    }
+    body_.reserve(body_.size() + ReadBuffer::kPadding);
+    co_return std::string_view(body_);
+}
+
+}  // namespace leeway::net

@@ -1,0 +1,243 @@
+#include "net/http_server.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <vector>
+
+#include <boost/asio/basic_socket_acceptor.hpp>
+#include <netinet/in.h>
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "net/detail/asio.hpp"
+#include "net/detail/connection.hpp"
+#include "net/detail/plain_stream.hpp"
+
+namespace leeway::net {
+namespace {
+
+using Acceptor = asio::basic_socket_acceptor<asio::generic::stream_protocol, Executor>;
+
+constexpr int kBacklog = 4096;
+constexpr auto kAcceptPause = std::chrono::milliseconds(50);
+
+struct SocketAddress {
+    sockaddr_storage storage{};
+    socklen_t size = 0;
+    [[nodiscard]] const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
+    [[nodiscard]] int family() const { return storage.ss_family; }
+};
+
+tl::unexpected<Error> cannot_listen(const Address& address, int error) {
+    std::string hint = "choose another address with --listen";
+    if (error == EADDRINUSE) hint = "another program listens there; stop it, or choose another port with --listen";
+    if (error == EACCES) hint = "ports below 1024 need root";
+    return fail(ErrorCode::kConfig, "cannot listen on " + address.text() + ": " + std::strerror(error), hint);
+}
+
+Result<SocketAddress> to_socket_address(const Address& address) {
+    SocketAddress out;
+    if (address.is_unix()) {
+        auto* target = reinterpret_cast<sockaddr_un*>(&out.storage);
+        target->sun_family = AF_UNIX;
+        std::memcpy(target->sun_path, address.unix_path.c_str(), address.unix_path.size() + 1);
+        out.size = sizeof(sockaddr_un);
+        return out;
+    }
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+    addrinfo* found = nullptr;
+    const int error = ::getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints, &found);
+    if (error != 0) {
+        return fail(ErrorCode::kConfig, "cannot resolve '" + address.host + "': " + ::gai_strerror(error),
+                    "give an IP address of this machine, e.g. 127.0.0.1:8484");
+    }
+    std::memcpy(&out.storage, found->ai_addr, found->ai_addrlen);
+    out.size = found->ai_addrlen;
+    ::freeaddrinfo(found);
+    return out;
+}
+
+/// A bound, listening descriptor.
+Result<int> open_listener(const Address& address, const SocketAddress& at, bool shared) {
+    const int fd = ::socket(at.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return cannot_listen(address, errno);
+    const int on = 1;
+    if (!address.is_unix()) {
+        ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+        if (shared) ::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    }
+    if (::bind(fd, at.get(), at.size) != 0 || ::listen(fd, kBacklog) != 0) {
+        const int error = errno;
+        ::close(fd);
+        return cannot_listen(address, error);
+    }
+    return fd;
+}
+
+/// A socket file that nobody listens on any more is removed; one in use is an error.
+Result<void> clear_stale_socket(const Address& address, const SocketAddress& at) {
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return cannot_listen(address, errno);
+    const int connected = ::connect(fd, at.get(), at.size);
+    const int error = errno;
+    ::close(fd);
+    if (connected == 0) return cannot_listen(address, EADDRINUSE);
+    if (error == ECONNREFUSED) ::unlink(address.unix_path.c_str());
+    return {};
+}
+
+}  // namespace
+
+struct HttpServer::Impl {
+    Impl(EventLoop& loop, ServerOptions options, Handler& handler)
+        : state(options, handler, loop), acceptor(loop.impl().io.get_executor()) {}
+
+    void accept();
+    void on_accept(const boost::system::error_code& error);
+    static Task<void> serve(std::unique_ptr<Connection> connection) { co_await connection->run(); }
+    static Task<void> pause_then_accept(Impl* self) {
+        co_await self->state.loop.sleep_for(kAcceptPause);
+        self->accept();
+    }
+
+    ServerState state;
+    Acceptor acceptor;
+    std::unique_ptr<Socket> incoming;
+    std::string unix_path;
+};
+
+void HttpServer::Impl::accept() {
+    if (state.draining) return;
+    incoming = std::make_unique<Socket>(state.loop.impl().io.get_executor());
+    acceptor.async_accept(*incoming, [this](const boost::system::error_code& error) { on_accept(error); });
+}
+
+void HttpServer::Impl::on_accept(const boost::system::error_code& error) {
+    if (error == asio::error::operation_aborted || state.draining) return;
+    if (error) {
+        // No descriptors or no memory: the connection waits in the backlog until something is freed.
+        spdlog::warn("accept failed: {}", error.message());
+        state.loop.spawn(pause_then_accept(this));
+        return;
+    }
+    if (state.count.load(std::memory_order_relaxed) < state.options.connections) {
+        boost::system::error_code ignored;
+        incoming->non_blocking(true, ignored);
+        set_no_delay(*incoming);
+        auto connection = std::make_unique<Connection>(state, make_plain_stream(std::move(*incoming)));
+        state.loop.spawn(serve(std::move(connection)));
+    } else {
+        static constexpr std::string_view kFull =
+            "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nconnection: close\r\n"
+            "retry-after: 1\r\ncontent-length: 94\r\n\r\n"
+            R"({"error":{"message":"too many connections","type":"server_error","param":null,"code":"busy"}})"
+            "\n";
+        [[maybe_unused]] const auto sent =
+            ::send(incoming->native_handle(), kFull.data(), kFull.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
+    accept();
+}
+
+HttpServer::HttpServer(EventLoop& loop, ServerOptions options, Handler& handler)
+    : impl_(std::make_unique<Impl>(loop, options, handler)) {}
+
+HttpServer::~HttpServer() = default;
+
+Result<Address> HttpServer::listen(const Address& address, bool shared) {
+    auto at = to_socket_address(address);
+    if (!at) return fail(std::move(at.error()));
+    if (address.is_unix()) {
+        if (auto cleared = clear_stale_socket(address, *at); !cleared) return fail(std::move(cleared.error()));
+    }
+    auto fd = open_listener(address, *at, shared);
+    if (!fd) return fail(std::move(fd.error()));
+    Address bound = address;
+    if (address.is_unix()) {
+        ::chmod(address.unix_path.c_str(), 0600);
+        impl_->unix_path = address.unix_path;
+    } else {
+        sockaddr_storage name{};
+        socklen_t size = sizeof name;
+        ::getsockname(*fd, reinterpret_cast<sockaddr*>(&name), &size);
+        bound.port = ntohs(name.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6*>(&name)->sin6_port
+                                                      : reinterpret_cast<sockaddr_in*>(&name)->sin_port);
+    }
+    boost::system::error_code error;
+    impl_->acceptor.assign(asio::generic::stream_protocol(at->family(), 0), *fd, error);
+    if (error) {
+        ::close(*fd);
+        return cannot_listen(address, error.value());
+    }
+    impl_->accept();
+    return bound;
+}
+
+void HttpServer::stop_accepting() {
+    impl_->state.draining = true;
+    boost::system::error_code ignored;
+    impl_->acceptor.close(ignored);
+    if (!impl_->unix_path.empty()) ::unlink(impl_->unix_path.c_str());
+    for (Connection* connection : impl_->state.connections) connection->drain();
+}
+
+void HttpServer::interrupt_all() {
+    // An interruption may end a connection at once and take it off the list.
+    const std::vector<Connection*> all(impl_->state.connections.begin(), impl_->state.connections.end());
+    for (Connection* connection : all) {
+        for (Connection* alive : impl_->state.connections) {
+            if (alive != connection) continue;
+            connection->interrupt();
+            break;
+        }
+    }
+}
+
+std::size_t HttpServer::connections() const noexcept {
+    return impl_->state.count.load(std::memory_order_relaxed);
+}
+
+Result<void> check_address_free(const Address& address) {
+    if (address.is_unix() || address.port == 0) return {};
+    auto at = to_socket_address(address);
+    if (!at) return fail(std::move(at.error()));
+    auto fd = open_listener(address, *at, false);
+    if (!fd) return fail(std::move(fd.error()));
+    ::close(*fd);
+    return {};
+}
+
+std::string_view reason_phrase(int status) noexcept {
+    switch (status) {
+        case 200: return "OK";
+        case 201: return "Created";
+        case 202: return "Accepted";
+        case 204: return "No Content";
+        case 400: return "Bad Request";
+        case 401: return "Unauthorized";
+        case 403: return "Forbidden";
+        case 404: return "Not Found";
+        case 405: return "Method Not Allowed";
+        case 408: return "Request Timeout";
+        case 409: return "Conflict";
+        case 413: return "Content Too Large";
+        case 415: return "Unsupported Media Type";
+        case 422: return "Unprocessable Content";
+        case 429: return "Too Many Requests";
+        case 431: return "Request Header Fields Too Large";
+        case 499: return "Client Closed Request";
+        case 500: return "Internal Server Error";
+        case 501: return "Not Implemented";
+        case 502: return "Bad Gateway";
+        case 503: return "Service Unavailable";
+        case 504: return "Gateway Timeout";
+        default: return "Status";
+    }
+}
+
+}  // namespace leeway::net

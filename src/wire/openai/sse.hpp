@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "base/result.hpp"
+
+namespace leeway::wire::openai {
+
+struct SseLimits {
+    std::size_t max_line = std::size_t{1} << 20;   ///< bytes, without the line end
+    std::size_t max_event = std::size_t{4} << 20;  ///< bytes, with all line ends
+};
+
+/// One block of an event stream up to and with its blank line. Views into the chunk that was fed, or into
+/// the scanner; valid until the next `next`, `feed` or `finish`, and no longer than the chunk.
+struct SseEvent {
+    std::string_view raw;   ///< all its bytes; the raws of a stream put together are the stream
+    std::string_view data;  ///< joined `data` lines
+    std::string_view type;  ///< the `event` field, mostly empty
+    bool has_data = false;  ///< false: only comments or other fields
+    bool whole = true;      ///< false: what was left when the stream ended
+};
+
+/// Cuts an event stream into events, whatever the chunks are: LF, CR LF and CR, a byte order mark, comments
+/// and several data lines. An event that lies whole in a chunk is not copied.
+///
+///     scanner.feed(chunk);
+///     while (true) {
+///         auto more = scanner.next(event);     // Result<bool>: fails when a limit is passed
+///         if (!more || !*more) break;
+///     }
+///
+/// Call `next` until false before the next `feed`. Owned by one thread; idle it holds the bytes of the
+/// unfinished event only.
+class SseScanner {
+public:
+    SseScanner() = default;
+    explicit SseScanner(SseLimits limits) noexcept : limits_(limits) {}
+
+    /// The next bytes of the stream; they must stay until `next` has returned false.
+    void feed(std::string_view chunk) noexcept;
+    /// The next event. False: more bytes are needed. Fails with `kUpstreamInvalid` (reasons
+    /// "sse_line_too_long", "sse_event_too_long") and then always fails.
+    [[nodiscard]] Result<bool> next(SseEvent& event);
+    /// At the end of the stream: what came after the last whole event, false when that is nothing.
+    [[nodiscard]] bool finish(SseEvent& event);
+    /// Bytes of the unfinished event that are kept.
+    [[nodiscard]] std::size_t held() const noexcept { return release_ ? 0 : held_.size(); }
+
+private:
+    void complete(SseEvent& event);
+    void hold();
+    void fields(SseEvent& event);
+    void release();
+
+    SseLimits limits_;
+    std::string_view chunk_;
+    std::size_t start_ = 0;  // of the current event in chunk_
+    std::size_t scan_ = 0;   // everything in chunk_ before this was looked at
+    std::string held_;       // the part of the current event that came in earlier chunks
+    std::string joined_;     // data of an event with several data lines
+    std::size_t line_ = 0;   // bytes of the current line so far
+    std::size_t lines_ = 0;  // lines of the current event that are not blank
+    bool after_cr_ = false;  // a LF that follows belongs to the line end before it
+    bool release_ = false;   // held_ was given out
+    bool first_ = true;      // a byte order mark may stand here
+    bool broken_ = false;
+};
+
+}  // namespace leeway::wire::openai

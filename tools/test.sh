@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# test: prepares, builds and runs the tests of one preset. ./test is this with 'release'.
+#
+#   tools/test.sh PRESET [FILTER]
+#
+# The last line is 'N passed, N failed' (and ', N skipped').
+
+set -euo pipefail
+export LC_ALL=C.UTF-8
+leeway_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+. "$leeway_root/tools/setup/paths.sh"
+preset=${1:?PRESET}
+filter=${2:-}
+binaries=$leeway_root/build/$preset
+
+"$leeway_root/tools/setup.sh" test
+"$leeway_root/tools/build.sh" "$preset" leeway leeway_tests
+
+export LEEWAY_MODELS=${LEEWAY_MODELS:-$leeway_models}
+# python3, node and npm of the tests: the SDKs are installed there.
+export PATH=$leeway_venv/bin:$PATH
+export NODE_EXTRA_CA_CERTS=${NODE_EXTRA_CA_CERTS:-/etc/ssl/certs/ca-certificates.crt}
+symbolizer=/usr/bin/llvm-symbolizer-19
+export ASAN_OPTIONS=detect_stack_use_after_return=1:${ASAN_OPTIONS:-}
+export UBSAN_OPTIONS=print_stacktrace=1:${UBSAN_OPTIONS:-}
+export TSAN_OPTIONS=halt_on_error=0:external_symbolizer_path=$symbolizer:${TSAN_OPTIONS:-}
+[[ ! -x $symbolizer ]] || export ASAN_SYMBOLIZER_PATH=$symbolizer UBSAN_SYMBOLIZER_PATH=$symbolizer
+
+. "$leeway_root/tools/setup/progress.sh"
+run_e2e=0
+[[ -n $filter || ! -x $leeway_root/tests/e2e/run ]] || run_e2e=1
+step_total=$((1 + run_e2e))
+passed=0 failed=0 skipped=0
+
+# ---------------------------------------------------------------- unit tests and transcripts
+step_show_failure() { # what each failed test printed, and how the program itself ended
+    awk '/^\[ RUN /      {text = ""}
+         /^\[  FAILED  \].*ms\)$/ {printf "%s%s\n", text, $0; text = ""; next}
+         /^\[       OK / {text = ""; next}
+                         {text = text $0 "\n"}
+         END             {printf "%s", text}' "$step_log" | head -n 400 >&2
+}
+status=0
+cd "$leeway_root"
+step "unit tests and transcripts ($preset)" "tests-$preset" timeout --kill-after=10 900 \
+    "$binaries/leeway_tests" --gtest_color=no ${filter:+"--gtest_filter=*$filter*"} || status=$?
+count() { grep -cE "$1" "$step_log" || true; }
+passed=$(count '^\[       OK \]')
+failed=$(count '^\[  FAILED  \].*ms\)$')
+skipped=$(count '^\[  SKIPPED \].*ms\)$')
+if ((status != 0 && failed == 0)); then
+    printf 'leeway_tests itself ended with status %d; its output is in %s\n' "$status" "$step_log" >&2
+    failed=1
+fi
+((skipped == 0)) || awk '/^\[ RUN /{text=""} /^\[  SKIPPED \].*ms\)$/{printf "%s%s\n", text, $0; text=""; next}
+    {text = text $0 "\n"}' "$step_log"
+if ((passed + failed + skipped == 0)); then
+    printf 'no test has %s in its name\n' "'$filter'" >&2
+    failed=1
+fi
+
+# ---------------------------------------------------------------- official SDKs
+if ((run_e2e)); then
+    status=0
+    step_show_failure() { tail -n 200 "$step_log" >&2; }
+    step "end to end with the official SDKs ($preset)" "e2e-$preset" timeout --kill-after=10 1200 \
+        "$leeway_root/tests/e2e/run" --leeway "$binaries/leeway" || status=$?
+    last=$(tail -n 1 "$step_log")
+    if [[ $last =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed(,\ ([0-9]+)\ skipped)?$ ]]; then
+        passed=$((passed + BASH_REMATCH[1]))
+        failed=$((failed + BASH_REMATCH[2]))
+        skipped=$((skipped + ${BASH_REMATCH[4]:-0}))
+        ((status == 0 || BASH_REMATCH[2] > 0)) || failed=$((failed + 1))
+    else
+        printf 'tests/e2e/run ended with status %d and without a count\n' "$status" >&2
+        failed=$((failed + 1))
+    fi
+fi
+
+summary="$passed passed, $failed failed"
+((skipped == 0)) || summary+=", $skipped skipped"
+printf '%s\n' "$summary"
+((failed == 0))
