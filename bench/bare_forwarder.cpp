@@ -1,9 +1,9 @@
 // The lower bound of any proxy: a thread that moves bytes between two sockets, one upstream
 // connection for each client connection, and knows nothing of HTTP.
+#include "net.hpp"
+
 #include <algorithm>
 #include <memory>
-
-#include "net.hpp"
 
 namespace bench {
 namespace {

@@ -1,11 +1,11 @@
 // What the models cost without a gateway: llama.cpp called directly, one thread, as the model host
 // calls it. Prints one JSON object on stdout.
+#include "net.hpp"
+
 #include <llama.h>
 
 #include <algorithm>
 #include <cmath>
-
-#include "net.hpp"
 
 namespace bench {
 namespace {
@@ -103,14 +103,14 @@ void run_decode(const std::string& file, int count, const std::string& system,
     Engine engine(file, false, 1024);
     const llama_chat_message messages[] = {{"system", system.c_str()}, {"user", prompt.c_str()}};
     std::string text(system.size() + prompt.size() + 256, '\0');
-    const int n = llama_chat_apply_template(llama_model_chat_template(engine.model, nullptr),
-                                            messages, 2, true, text.data(),
-                                            static_cast<std::int32_t>(text.size()));
+    const int n =
+        llama_chat_apply_template(llama_model_chat_template(engine.model, nullptr), messages, 2,
+                                  true, text.data(), static_cast<std::int32_t>(text.size()));
     text.resize(static_cast<std::size_t>(std::max(n, 0)));
     std::vector<llama_token> tokens = engine.tokens(text, true);
     const double begin = cpu_ms();
-    if (llama_decode(engine.context, llama_batch_get_one(tokens.data(),
-                                                         static_cast<std::int32_t>(tokens.size()))) != 0) {
+    if (llama_decode(engine.context, llama_batch_get_one(tokens.data(), static_cast<std::int32_t>(
+                                                                            tokens.size()))) != 0) {
         die("llama_decode failed");
     }
     llama_token token = best(engine);
@@ -123,10 +123,11 @@ void run_decode(const std::string& file, int count, const std::string& system,
         ++made;
     }
     const double all = cpu_ms() - begin;
-    std::printf("{\"prompt_tokens\":%zu,\"tokens\":%d,\"prompt_cpu_ms\":%.2f,\"cpu_ms\":%.2f,"
-                "\"tokens_per_cpu_s\":%.2f,\"decode_tokens_per_cpu_s\":%.2f}\n",
-                tokens.size(), made, prompt_ms, all, made * 1e3 / all,
-                made > 1 ? (made - 1) * 1e3 / (all - prompt_ms) : 0.0);
+    std::printf(
+        "{\"prompt_tokens\":%zu,\"tokens\":%d,\"prompt_cpu_ms\":%.2f,\"cpu_ms\":%.2f,"
+        "\"tokens_per_cpu_s\":%.2f,\"decode_tokens_per_cpu_s\":%.2f}\n",
+        tokens.size(), made, prompt_ms, all, made * 1e3 / all,
+        made > 1 ? (made - 1) * 1e3 / (all - prompt_ms) : 0.0);
 }
 
 }  // namespace
@@ -139,8 +140,9 @@ int main(int argc, char** argv) {
     llama_log_set(bench::quiet, nullptr);
     llama_backend_init();
     if (options.has("--embed")) {
-        bench::run_embed(options.text("--embed"), options.integer("--count", 200),
-                         options.text("--text", "how do I change the delivery address of an order"));
+        bench::run_embed(
+            options.text("--embed"), options.integer("--count", 200),
+            options.text("--text", "how do I change the delivery address of an order"));
     }
     if (options.has("--decode")) {
         bench::run_decode(options.text("--decode"), options.integer("--count", 128),

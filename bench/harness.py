@@ -203,8 +203,11 @@ class Bench:
         """Runs the load generator against a target; its report."""
         argv = [self.program("bench_load"), "--connect", target.address, "--json",
                 *target.headers(), *map(str, arguments)]
-        done = subprocess.run(self.pinned(self.options.load_cpu, argv), capture_output=True,
-                              text=True, timeout=timeout, check=False)
+        try:
+            done = subprocess.run(self.pinned(self.options.load_cpu, argv), capture_output=True,
+                                  text=True, timeout=timeout, check=False)
+        except subprocess.TimeoutExpired as late:
+            raise NotAvailable(f"{target.name} did not answer all within {timeout} s") from late
         if not done.stdout.strip():
             raise NotAvailable(f"bench_load gave no report: {done.stderr[-500:]}")
         report = json.loads(done.stdout.strip().splitlines()[-1])

@@ -57,8 +57,7 @@ public:
                     line_.clear();
                     break;
                 }
-                case State::kDone:
-                    break;
+                case State::kDone: break;
             }
         }
         return Status::kDone;

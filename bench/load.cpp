@@ -1,11 +1,11 @@
 // Load generator: one thread, closed loop (each connection asks again when it has its answer) or open
 // loop (a fixed rate; latency counts from the intended start). Every answer is checked.
-#include <memory>
-
 #include "http.hpp"
 #include "load_report.hpp"
 #include "load_settings.hpp"
 #include "net.hpp"
+
+#include <memory>
 
 namespace bench {
 namespace {
@@ -43,8 +43,8 @@ public:
         const std::int64_t end = begin_ + settings_.seconds_ns;
         while (true) {
             const std::int64_t now = now_ns();
-            const bool over = settings_.requests > 0 ? report_.sent >= settings_.requests
-                                                     : now >= end;
+            const bool over =
+                settings_.requests > 0 ? report_.sent >= settings_.requests : now >= end;
             if (over && idle_.size() == clients_.size()) break;
             if (!over) pump(now, end);
             expire(now);
@@ -78,7 +78,8 @@ private:
     /// Sends on idle connections what is due by now.
     void pump(std::int64_t now, std::int64_t end) {
         while (!idle_.empty()) {
-            if (settings_.requests > 0 ? report_.sent >= settings_.requests : now_ns() >= end) return;
+            if (settings_.requests > 0 ? report_.sent >= settings_.requests : now_ns() >= end)
+                return;
             std::int64_t intended = now;
             if (settings_.rate > 0) {
                 intended = begin_ + static_cast<std::int64_t>(static_cast<double>(report_.sent) *
@@ -102,8 +103,9 @@ private:
     [[nodiscard]] std::int64_t next_wait(std::int64_t now) const {
         std::int64_t wait = 20'000'000;
         if (!idle_.empty() && settings_.rate > 0) {
-            wait = begin_ - now + static_cast<std::int64_t>(static_cast<double>(report_.sent) * 1e9 /
-                                                            settings_.rate);
+            wait =
+                begin_ - now +
+                static_cast<std::int64_t>(static_cast<double>(report_.sent) * 1e9 / settings_.rate);
         } else if (!idle_.empty() && report_.sent < clients_.size()) {
             wait = ramp_start() - now;
         }
@@ -174,7 +176,8 @@ private:
                 if ((event.events & EPOLLOUT) != 0 && !c->unsent.empty()) {
                     send_some(*c, std::string(c->unsent));
                 }
-                if (c->fd >= 0 && (event.events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) on_input(*c);
+                if (c->fd >= 0 && (event.events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0)
+                    on_input(*c);
             }
         }
     }
@@ -243,8 +246,8 @@ private:
 
     void fail(Client& c, const char* reason) {
         if (report_.failures[reason]++ == 0 && report_.first_failure.empty()) {
-            report_.first_failure = std::string(reason) + ": " +
-                                    (c.reader.head() + c.reader.body).substr(0, 600);
+            report_.first_failure =
+                std::string(reason) + ": " + (c.reader.head() + c.reader.body).substr(0, 600);
         }
         disconnect(c);
         release(c);

@@ -71,20 +71,21 @@ std::string Report::json() const {
                   seconds, seconds > 0 ? static_cast<double>(answered) / seconds : 0.0,
                   static_cast<unsigned long long>(events), static_cast<unsigned long long>(late),
                   static_cast<unsigned long long>(reconnects)) +
-           "\"latency_us\":" + quantiles(latency) + ",\"first_event_us\":" +
-           quantiles(first_event) + ",\"hold_us\":" + quantiles(hold) + "}";
+           "\"latency_us\":" + quantiles(latency) +
+           ",\"first_event_us\":" + quantiles(first_event) + ",\"hold_us\":" + quantiles(hold) +
+           "}";
 }
 
 std::string Report::text() const {
-    std::string out = format("%s: %llu sent, %llu right, %llu failed in %.2f s = %.0f/s\n",
-                             mode.c_str(), static_cast<unsigned long long>(sent),
-                             static_cast<unsigned long long>(answered),
-                             static_cast<unsigned long long>(failed()), seconds,
-                             seconds > 0 ? static_cast<double>(answered) / seconds : 0.0);
+    std::string out =
+        format("%s: %llu sent, %llu right, %llu failed in %.2f s = %.0f/s\n", mode.c_str(),
+               static_cast<unsigned long long>(sent), static_cast<unsigned long long>(answered),
+               static_cast<unsigned long long>(failed()), seconds,
+               seconds > 0 ? static_cast<double>(answered) / seconds : 0.0);
     out += line("latency", latency) + line("first event", first_event) + line("hold", hold);
     for (const auto& [reason, count] : failures) {
-        out += format("failed %-12s %llu\n", reason.c_str(),
-                      static_cast<unsigned long long>(count));
+        out +=
+            format("failed %-12s %llu\n", reason.c_str(), static_cast<unsigned long long>(count));
     }
     return out;
 }

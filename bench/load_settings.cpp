@@ -1,8 +1,8 @@
 #include "load_settings.hpp"
 
-#include <cstdlib>
-
 #include "net.hpp"
+
+#include <cstdlib>
 
 namespace bench {
 namespace {
@@ -23,9 +23,9 @@ Settings read_settings(int argc, char** argv) {
     constexpr const char* kFlags[] = {"--same", "--stream", "--embeddings", "--include-usage",
                                       "--json"};
     constexpr const char* kValues[] = {
-        "--connect",    "--path",    "--model",           "--marker",       "--header",
-        "--requests",   "--seconds", "--connections",     "--body-bytes",   "--rate",
-        "--ramp-ms",    "--events",  "--timeout-seconds", "--max-tokens",   "--idle-streams",
+        "--connect",      "--path",    "--model",           "--marker",     "--header",
+        "--requests",     "--seconds", "--connections",     "--body-bytes", "--rate",
+        "--ramp-ms",      "--events",  "--timeout-seconds", "--max-tokens", "--idle-streams",
         "--hold-seconds", "--text"};
     const Options o(argc, argv, kFlags, kValues);
     Settings s;
@@ -64,10 +64,11 @@ Template make_template(const Settings& s, std::size_t size) {
     if (s.embeddings) {
         body = R"({"model":")" + s.model + R"(","input":")" + s.text + R"("})";
     } else {
-        const std::string front = R"({"model":")" + s.model +
-                                  R"(","messages":[{"role":"system","content":"You answer questions )"
-                                  R"(about orders in one sentence."},{"role":"user","content":"#)" +
-                                  counter + " ";
+        const std::string front =
+            R"({"model":")" + s.model +
+            R"(","messages":[{"role":"system","content":"You answer questions )"
+            R"(about orders in one sentence."},{"role":"user","content":"#)" +
+            counter + " ";
         std::string back = R"("}],"temperature":0,"max_tokens":)" + std::to_string(s.max_tokens);
         if (s.stream) back += R"(,"stream":true)";
         if (s.include_usage) back += R"(,"stream_options":{"include_usage":true})";

@@ -51,8 +51,8 @@ public:
             } else if (contains(values, name) && i + 1 < argc) {
                 given_.emplace_back(name, argv[++i]);
             } else {
-                std::string known = "unknown option or missing value: " + std::string(name) +
-                                    "\noptions:";
+                std::string known =
+                    "unknown option or missing value: " + std::string(name) + "\noptions:";
                 for (const char* f : flags) known += std::string(" ") + f;
                 for (const char* v : values) known += std::string(" ") + v + " X";
                 errno = 0;
@@ -174,15 +174,23 @@ public:
     void change(int fd, std::uint32_t mask) { control(EPOLL_CTL_MOD, fd, mask); }
     /// Waits at most `timeout_ns` (negative: for ever).
     std::span<const epoll_event> wait(std::int64_t timeout_ns) {
-        timespec limit{};
-        limit.tv_sec = timeout_ns / 1'000'000'000;
-        limit.tv_nsec = timeout_ns % 1'000'000'000;
-        const int n = epoll_pwait2(fd_, events_.data(), static_cast<int>(events_.size()),
-                                   timeout_ns < 0 ? nullptr : &limit, nullptr);
-        return {events_.data(), static_cast<std::size_t>(n < 0 ? 0 : n)};
+        const int room = static_cast<int>(events_.size());
+        if (timeout_ns > 0 && fine_) {
+            timespec limit{};
+            limit.tv_sec = timeout_ns / 1'000'000'000;
+            limit.tv_nsec = timeout_ns % 1'000'000'000;
+            const int n = epoll_pwait2(fd_, events_.data(), room, &limit, nullptr);
+            if (n >= 0 || errno != ENOSYS) return found(n);
+            fine_ = false;  // valgrind and old kernels know only milliseconds
+        }
+        const int ms = timeout_ns < 0 ? -1 : static_cast<int>((timeout_ns + 999'999) / 1'000'000);
+        return found(epoll_wait(fd_, events_.data(), room, ms));
     }
 
 private:
+    [[nodiscard]] std::span<const epoll_event> found(int n) const {
+        return {events_.data(), static_cast<std::size_t>(n < 0 ? 0 : n)};
+    }
     void control(int operation, int fd, std::uint32_t mask) const {
         epoll_event event{};
         event.events = mask;
@@ -190,6 +198,7 @@ private:
         epoll_ctl(fd_, operation, fd, &event);
     }
     int fd_;
+    bool fine_ = true;
     std::vector<epoll_event> events_;
 };
 

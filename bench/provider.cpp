@@ -1,10 +1,10 @@
 // A fake OpenAI provider: one thread, constant answers, as cheap as it can be, so that a benchmark
 // measures the gateway in front of it. GET /stats says how much arrived.
-#include <memory>
-#include <queue>
-
 #include "http.hpp"
 #include "net.hpp"
+
+#include <memory>
+#include <queue>
 
 namespace bench {
 namespace {
@@ -75,7 +75,8 @@ struct Answers {
             "200 OK",
             filled(R"({"id":"chatcmpl-bench","object":"chat.completion","created":1760000000,)"
                    R"("model":"gpt-4o","choices":[{"index":0,"message":{"role":"assistant",)"
-                   R"("content":")" + std::string(kMarker) + " ",
+                   R"("content":")" +
+                       std::string(kMarker) + " ",
                    R"("},"logprobs":null,"finish_reason":"stop"}],)" + usage_json() + "}",
                    settings.answer_bytes));
         std::string vector = "0.0510";
@@ -86,12 +87,15 @@ struct Answers {
                           R"("usage":{"prompt_tokens":14,"total_tokens":14}})");
         models = http_answer("200 OK", R"({"object":"list","data":[{"id":"gpt-4o",)"
                                        R"("object":"model","created":1,"owned_by":"bench"}]})");
-        stream_head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
-                      "Cache-Control: no-cache\r\nTransfer-Encoding: chunked\r\n\r\n" +
-                      http_chunk(event(R"({"role":"assistant","content":""})", "null"));
+        stream_head =
+            "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+            "Cache-Control: no-cache\r\nTransfer-Encoding: chunked\r\n\r\n" +
+            http_chunk(event(R"({"role":"assistant","content":""})", "null"));
         const std::string front = "data: " + choice_front() + R"({"content":"lwtok )";
         content = http_chunk(filled(front + std::string(kStampDigits, '0') + " ",
-                                    R"("},"finish_reason":null}]})" "\n\n", settings.event_bytes));
+                                    R"("},"finish_reason":null}]})"
+                                    "\n\n",
+                                    settings.event_bytes));
         stamp_at = content.find("lwtok ") + 6;
         finish = http_chunk(event("{}", R"("stop")"));
         usage = http_chunk(R"(data: {"id":"chatcmpl-bench","object":"chat.completion.chunk",)"
@@ -348,8 +352,8 @@ private:
 }  // namespace bench
 
 int main(int argc, char** argv) {
-    constexpr const char* kValues[] = {"--listen",      "--delay-ms",    "--interval-ms",
-                                       "--events",      "--event-bytes", "--answer-bytes"};
+    constexpr const char* kValues[] = {"--listen", "--delay-ms",    "--interval-ms",
+                                       "--events", "--event-bytes", "--answer-bytes"};
     const bench::Options options(argc, argv, {}, kValues);
     bench::Settings settings;
     settings.listen = options.text("--listen", "9901");

@@ -21,10 +21,11 @@ def counted(bench, name, upstream, requests, extra):
     wrapper = ["valgrind", "--tool=callgrind", "--trace-children=yes", "-q",
                f"--callgrind-out-file={out}/%p"]
     target = bench.rival(name, upstream, wrapper, ready_seconds=180)
-    bench.load(target, "--connections", 1, "--requests", 20, "--timeout-seconds", 120, *extra)
-    report = bench.load(target, "--connections", 8, "--requests", requests, "--timeout-seconds", 120,
-                        *extra)
-    target.stop()
+    try:
+        bench.load(target, "--connections", 1, "--requests", 20, *extra, timeout=60)
+        report = bench.load(target, "--connections", 8, "--requests", requests, *extra, timeout=180)
+    finally:
+        target.stop()
     total = 0
     for file in out.iterdir():
         found = re.search(r"^(?:summary|totals): (\d+)", file.read_text(errors="replace"), re.M)

@@ -236,7 +236,11 @@ void Cursor::skip_unchecked() noexcept {
         if (c == '{' || c == '[') {
             ++open;
         } else if (c == '}' || c == ']') {
-            if (open == 0) return;
+            // Standing still would let a caller's loop run for ever.
+            if (open == 0) {
+                fail("expected a value");
+                return;
+            }
             --open;
         }
         ++pos_;

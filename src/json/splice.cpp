@@ -10,9 +10,14 @@ Result<void> Splice::add(Edit edit) {
     if (edit.offset > original_.size() || edit.length > original_.size() - edit.offset) {
         return fail(ErrorCode::kInternal, "an edit leaves the bytes that it edits");
     }
-    const auto at = std::upper_bound(
+    auto at = std::upper_bound(
         edits_.begin(), edits_.end(), edit.offset,
         [](std::size_t offset, const Edit& other) { return offset < other.offset; });
+    // What is inserted where a replaced range begins stands before the replacement.
+    if (edit.length == 0 && at != edits_.begin() && std::prev(at)->offset == edit.offset &&
+        std::prev(at)->length != 0) {
+        --at;
+    }
     const bool before = at != edits_.begin() &&
                         std::prev(at)->offset + std::prev(at)->length > edit.offset;
     const bool behind = at != edits_.end() && edit.offset + edit.length > at->offset;

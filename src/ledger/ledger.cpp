@@ -22,6 +22,7 @@ namespace {
 constexpr std::size_t kMaxBatch = 4096;
 constexpr Duration kFirstBackOff = std::chrono::milliseconds(50);
 constexpr Duration kLastBackOff = std::chrono::seconds(2);
+constexpr Duration kIdleAfter = std::chrono::seconds(2);
 constexpr Duration kUnhealthyPoll = std::chrono::milliseconds(200);
 // An orphan's ring is made only when there is a spill file without one; nothing is pushed into it.
 constexpr std::uint64_t kOrphanRing = 4096;
@@ -137,10 +138,7 @@ void Ledger::run() noexcept {
             wake_.nap(options_.batch_time);
             continue;
         }
-        for (const auto& journal : journals_) journal->trim();
-        const std::optional<Duration> timeout =
-            unhealthy ? std::optional(kUnhealthyPoll) : std::nullopt;
-        wake_.sleep(timeout, [this] { return stop_.load() || has_unread(); });
+        wait_for_work(unhealthy);
         bool wanted_now = stop_.load(std::memory_order_seq_cst);
         {
             const std::lock_guard lock(mutex_);
@@ -148,6 +146,24 @@ void Ledger::run() noexcept {
         }
         if (!wanted_now) wake_.nap(options_.batch_time);
     }
+}
+
+/// Sleeps until there is work. After a while without any it gives memory back and sleeps on.
+void Ledger::wait_for_work(bool unhealthy) noexcept {
+    const auto has_work = [this] { return stop_.load() || has_unread(); };
+    if (unhealthy) {
+        wake_.sleep(kUnhealthyPoll, has_work);
+        return;
+    }
+    if (!memory_given_back_) {
+        const TimePoint start = monotonic_now();
+        wake_.sleep(kIdleAfter, has_work);
+        if (has_work() || monotonic_now() - start < kIdleAfter) return;
+        for (const auto& journal : journals_) journal->trim();
+        if (writer_) writer_->database().release_memory();
+        memory_given_back_ = true;
+    }
+    wake_.sleep(std::nullopt, has_work);
 }
 
 bool Ledger::has_unread() const noexcept {
@@ -225,6 +241,7 @@ Result<std::size_t> Ledger::write_batch() {
         }
     }
     if (taken == 0) return taken;
+    memory_given_back_ = false;
     if (writer_) {
         if (auto committed = writer_->commit(); !committed) return fail(std::move(committed.error()));
     }

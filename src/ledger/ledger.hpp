@@ -73,6 +73,7 @@ private:
         : options_(std::move(options)), lock_(std::move(lock)) {}
     [[nodiscard]] Result<void> open_journals();
     void run() noexcept;
+    void wait_for_work(bool unhealthy) noexcept;
     [[nodiscard]] bool write_pending() noexcept;
     [[nodiscard]] Result<std::size_t> write_batch();
     [[nodiscard]] Result<bool> write_one(std::string_view bytes);
@@ -94,6 +95,7 @@ private:
     std::vector<Journal*> sources_;  // of the batch at hand
     std::size_t turn_ = 0;
     Duration back_off_{0};
+    bool memory_given_back_ = false;
 
     std::atomic<bool> stop_{false};
     std::atomic<std::uint64_t> orphan_bytes_{0};

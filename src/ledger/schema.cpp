@@ -1,5 +1,6 @@
 #include "ledger/schema.hpp"
 
+#include <algorithm>
 #include <array>
 
 namespace leeway::ledger {
@@ -100,6 +101,16 @@ std::string ledger_folder(const std::string& state_dir) { return state_dir + "/l
 
 std::string database_path(const std::string& state_dir) {
     return ledger_folder(state_dir) + "/ledger.db";
+}
+
+RequestId id_bound(std::int64_t ts_us) noexcept {
+    constexpr std::int64_t kLastMs = (std::int64_t{1} << 48) - 1;
+    const std::int64_t ms = std::clamp<std::int64_t>(ts_us / 1000, 0, kLastMs);
+    RequestId id;
+    for (std::size_t i = 0; i < 6; ++i) {
+        id.bytes[i] = static_cast<std::uint8_t>(ms >> (8 * (5 - i)));
+    }
+    return id;
 }
 
 }  // namespace leeway::ledger

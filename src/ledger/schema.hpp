@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 
+#include "base/ids.hpp"
 #include "base/money.hpp"
 #include "store/sqlite/migrations.hpp"
 
@@ -36,5 +37,8 @@ struct SplitSum {
     constexpr std::int64_t kDayUs = 86'400'000'000;
     return ts_us / kDayUs - (ts_us % kDayUs < 0 ? 1 : 0);
 }
+
+/// The smallest id that a request of this moment (or, before 1970, of any) can have.
+[[nodiscard]] RequestId id_bound(std::int64_t ts_us) noexcept;
 
 }  // namespace leeway::ledger

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/clock.hpp"
+#include "base/executor.hpp"
 #include "base/task.hpp"
 #include "net/timer.hpp"
 
@@ -13,10 +14,10 @@ namespace leeway::net {
 
 /// One thread's event loop: sockets, timers and posted work all run on the thread in `run()`.
 /// Everything is loop-local unless it says otherwise.
-class EventLoop {
+class EventLoop final : public Executor {
 public:
     EventLoop();
-    ~EventLoop();
+    ~EventLoop() override;
     EventLoop(const EventLoop&) = delete;
     EventLoop& operator=(const EventLoop&) = delete;
 
@@ -25,7 +26,7 @@ public:
     /// Makes `run` return soon. Thread-safe.
     void stop();
     /// Runs `work` on the loop's thread. Thread-safe; may be called before `run`.
-    void post(std::function<void()> work);
+    void post(std::function<void()> work) override;
     /// Starts a task on this thread; an exception that reaches its end is logged and counted.
     void spawn(Task<void> task);
 

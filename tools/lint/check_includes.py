@@ -19,7 +19,7 @@ LAYERS = {
     "base": [],
     "json": ["base"],
     "prices": ["base"],
-    "telemetry": ["base"],
+    "telemetry": ["base", "prices"],
     "wire": _BASICS,
     "net": _WIRE,
     "store": _WIRE,
@@ -96,7 +96,8 @@ def main() -> int:
     root = pathlib.Path(__file__).resolve().parents[2] / "src"
     files = sorted(p for p in root.rglob("*") if p.suffix in (".hpp", ".cpp", ".h"))
     faults = [fault for path in files for fault in check(root, path)]
-    print("\n".join(faults), file=sys.stderr, end="\n" if faults else "")
+    for fault in faults:
+        print(fault, file=sys.stderr)
     if not faults and args.stamp:
         args.stamp.write_text(f"{len(files)} files\n")
     return 1 if faults else 0

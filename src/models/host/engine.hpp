@@ -111,8 +111,8 @@ enum class EngineKind : std::uint8_t { kAuto, kChat, kEmbedding };
 
 /// How to load and run a model.
 struct EngineOptions {
-    std::filesystem::path file;           ///< a checked GGUF file
-    std::string name;                     ///< for messages; defaults to the file's name
+    std::filesystem::path file = {};      ///< a checked GGUF file
+    std::string name = {};                ///< for messages; defaults to the file's name
     EngineKind kind = EngineKind::kAuto;  ///< kAuto: what the file says
     std::uint32_t threads = 1;            ///< more than one: a pool that sleeps instead of spinning
     std::uint32_t sequences = 4;          ///< answers generated together
@@ -121,9 +121,9 @@ struct EngineOptions {
     std::uint32_t context_tokens = 4096;
     std::uint32_t max_waiting = 64;        ///< chat jobs that wait; more are refused
     std::uint32_t max_waiting_texts = 4096;  ///< texts that wait for their vector; more are refused
-    std::string chat_template;             ///< in place of the file's; a llama.cpp name or Jinja text
+    std::string chat_template = {};         ///< in place of the file's; a llama.cpp name or Jinja text
     /// Load progress in [0, 1], on the loading thread; false ends loading with an error.
-    std::function<bool(float)> progress;
+    std::function<bool(float)> progress = {};
 };
 
 /// What is loaded.

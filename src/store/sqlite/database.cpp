@@ -146,6 +146,8 @@ void Statement::Finalize::operator()(sqlite3_stmt* statement) const noexcept {
     sqlite3_finalize(statement);
 }
 
+void Database::release_memory() noexcept { sqlite3_db_release_memory(db_.get()); }
+
 // A bind fails only for a wrong index or a statement in use: bugs, which the tests of each
 // statement show, and a parameter that stays NULL then violates the NOT NULL of its column.
 Statement& Statement::bind(int index, std::int64_t value) noexcept {

@@ -62,6 +62,8 @@ public:
     /// Rows that the last INSERT, UPDATE or DELETE touched.
     [[nodiscard]] std::int64_t changes() const noexcept;
     [[nodiscard]] bool in_transaction() const noexcept;
+    /// Drops cached pages; the next statements read them again.
+    void release_memory() noexcept;
     [[nodiscard]] const std::string& path() const noexcept { return path_; }
 
 private:

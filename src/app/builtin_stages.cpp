@@ -1,0 +1,17 @@
+#include "app/builtin_stages.hpp"
+
+#include "methods/agent_cache/exact_cache_stage.hpp"
+
+namespace leeway::app {
+
+std::map<std::string, std::unique_ptr<pipeline::Stage>, std::less<>> make_builtin_stages(const Services& services) {
+    std::map<std::string, std::unique_ptr<pipeline::Stage>, std::less<>> stages;
+    const auto add = [&stages](std::unique_ptr<pipeline::Stage> stage) {
+        std::string name(stage->info().name);
+        stages.emplace(std::move(name), std::move(stage));
+    };
+    add(std::make_unique<agent_cache::ExactCacheStage>(services.cache));
+    return stages;
+}
+
+}  // namespace leeway::app

@@ -1,0 +1,292 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "app/client_request.hpp"
+#include "base/strings.hpp"
+#include "prices/price.hpp"
+#include "wire/openai/answer.hpp"
+#include "wire/openai/error.hpp"
+
+namespace leeway::app {
+namespace {
+
+constexpr std::size_t kMaxBufferedAnswer = 64ULL * 1024 * 1024;
+constexpr std::string_view kDone = "[DONE]";
+
+bool forbids_storing(const net::ResponseHead& head) {
+    const auto value = head.fields.find("cache-control");
+    return value && value->find("no-store") != std::string_view::npos;
+}
+
+Error not_an_answer(int status, std::string_view body) {
+    std::string start;
+    for (const char c : body.substr(0, 160)) start.push_back(c >= ' ' && c < 0x7f ? c : ' ');
+    return Error{ErrorCode::kUpstreamInvalid,
+                 fmt::format("the upstream answered with status {} and a body that is not JSON: \"{}\"", status, start),
+                 "check that `base_url` points to an OpenAI-compatible API", {}, "upstream_invalid_answer"};
+}
+
+}  // namespace
+
+/// A stream on its way to the client.
+struct ClientRequest::Relay {
+    explicit Relay(wire::openai::StreamObserver::Options options) : observer(options) {}
+    wire::openai::SseScanner scanner;
+    wire::openai::StreamObserver observer;
+    bool rewrite = false;   // events may differ from what came in
+    bool done = false;      // [DONE] has come
+    bool captures = false;  // the whole stream is still being kept for a stage
+    std::string out;        // rewritten events of one batch
+    std::string captured;
+    std::optional<Error> broken;
+    bool no_store = false;
+};
+
+void ClientRequest::begin_attempt(const providers::Provider& provider) {
+    attempt_ = {};
+    attempt_.number = static_cast<std::uint32_t>(record_.attempts.size()) + 1;
+    attempt_.provider = provider.name;
+    attempt_.model = context_.model->name;
+    attempt_start_ = monotonic_now();
+    attempt_open_ = true;
+}
+
+void ClientRequest::end_attempt(int status, ledger::EndState end, const prices::Usage& usage,
+                                prices::UsageState state) {
+    if (!attempt_open_) return;
+    attempt_open_ = false;
+    attempt_.http_status = status;
+    attempt_.end = end;
+    attempt_.usage = usage;
+    attempt_.usage_state = state;
+    attempt_.total_us = to_us(monotonic_now() - attempt_start_);
+    if (state != prices::UsageState::kMissing) {
+        attempt_.cost = prices::cost(usage, context_.model->price);
+    } else if (status >= 400) {
+        attempt_.cost = PicoUsd(0);  // providers do not bill refusals
+    }
+    record_.attempts.push_back(std::move(attempt_));
+}
+
+ledger::EndState ClientRequest::end_of(const Error& error) const {
+    if (error.code == ErrorCode::kClientGone) return ledger::EndState::kClientGone;
+    if (error.code == ErrorCode::kUpstreamTimeout || error.code == ErrorCode::kRequestTimeout) {
+        return ledger::EndState::kTimeout;
+    }
+    return ledger::EndState::kError;
+}
+
+Task<Result<void>> ClientRequest::admit(const providers::Provider& provider) {
+    if (worker_.ledger != nullptr && !worker_.ledger->healthy()) {
+        co_return fail(Error{ErrorCode::kUnavailable, "the ledger cannot keep records, so no paid work is taken",
+                             "free space on the disk that holds the state folder", {}, "ledger_unavailable"});
+    }
+    if (provider.kind != providers::Kind::kEmbedded) co_return Result<void>();
+    if (worker_.models == nullptr) {
+        co_return fail(Error{ErrorCode::kUnavailable, "this build runs no local models", {}, {}, "no_local_models"});
+    }
+    auto ready = co_await worker_.models->wait_ready(worker_.loop, *deadline_);
+    co_return ready;
+}
+
+Task<void> ClientRequest::forward() {
+    const providers::Provider& provider = snapshot_->provider(*context_.model);
+    deadline_->set_timeouts(provider.origin.timeouts);
+    auto admitted = co_await admit(provider);
+    if (!admitted) {
+        co_await refuse(std::move(admitted.error()), 1);
+        co_return;
+    }
+    providers::PreparedRequest prepared;
+    if (auto made = providers::PreparedRequest::prepare(provider, context_, prepared); !made) {
+        co_await refuse(std::move(made.error()));
+        co_return;
+    }
+    begin_attempt(provider);
+    net::UpstreamCall call(worker_.pool, provider.origin, *deadline_);
+    const net::UpstreamRequest request = prepared.request();
+    auto started = co_await call.start(request);
+    worker_.metrics.upstream_connection(call.reused());
+    if (!started) {
+        // Nothing was sent where no connection came about; else the upstream may bill what we never saw.
+        const std::string& reason = started.error().reason;
+        const bool unsent = reason == "upstream_unreachable" || reason == "upstream_tls_failed" ||
+                            deadline_->reason() == net::Deadline::Reason::kConnect;
+        if (unsent) attempt_.cost = PicoUsd(0);
+        end_attempt(0, end_of(started.error()), {}, prices::UsageState::kMissing);
+        const bool child_broke = provider.kind == providers::Kind::kEmbedded && !deadline_->interrupted();
+        Error error = child_broke ? worker_.models->crash_error() : std::move(started.error());
+        co_await refuse(std::move(error));
+        co_return;
+    }
+    attempt_.first_byte_us = to_us(monotonic_now() - attempt_start_);
+    record_.first_byte_us = to_us(monotonic_now() - exchange_.arrival());
+    const auto type = call.head().fields.find("content-type");
+    if (call.head().status == 200 && type && type->starts_with("text/event-stream")) {
+        co_await deliver_stream(call, prepared.hides_usage());
+    } else {
+        co_await deliver_buffered(call);
+    }
+}
+
+void ClientRequest::keep_upstream_fields(const net::ResponseHead& head) {
+    for (const net::Field& field : head.fields) {
+        if (providers::passes_to_client(field.name)) upstream_fields_.emplace_back(field.name, field.value);
+    }
+}
+
+Task<void> ClientRequest::deliver_buffered(net::UpstreamCall& call) {
+    const int status = call.head().status;
+    pipeline::Outcome outcome;
+    outcome.no_store = forbids_storing(call.head());
+    keep_upstream_fields(call.head());
+    auto body = co_await call.read_all(kMaxBufferedAnswer);
+    if (!body) {
+        const bool gone = body.error().code == ErrorCode::kClientGone;
+        end_attempt(status, gone ? ledger::EndState::kClientGone : ledger::EndState::kCut, {},
+                    prices::UsageState::kMissing);
+        upstream_fields_.clear();
+        co_await refuse(std::move(body.error()));
+        co_return;
+    }
+    const auto facts = wire::openai::read_answer(context_.endpoint, *body);
+    const bool ok = status == 200 && facts.valid && !facts.is_error;
+    attempt_.finish_reason = facts.finish_reason;
+    attempt_.model_reported = facts.model;
+    end_attempt(status, ok ? ledger::EndState::kOk : ledger::EndState::kError, facts.usage, facts.state);
+    if (facts.usage_sum_mismatch || facts.usage_clamped) context_.note("usage", "mismatch");
+    if (!facts.valid) {
+        upstream_fields_.clear();
+        Error error = not_an_answer(status, *body);
+        co_await refuse(std::move(error));
+        co_return;
+    }
+    outcome.status = status;
+    outcome.complete = ok;
+    outcome.form = pipeline::AnswerForm::kJson;
+    outcome.usage = facts.usage;
+    outcome.usage_state = facts.state;
+    outcome.finish_reason = facts.finish_reason;
+    outcome.model_reported = facts.model;
+    if (ok && body->size() <= context_.capture_bytes) outcome.captured = *body;
+    if (!ok) record_.error = "upstream_error";
+    settle(outcome, ok ? ledger::EndState::kOk : ledger::EndState::kError);
+    co_await exchange_.respond(status, answer_fields({}, true), *body);
+}
+
+Task<void> ClientRequest::deliver_stream(net::UpstreamCall& call, bool hide_usage) {
+    wire::openai::StreamObserver::Options options;
+    options.hide_usage = hide_usage;
+    options.choices = context_.view.n;
+    Relay relay(options);
+    relay.rewrite = hide_usage;
+    relay.captures = context_.capture_bytes > 0;
+    relay.no_store = forbids_storing(call.head());
+    keep_upstream_fields(call.head());
+    worker_.metrics.streams(1);
+    std::optional<Error> broken;
+    bool sent = co_await exchange_.begin_stream(200, answer_fields({}, false));
+    while (sent) {
+        auto pieces = co_await call.read_some();
+        if (!pieces) broken = std::move(pieces.error());
+        if (!pieces || pieces->empty()) break;
+        sent = co_await relay_pieces(relay, *pieces);
+    }
+    worker_.metrics.streams(-1);
+    if (!sent) {
+        settle_relay(relay, ledger::EndState::kClientGone);
+        co_return;  // dropping the call stops the upstream
+    }
+    co_await finish_relay(relay, std::move(broken));
+}
+
+void ClientRequest::watch_events(Relay& relay, std::string_view bytes) {
+    relay.scanner.feed(bytes);
+    wire::openai::SseEvent event;
+    for (;;) {
+        auto more = relay.scanner.next(event);
+        if (!more) relay.broken = std::move(more.error());
+        if (!more || !*more) return;
+        const std::string_view shown = relay.observer.observe(event);
+        if (relay.rewrite) relay.out.append(shown);
+        relay.done = relay.done || event.data == kDone;
+    }
+}
+
+Task<bool> ClientRequest::relay_pieces(Relay& relay, std::span<const std::string_view> pieces) {
+    relay.out.clear();
+    for (const std::string_view piece : pieces) {
+        if (relay.captures) {
+            relay.captures = relay.captured.size() + piece.size() <= context_.capture_bytes;
+            if (relay.captures) relay.captured.append(piece);
+        }
+        if (!relay.broken) watch_events(relay, piece);
+    }
+    // The client takes [DONE] for the end, so the row must be kept before it is sent.
+    if (relay.done) settle_relay(relay, ledger::EndState::kOk);
+    if (relay.rewrite && !relay.broken) {
+        const std::array<std::string_view, 1> rewritten{relay.out};
+        const bool sent = co_await exchange_.send(rewritten);
+        co_return sent;
+    }
+    const bool sent = co_await exchange_.send(pieces);
+    co_return sent;
+}
+
+Task<void> ClientRequest::finish_relay(Relay& relay, std::optional<Error> broken) {
+    if (broken && broken->code == ErrorCode::kClientGone) {
+        settle_relay(relay, ledger::EndState::kClientGone);
+        exchange_.break_off();
+        co_return;
+    }
+    wire::openai::SseEvent rest;
+    if (!relay.broken && relay.scanner.finish(rest)) {
+        const std::string_view shown = relay.observer.observe(rest);
+        if (relay.rewrite) {
+            relay.out.assign(shown);
+            const std::array<std::string_view, 1> pieces{relay.out};
+            co_await exchange_.send(pieces);
+        }
+    }
+    const auto facts = relay.observer.facts();
+    if (facts.finished || facts.is_error) {
+        settle_relay(relay, facts.is_error ? ledger::EndState::kError : ledger::EndState::kOk);
+        co_await exchange_.end_stream();
+        co_return;
+    }
+    // Never let a cut look like an end.
+    Error error = Error{ErrorCode::kUpstreamInvalid, "the upstream's stream ended before the answer was complete",
+                        "send the request again", {}, "upstream_stream_cut"};
+    if (broken && broken->code != ErrorCode::kUpstreamInvalid) error = std::move(*broken);
+    const bool late = error.code == ErrorCode::kUpstreamTimeout;
+    record_.error = error.reason;
+    settle_relay(relay, late ? ledger::EndState::kTimeout : ledger::EndState::kCut);
+    const std::string event = wire::openai::render_stream_error(error);
+    const std::array<std::string_view, 1> pieces{event};
+    co_await exchange_.send(pieces);
+    co_await exchange_.end_stream();
+}
+
+void ClientRequest::settle_relay(Relay& relay, ledger::EndState end) {
+    if (settled_) return;
+    const auto facts = relay.observer.facts();
+    if (facts.is_error && end == ledger::EndState::kOk) end = ledger::EndState::kError;
+    attempt_.finish_reason = facts.finish_reason;
+    attempt_.model_reported = facts.model;
+    end_attempt(200, end, facts.usage, facts.state);
+    if (facts.usage_sum_mismatch || facts.usage_clamped) context_.note("usage", "mismatch");
+    pipeline::Outcome outcome;
+    outcome.status = 200;
+    outcome.complete = end == ledger::EndState::kOk && facts.done && !facts.is_error;
+    outcome.no_store = relay.no_store;
+    outcome.form = pipeline::AnswerForm::kEventStream;
+    if (outcome.complete && relay.captures) outcome.captured = relay.captured;
+    outcome.usage = facts.usage;
+    outcome.usage_state = facts.state;
+    outcome.finish_reason = facts.finish_reason;
+    outcome.model_reported = facts.model;
+    settle(outcome, end);
+}
+
+}  // namespace leeway::app

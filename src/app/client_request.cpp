@@ -1,0 +1,121 @@
+#include "app/client_request.hpp"
+
+#include "base/clock.hpp"
+#include "wire/openai/error.hpp"
+#include "wire/openai/request_view.hpp"
+
+namespace leeway::app {
+
+ClientRequest::ClientRequest(WorkerState& worker, net::Exchange& exchange, pipeline::Endpoint endpoint)
+    : worker_(worker),
+      exchange_(exchange),
+      snapshot_(worker.snapshot),
+      runner_(snapshot_->mandatory(), context_, worker.metrics) {
+    context_.arrived_unix_us = unix_now_us();
+    context_.id = RequestId::make(context_.arrived_unix_us / 1000);
+    context_.endpoint = endpoint;
+    context_.headers = this;
+    context_.executor = &worker.loop;
+    context_.interruption = this;
+    context_.loopback_only = snapshot_->loopback_only();
+}
+
+std::optional<std::string_view> ClientRequest::header(std::string_view name) const {
+    return exchange_.head().fields.find(name);
+}
+
+void ClientRequest::on_interrupt(void (*callback)(void*), void* context) {
+    stage_guard_.reset();
+    if (callback != nullptr && deadline_) stage_guard_.emplace(*deadline_, callback, context);
+}
+
+Task<void> ClientRequest::run() {
+    const bool let_in = co_await authenticate();
+    if (!let_in) co_return;
+    auto read = co_await read_request();
+    if (!read) {
+        co_await refuse(std::move(read.error()));
+        co_return;
+    }
+    exchange_.watch(*deadline_);
+    pipeline::Verdict verdict = co_await runner_.on_request();
+    stage_guard_.reset();
+    co_await follow(std::move(verdict));
+}
+
+Task<bool> ClientRequest::authenticate() {
+    pipeline::Verdict verdict = runner_.on_head();
+    auto* reject = std::get_if<pipeline::Reject>(&verdict);
+    if (reject == nullptr) co_return true;
+    co_await refuse(std::move(reject->error), reject->retry_after_s);
+    co_return false;
+}
+
+Task<Result<void>> ClientRequest::read_request() {
+    auto body = co_await exchange_.read_body();
+    if (!body) co_return fail(std::move(body.error()));
+    context_.body = *body;
+    auto view = wire::openai::parse_request(context_.endpoint, context_.body);
+    if (!view) co_return fail(std::move(view.error()));
+    context_.view = std::move(*view);
+    if (!snapshot_->resolve(context_.view.model, context_)) {
+        co_return fail(Error{ErrorCode::kNotFound, "The model '" + context_.view.model + "' does not exist.",
+                             "GET /v1/models lists what there is", "model", "model_not_found"});
+    }
+    resolved_ = true;
+    if (!context_.model->disabled.empty()) {
+        co_return fail(Error{ErrorCode::kUnavailable,
+                             "The model '" + context_.model->name + "' cannot be used: " + context_.model->disabled,
+                             {}, "model", "provider_disabled"});
+    }
+    deadline_.emplace(worker_.loop, snapshot_->provider(*context_.model).origin.timeouts);
+    co_return Result<void>();
+}
+
+Task<void> ClientRequest::follow(pipeline::Verdict verdict) {
+    if (auto* reject = std::get_if<pipeline::Reject>(&verdict)) {
+        co_await refuse(std::move(reject->error), reject->retry_after_s);
+    } else if (auto* respond = std::get_if<pipeline::Respond>(&verdict)) {
+        co_await deliver_stage_answer(std::move(respond->answer));
+    } else {
+        co_await forward();
+    }
+}
+
+Task<void> ClientRequest::refuse(Error error, std::int64_t retry_after_s) {
+    pipeline::Outcome outcome;
+    outcome.status = http_status(error.code);
+    record_.error = error.reason;
+    if (record_.attempts.empty()) record_.source = ledger::Source::kGateway;
+    settle(outcome, end_of(error));
+    const std::string body = wire::openai::render_error(error);
+    const auto base = answer_fields("application/json", true);
+    std::vector<net::Field> fields(base.begin(), base.end());
+    const std::string retry_after = std::to_string(retry_after_s);
+    if (retry_after_s > 0) fields.push_back({"retry-after", retry_after});
+    if (error.code == ErrorCode::kUnauthenticated) fields.push_back({"www-authenticate", "Bearer"});
+    co_await exchange_.respond(outcome.status, fields, body);
+}
+
+Task<void> ClientRequest::deliver_stage_answer(pipeline::StageAnswer answer) {
+    pipeline::Outcome outcome;
+    outcome.from_stage = true;
+    outcome.status = 200;
+    outcome.form = answer.form;
+    outcome.usage = answer.usage;
+    outcome.usage_state = answer.usage_state;
+    outcome.finish_reason = answer.finish_reason;
+    record_.source = ledger::Source::kExactCache;
+    settle(outcome, ledger::EndState::kOk);
+    if (answer.form == pipeline::AnswerForm::kJson) {
+        co_await exchange_.respond(200, answer_fields("application/json", true), *answer.body);
+        co_return;
+    }
+    const bool begun = co_await exchange_.begin_stream(200, answer_fields("text/event-stream", true));
+    if (!begun) co_return;
+    const std::array<std::string_view, 1> pieces{*answer.body};
+    const bool sent = co_await exchange_.send(pieces);
+    if (sent) co_await exchange_.end_stream();
+}
+
+}  // namespace leeway::app

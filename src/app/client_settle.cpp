@@ -1,0 +1,118 @@
+#include <spdlog/spdlog.h>
+
+#include "app/client_request.hpp"
+#include "base/money.hpp"
+#include "prices/price.hpp"
+
+namespace leeway::app {
+namespace {
+
+std::string_view source_name(ledger::Source source) {
+    switch (source) {
+        case ledger::Source::kUpstream: return "upstream";
+        case ledger::Source::kExactCache: return "exact_cache";
+        case ledger::Source::kGateway: return "gateway";
+    }
+    return "gateway";
+}
+
+/// The sum of what the attempts cost; unknown when one of them is.
+std::optional<PicoUsd> total_cost(const std::vector<ledger::AttemptRow>& attempts) {
+    PicoUsd sum;
+    for (const ledger::AttemptRow& attempt : attempts) {
+        if (!attempt.cost) return std::nullopt;
+        const auto next = sum.plus(*attempt.cost);
+        if (!next) return std::nullopt;
+        sum = *next;
+    }
+    return sum;
+}
+
+}  // namespace
+
+void ClientRequest::price(const pipeline::Outcome& outcome) {
+    record_.cost = total_cost(record_.attempts);
+    record_.usage = outcome.usage;
+    record_.usage_state = outcome.usage_state;
+    if (outcome.status != 200) {
+        record_.baseline = record_.cost;  // nothing was answered, so nothing was saved
+        return;
+    }
+    if (outcome.usage_state == prices::UsageState::kMissing) return;
+    const pipeline::Model* baseline = context_.route == nullptr ? nullptr : context_.route->baseline;
+    if (baseline == nullptr) baseline = context_.asked;
+    if (baseline == nullptr) baseline = context_.model;
+    record_.baseline = prices::cost(outcome.usage, baseline->price);
+}
+
+// Runs once, before the caller gets the last byte: a row that is not kept yet must not be acknowledged.
+void ClientRequest::settle(const pipeline::Outcome& outcome, ledger::EndState end) {
+    if (settled_) return;
+    settled_ = true;
+    runner_.on_outcome(outcome);
+
+    record_.total_us = to_us(monotonic_now() - exchange_.arrival());
+    Duration upstream{};
+    for (const auto& attempt : record_.attempts) upstream += std::chrono::microseconds(attempt.total_us);
+    record_.http_status = outcome.status;
+    record_.end = end;
+    price(outcome);
+    if (resolved_ && worker_.ledger != nullptr) {
+        record_.id = context_.id;
+        record_.ts_us = context_.arrived_unix_us;
+        record_.key = context_.key_name;
+        record_.route = context_.route == nullptr ? std::string() : context_.route->name;
+        record_.endpoint = wire::openai::to_string(context_.endpoint);
+        record_.model_asked = context_.view.model;
+        record_.model = context_.model->name;
+        record_.stream = context_.view.stream;
+        record_.notes = context_.notes;
+        if (!worker_.ledger->append(record_)) {
+            worker_.metrics.rows_lost();
+            spdlog::critical("id={} the ledger could not keep this request's row: is the disk full?", context_.id.text());
+        }
+    }
+    telemetry::RequestSample sample;
+    sample.endpoint = wire::openai::to_string(context_.endpoint);
+    if (context_.route != nullptr) sample.route = context_.route->name;
+    if (context_.model != nullptr) sample.model = context_.model->name;
+    sample.source = source_name(record_.source);
+    sample.status = outcome.status;
+    sample.total = std::chrono::microseconds(record_.total_us);
+    sample.overhead = sample.total - upstream;
+    sample.usage = outcome.usage;
+    sample.cost = record_.cost;
+    sample.baseline = record_.baseline;
+    sample.cost_unknown = !record_.cost;
+    worker_.metrics.request(sample);
+}
+
+// What every answer says about itself. `final_figures`: the cost is known by now.
+std::span<const net::Field> ClientRequest::answer_fields(std::string_view content_type, bool final_figures) {
+    fields_.clear();
+    if (!content_type.empty()) fields_.push_back({"content-type", content_type});
+    for (const auto& [name, value] : upstream_fields_) fields_.push_back({name, value});
+    header_texts_[0] = context_.id.text();
+    fields_.push_back({"x-leeway-id", header_texts_[0]});
+    if (!resolved_) return fields_;
+    fields_.push_back({"x-leeway-model", context_.model->name});
+    if (context_.route != nullptr) fields_.push_back({"x-leeway-route", context_.route->name});
+    if (!context_.cache_status.empty()) fields_.push_back({"x-leeway-cache", context_.cache_status});
+    if (!context_.notes.empty()) fields_.push_back({"x-leeway-stages", context_.notes});
+    if (!final_figures) return fields_;
+    if (record_.cost) {
+        header_texts_[1] = to_usd_string(*record_.cost);
+        fields_.push_back({"x-leeway-cost-usd", header_texts_[1]});
+    } else {
+        fields_.push_back({"x-leeway-cost-usd", "unknown"});
+    }
+    if (record_.baseline) {
+        header_texts_[2] = to_usd_string(*record_.baseline);
+        fields_.push_back({"x-leeway-baseline-usd", header_texts_[2]});
+    } else {
+        fields_.push_back({"x-leeway-baseline-usd", "unknown"});
+    }
+    return fields_;
+}
+
+}  // namespace leeway::app

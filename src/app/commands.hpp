@@ -1,0 +1,125 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "app/config.hpp"
+#include "base/result.hpp"
+
+namespace leeway::app {
+
+// The commands of the program as plain functions over plain options: command_line.cpp fills the
+// options, main.cpp calls the function. Each returns the exit status: 0 done, 1 failed; 2 is what
+// the command line itself answers when it cannot be understood.
+
+/// Which gateway a command is about.
+struct PlaceOptions {
+    std::string config;  ///< configuration file; empty: default_config_path
+    std::string state;   ///< state folder; empty: that of the configuration
+};
+
+struct ServeOptions {
+    PlaceOptions place;
+    std::string listen;  ///< empty: as configured
+    std::string admin;   ///< empty: as configured
+};
+/// Runs the gateway until SIGTERM or SIGINT.
+int run_serve(const ServeOptions& options);
+/// The configuration with the options of the command line put over it; used at start and at every
+/// reload. The error's message has a line for each problem of the file.
+[[nodiscard]] Result<Config> load_config_for(const ServeOptions& options);
+
+struct CheckOptions {
+    PlaceOptions place;
+    bool json = false;
+};
+/// Prints every problem of the configuration, compiler style.
+int run_check(const CheckOptions& options);
+
+struct KeysCreateOptions {
+    PlaceOptions place;
+    std::string name;
+    std::vector<std::string> models;
+    std::vector<std::string> routes;
+    std::uint32_t requests_per_minute = 0;
+    std::string expires;  ///< a date, or a duration from now; empty: never
+    bool json = false;
+};
+/// Makes a key and prints its secret, alone, to standard output: it is not shown again.
+int run_keys_create(const KeysCreateOptions& options);
+
+struct KeysListOptions {
+    PlaceOptions place;
+    bool json = false;
+};
+int run_keys_list(const KeysListOptions& options);
+
+struct KeysRevokeOptions {
+    PlaceOptions place;
+    std::string name;
+    bool json = false;
+};
+/// A running gateway notices within its polling time (200 ms).
+int run_keys_revoke(const KeysRevokeOptions& options);
+
+struct KeysRotateOptions {
+    PlaceOptions place;
+    std::string name;
+    std::string overlap = "24h";  ///< how long the old secret stays valid
+    bool json = false;
+};
+int run_keys_rotate(const KeysRotateOptions& options);
+
+struct ReportCommand {
+    PlaceOptions place;
+    std::string by = "day";  ///< day, key, route, model
+    std::string since;
+    std::string until;
+    bool json = false;
+    bool csv = false;
+};
+int run_report_command(const ReportCommand& options);
+
+struct LedgerExportCommand {
+    PlaceOptions place;
+    std::string since;
+};
+int run_ledger_export(const LedgerExportCommand& options);
+
+struct ModelsOptions {
+    enum class Action : std::uint8_t { kList, kCheck, kLoad, kTry };
+    PlaceOptions place;
+    Action action = Action::kList;
+    std::string model;   ///< empty for list; for check: all
+    std::string prompt;  ///< of try
+    bool json = false;
+};
+int run_models(const ModelsOptions& options);
+
+struct ModelHostOptions {
+    std::string listen;  ///< unix:/path or HOST:PORT
+    std::string folder;
+    /// Name and file; the file may be followed by "@" and its SHA-256.
+    std::vector<std::pair<std::string, std::string>> models;
+    std::uint32_t threads = 1;
+    std::uint32_t parallel = 4;
+    std::uint32_t context = 4096;
+    std::uint64_t memory_bytes = 0;  ///< 0: no cap
+};
+int run_model_host(const ModelHostOptions& options);
+
+struct VersionOptions {
+    bool json = false;
+};
+int run_version(const VersionOptions& options);
+
+/// The configuration file that `place` means.
+[[nodiscard]] Result<std::string> config_path_of(const PlaceOptions& place);
+/// The state folder that `place` means, absolute. Of the configuration only server.state must be
+/// readable: revoking a key must work where the gateway's variables are not set.
+[[nodiscard]] Result<std::string> state_folder_of(const PlaceOptions& place);
+
+}  // namespace leeway::app

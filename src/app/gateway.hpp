@@ -1,0 +1,37 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "app/snapshot.hpp"
+#include "ledger/sink.hpp"
+#include "models/supervisor.hpp"
+#include "net/http_client.hpp"
+#include "net/http_server.hpp"
+#include "telemetry/metrics.hpp"
+
+namespace leeway::app {
+
+/// What one worker owns and what a request needs of it. Worker-local.
+struct WorkerState {
+    explicit WorkerState(net::EventLoop& l) : loop(l), pool(l) {}
+    net::EventLoop& loop;
+    net::UpstreamPool pool;
+    telemetry::WorkerMetrics metrics;
+    std::shared_ptr<const Snapshot> snapshot;  ///< replaced on the worker's own thread
+    ledger::Sink* ledger = nullptr;            ///< null: the ledger is switched off
+    models::Supervisor* models = nullptr;      ///< null: no local models
+};
+
+/// The client API: takes each request through its life (docs/life_of_a_request.md). Worker-local.
+class Gateway final : public net::Handler {
+public:
+    explicit Gateway(WorkerState& worker) : worker_(worker) {}
+    Task<void> handle(net::Exchange& exchange) override;
+    std::string render_error(const Error& error, std::string_view path) override;
+
+private:
+    WorkerState& worker_;
+};
+
+}  // namespace leeway::app

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "admin/admin_server.hpp"
+#include "app/commands.hpp"
+#include "app/config.hpp"
+#include "app/key_store.hpp"
+#include "app/snapshot.hpp"
+#include "app/worker.hpp"
+#include "ledger/ledger.hpp"
+#include "methods/agent_cache/exact_store.hpp"
+#include "methods/agent_cache/single_flight.hpp"
+#include "models/supervisor.hpp"
+
+namespace leeway::app {
+
+/// The running gateway: owns what lives as long as the process, starts the threads, swaps the
+/// configuration, and ends it all in order. Used by the main thread.
+class Server {
+public:
+    /// Opens the state folder, listens and starts. Errors say what to do.
+    [[nodiscard]] static Result<std::unique_ptr<Server>> start(ServeOptions options, Config config);
+    ~Server();
+    Server(const Server&) = delete;
+    Server& operator=(const Server&) = delete;
+
+    /// Reads the configuration again and puts it to work, all or nothing. Logs the outcome.
+    void reload();
+    /// Whether keys were changed by another process since the last look; cheap.
+    [[nodiscard]] bool keys_changed();
+    /// Stops accepting, waits for running requests (at most `drain_timeout`, or until `hurry` says
+    /// so), then ends the rest.
+    void drain(const std::function<bool()>& hurry);
+
+    [[nodiscard]] const Config& config() const noexcept { return config_; }
+    [[nodiscard]] std::string url() const { return "http://" + listening_.text(); }
+    [[nodiscard]] std::string admin_url() const { return "http://" + admin_listening_.text(); }
+    [[nodiscard]] bool needs_keys() const noexcept { return !keys_->empty(); }
+
+private:
+    Server(ServeOptions options, Config config) : options_(std::move(options)), config_(std::move(config)) {}
+    Result<void> open_stores();
+    Result<void> start_workers();
+    Result<void> start_admin();
+    Result<std::shared_ptr<const Snapshot>> build_snapshot(const Config& config);
+    [[nodiscard]] std::optional<std::string> not_ready() const;
+    Task<std::string> metrics_text(net::EventLoop& admin_loop);
+    [[nodiscard]] std::string process_metrics() const;
+    [[nodiscard]] std::size_t connections() const;
+
+    ServeOptions options_;
+    Config config_;
+    guard::auth::RateLimiter limiter_;
+    std::optional<KeyStore> key_store_;
+    std::int64_t key_version_ = 0;
+    std::shared_ptr<const guard::auth::KeyDirectory> keys_;
+    std::unique_ptr<ledger::Ledger> ledger_;
+    std::unique_ptr<agent_cache::ExactStore> cache_;
+    agent_cache::SingleFlight flights_;
+    std::unique_ptr<models::Supervisor> models_;
+    Services services_;
+    std::vector<std::unique_ptr<Worker>> workers_;
+    std::unique_ptr<admin::AdminServer> admin_;
+    net::Address listening_;
+    net::Address admin_listening_;
+    std::atomic<bool> draining_{false};
+    std::atomic<std::uint64_t> reloads_{0};
+    std::atomic<std::uint64_t> failed_reloads_{0};
+};
+
+}  // namespace leeway::app

@@ -1,0 +1,105 @@
+#include <coroutine>
+#include <cstdio>
+#include <memory>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "app/server.hpp"
+#include "net/timer.hpp"
+
+namespace leeway::app {
+namespace {
+
+using telemetry::append_help;
+using telemetry::append_sample;
+
+// A worker that does not answer in this time is stuck; the rest is shown without it.
+constexpr auto kPatience = std::chrono::seconds(2);
+
+/// Copies of all workers' counters, put together on the admin loop. Kept alive by whoever may still
+/// deliver into it.
+struct Gathering {
+    telemetry::WorkerMetrics sum;
+    std::size_t missing = 0;
+    std::coroutine_handle<> waiting;
+
+    void wake() {
+        if (waiting) std::exchange(waiting, {}).resume();
+    }
+};
+
+class GatheringAwaiter {
+public:
+    GatheringAwaiter(net::EventLoop& loop, std::shared_ptr<Gathering> gathering)
+        : gathering_(std::move(gathering)), timer_(loop.timers(), &GatheringAwaiter::give_up, gathering_.get()) {
+        timer_.arm(monotonic_now() + kPatience);
+    }
+    [[nodiscard]] bool await_ready() const noexcept { return gathering_->missing == 0; }
+    void await_suspend(std::coroutine_handle<> handle) noexcept { gathering_->waiting = handle; }
+    void await_resume() const noexcept {}
+
+private:
+    static void give_up(void* gathering) { static_cast<Gathering*>(gathering)->wake(); }
+    std::shared_ptr<Gathering> gathering_;
+    net::Timer timer_;
+};
+
+std::uint64_t resident_bytes() {
+    unsigned long long size = 0;
+    unsigned long long resident = 0;
+    std::FILE* file = std::fopen("/proc/self/statm", "re");
+    if (file == nullptr) return 0;
+    if (std::fscanf(file, "%llu %llu", &size, &resident) != 2) resident = 0;
+    std::fclose(file);
+    return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+}  // namespace
+
+Task<std::string> Server::metrics_text(net::EventLoop& admin_loop) {
+    auto gathering = std::make_shared<Gathering>();
+    gathering->missing = workers_.size();
+    for (auto& worker : workers_) {
+        worker->copy_metrics([gathering, &admin_loop](telemetry::WorkerMetrics copy) {
+            auto box = std::make_shared<telemetry::WorkerMetrics>(std::move(copy));
+            admin_loop.post([gathering, box] {
+                gathering->sum.merge(*box);
+                if (--gathering->missing == 0) gathering->wake();
+            });
+        });
+    }
+    GatheringAwaiter all(admin_loop, gathering);
+    co_await all;
+    std::string text = gathering->sum.exposition();
+    text += process_metrics();
+    co_return text;
+}
+
+std::string Server::process_metrics() const {
+    std::string out;
+    const auto line = [&out](std::string_view name, std::string_view type, std::string_view help, std::uint64_t value) {
+        append_help(out, name, type, help);
+        append_sample(out, name, {}, std::to_string(value));
+    };
+    line("leeway_client_connections", "gauge", "Open client connections.", connections());
+    line("leeway_config_reloads_total", "counter", "Configurations put to work after the start.", reloads_.load());
+    line("leeway_config_reloads_failed_total", "counter", "Configurations refused.", failed_reloads_.load());
+    line("process_resident_memory_bytes", "gauge", "Resident memory.", resident_bytes());
+    if (ledger_) {
+        const auto stats = ledger_->stats();
+        line("leeway_ledger_rows_total", "counter", "Requests written to the ledger.", stats.rows_written);
+        line("leeway_ledger_pending_bytes", "gauge", "Journal bytes not in the database yet.", stats.pending_bytes);
+        line("leeway_ledger_spilled_bytes_total", "counter", "Bytes that went to spill files.", stats.spilled_bytes);
+        line("leeway_ledger_failing", "gauge", "1 while the database takes no rows.", stats.failing ? 1 : 0);
+    }
+    const auto cache = cache_->stats();
+    line("leeway_exact_cache_memory_bytes", "gauge", "Answers in memory.", cache.memory_bytes);
+    line("leeway_exact_cache_entries", "gauge", "Answers in memory.", cache.memory_entries);
+    line("leeway_exact_cache_disk_bytes", "gauge", "Answers on disk.", cache.disk_bytes);
+    line("leeway_exact_cache_hits_total", "counter", "Answers found in memory or on disk.", cache.memory_hits + cache.disk_hits);
+    line("leeway_exact_cache_misses_total", "counter", "Look-ups that found nothing.", cache.misses);
+    return out;
+}
+
+}  // namespace leeway::app

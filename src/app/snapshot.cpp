@@ -1,0 +1,136 @@
+#include "app/snapshot.hpp"
+
+#include "app/builtin_stages.hpp"
+#include "guard/auth/auth_stage.hpp"
+#include "wire/openai/models_list.hpp"
+
+namespace leeway::app {
+namespace {
+
+pipeline::CacheMode cache_mode(ExactCacheMode mode) {
+    switch (mode) {
+        case ExactCacheMode::kOff: return pipeline::CacheMode::kOff;
+        case ExactCacheMode::kAuto: return pipeline::CacheMode::kAuto;
+        case ExactCacheMode::kOn: return pipeline::CacheMode::kOn;
+    }
+    return pipeline::CacheMode::kOff;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Snapshot>> Snapshot::build(const Config& config,
+                                                        std::shared_ptr<const guard::auth::KeyDirectory> keys,
+                                                        const Services& services, bool loopback_only) {
+    auto out = std::shared_ptr<Snapshot>(new Snapshot);
+    out->loopback_only_ = loopback_only;
+    out->stages_ = make_builtin_stages(services);
+    // Not one of those a route may name: it guards every request.
+    auto auth = std::make_unique<guard::auth::AuthStage>(std::move(keys));
+    out->mandatory_.push_back(auth.get());
+    out->stages_.emplace("auth", std::move(auth));
+    if (auto added = out->add_providers(config, services); !added) return fail(std::move(added.error()));
+    out->add_models(config);
+    if (auto added = out->add_routes(config); !added) return fail(std::move(added.error()));
+    out->render_models();
+    return std::shared_ptr<const Snapshot>(std::move(out));
+}
+
+Result<void> Snapshot::add_providers(const Config& config, const Services& services) {
+    for (const ProviderConfig& from : config.providers) {
+        providers::Provider to;
+        to.name = from.name;
+        const bool embedded = from.dialect == Dialect::kEmbedded;
+        to.kind = embedded ? providers::Kind::kEmbedded : providers::Kind::kOpenAi;
+        auto url = net::parse_base_url(embedded ? services.model_host_url : from.base_url);
+        if (!url) return fail(std::move(url.error()));
+        to.origin.url = std::move(*url);
+        if (to.origin.url.tls) {
+            auto tls = net::make_tls_context(from.ca_file);
+            if (!tls) return fail(std::move(tls.error()));
+            to.origin.tls = std::move(*tls);
+        }
+        to.origin.timeouts = {from.timeouts.connect, from.timeouts.first_byte, from.timeouts.between_chunks,
+                              from.timeouts.total};
+        to.origin.max_connections = from.max_connections;
+        // A change of what is trusted must not reuse connections made before it.
+        to.origin.key = to.origin.url.address.text() + (to.origin.url.tls ? " tls " + from.ca_file : "");
+        if (!from.api_key.empty()) to.authorization = Secret("Bearer " + from.api_key.expose());
+        providers_.push_back(std::move(to));
+    }
+    return {};
+}
+
+void Snapshot::add_models(const Config& config) {
+    for (const ModelConfig& from : config.models) {
+        pipeline::Model to;
+        to.name = from.name;
+        to.upstream_name = from.upstream_name.empty() ? from.name : from.upstream_name;
+        to.price = from.price;
+        to.provider_name = from.provider;
+        for (std::size_t i = 0; i < config.providers.size(); ++i) {
+            if (config.providers[i].name != from.provider) continue;
+            to.provider = static_cast<std::uint32_t>(i);
+            to.disabled = config.providers[i].disabled_reason;
+        }
+        models_.emplace(from.name, std::move(to));
+    }
+}
+
+Result<void> Snapshot::add_routes(const Config& config) {
+    for (const RouteConfig& from : config.routes) {
+        pipeline::Route to;
+        to.name = from.name;
+        to.target = from.model.empty() ? nullptr : model(from.model);
+        to.baseline = from.baseline.empty() ? nullptr : model(from.baseline);
+        to.exact_cache = cache_mode(from.exact_cache);
+        to.cache_ttl = from.cache_ttl.count() > 0 ? from.cache_ttl : config.cache.ttl;
+        for (const std::string& name : from.stages) {
+            const auto stage = stages_.find(name);
+            if (stage == stages_.end()) {
+                return fail(ErrorCode::kConfig, "route '" + from.name + "' names the unknown stage '" + name + "'");
+            }
+            to.stages.push_back(stage->second.get());
+        }
+        routes_.emplace(from.name, std::move(to));
+    }
+    return {};
+}
+
+void Snapshot::render_models() {
+    std::vector<wire::openai::ModelEntry> entries;
+    for (const auto& [name, model] : models_) {
+        if (model.disabled.empty()) entries.push_back({name, 0, model.provider_name});
+    }
+    for (const auto& [name, route] : routes_) {
+        if (route.target != nullptr && !models_.contains(name)) entries.push_back({name, 0, "leeway"});
+    }
+    models_json_ = wire::openai::render_models(entries);
+}
+
+const pipeline::Model* Snapshot::model(std::string_view name) const {
+    const auto place = models_.find(name);
+    return place == models_.end() ? nullptr : &place->second;
+}
+
+bool Snapshot::has_name(std::string_view name) const {
+    const auto route = routes_.find(name);
+    return models_.contains(name) || (route != routes_.end() && route->second.target != nullptr);
+}
+
+bool Snapshot::resolve(std::string_view name, pipeline::RequestContext& context) const {
+    const auto route = routes_.find(name);
+    if (route != routes_.end() && route->second.target != nullptr) {
+        context.route = &route->second;
+        context.model = route->second.target;
+        return true;
+    }
+    const pipeline::Model* named = model(name);
+    if (named == nullptr) return false;
+    const auto fallback = routes_.find("default");
+    context.route = fallback == routes_.end() ? nullptr : &fallback->second;
+    context.asked = named;
+    context.model = named;
+    return true;
+}
+
+}  // namespace leeway::app

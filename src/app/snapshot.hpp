@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "app/config.hpp"
+#include "guard/auth/key_directory.hpp"
+#include "methods/agent_cache/exact_cache_stage.hpp"
+#include "pipeline/model.hpp"
+#include "pipeline/stage.hpp"
+#include "providers/provider.hpp"
+
+namespace leeway::app {
+
+/// What outlives every configuration: stores and the address of the local model host.
+struct Services {
+    agent_cache::CacheServices cache;
+    std::string model_host_url;  ///< "unix:/path" of the supervised child
+};
+
+/// One configuration, built into what the data plane runs on. Immutable; each request pins the one it
+/// started with, so a reload changes nothing under a running request.
+class Snapshot {
+public:
+    /// Builds all of it or nothing. Errors are kConfig in words for the operator.
+    [[nodiscard]] static Result<std::shared_ptr<const Snapshot>> build(
+        const Config& config, std::shared_ptr<const guard::auth::KeyDirectory> keys, const Services& services,
+        bool loopback_only);
+    Snapshot(const Snapshot&) = delete;
+    Snapshot& operator=(const Snapshot&) = delete;
+
+    /// Resolves what a client named: a route, or a model (then the route is "default", if there is
+    /// one). False: there is no such name.
+    [[nodiscard]] bool resolve(std::string_view name, pipeline::RequestContext& context) const;
+    [[nodiscard]] const pipeline::Model* model(std::string_view name) const;
+    [[nodiscard]] const providers::Provider& provider(const pipeline::Model& model) const {
+        return providers_[model.provider];
+    }
+    [[nodiscard]] std::span<pipeline::Stage* const> mandatory() const noexcept { return mandatory_; }
+    /// The body of `GET /v1/models`.
+    [[nodiscard]] const std::string& models_json() const noexcept { return models_json_; }
+    [[nodiscard]] bool has_name(std::string_view name) const;
+    [[nodiscard]] bool loopback_only() const noexcept { return loopback_only_; }
+
+private:
+    Snapshot() = default;
+    Result<void> add_providers(const Config& config, const Services& services);
+    void add_models(const Config& config);
+    Result<void> add_routes(const Config& config);
+    void render_models();
+
+    std::vector<providers::Provider> providers_;
+    std::map<std::string, pipeline::Model, std::less<>> models_;
+    std::map<std::string, pipeline::Route, std::less<>> routes_;
+    std::map<std::string, std::unique_ptr<pipeline::Stage>, std::less<>> stages_;
+    std::vector<pipeline::Stage*> mandatory_;
+    std::string models_json_;
+    bool loopback_only_ = true;
+};
+
+}  // namespace leeway::app

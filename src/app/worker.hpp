@@ -1,0 +1,49 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "app/gateway.hpp"
+#include "net/event_loop.hpp"
+#include "net/http_server.hpp"
+
+namespace leeway::app {
+
+/// One worker: a thread with its own loop, listener, upstream pools and counters. Nothing of it is
+/// shared with other workers but the stores behind the stages.
+class Worker {
+public:
+    Worker(unsigned index, const net::ServerOptions& options, ledger::Sink* ledger, models::Supervisor* models,
+           std::shared_ptr<const Snapshot> snapshot);
+    ~Worker();  ///< stops and joins
+    Worker(const Worker&) = delete;
+    Worker& operator=(const Worker&) = delete;
+
+    /// Listens; before `start`.
+    [[nodiscard]] Result<net::Address> listen(const net::Address& address, bool shared) {
+        return server_.listen(address, shared);
+    }
+    void start();
+    /// The configuration for requests that begin after this has reached the worker. Thread-safe.
+    void use(std::shared_ptr<const Snapshot> snapshot);
+    /// Stops accepting and lets running requests finish. Thread-safe.
+    void drain();
+    /// Ends what still runs. Thread-safe.
+    void interrupt();
+    /// Open client connections. Thread-safe.
+    [[nodiscard]] std::size_t connections() const noexcept { return server_.connections(); }
+    /// Copies the counters on the worker's thread and gives them to `done` there. Thread-safe.
+    void copy_metrics(std::function<void(telemetry::WorkerMetrics)> done);
+
+private:
+    const unsigned index_;
+    net::EventLoop loop_;
+    WorkerState state_;
+    Gateway gateway_;
+    net::HttpServer server_;
+    std::thread thread_;
+};
+
+}  // namespace leeway::app

@@ -1,0 +1,244 @@
+#include "ledger/export.hpp"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "base/clock.hpp"
+#include "base/ids.hpp"
+#include "json/write.hpp"
+#include "ledger/reader.hpp"
+#include "ledger/record.hpp"
+#include "ledger/schema.hpp"
+#include "ledger/time_text.hpp"
+
+namespace leeway::ledger {
+namespace {
+
+using store::sqlite::Database;
+using store::sqlite::Statement;
+using store::sqlite::Transaction;
+
+// Requests per read transaction: a long one would keep the writer from emptying its WAL.
+constexpr std::int64_t kPage = 1000;
+constexpr std::int64_t kHourUs = 3'600'000'000;
+
+constexpr const char* kSelectRequests =
+    "SELECT id, ts_us, key, route, endpoint, model, model_asked, http_status, end, source, stream,"
+    " usage_state, input, cached_input, cache_write_input, audio_input, output, reasoning_output,"
+    " audio_output, baseline_pico_usd, total_us, error FROM request"
+    " WHERE id > ?1 AND ts_us >= ?2 ORDER BY id LIMIT ?3";
+constexpr const char* kSelectAttempts =
+    "SELECT number, provider, model, model_reported, http_status, end, finish_reason, usage_state,"
+    " input, cached_input, cache_write_input, audio_input, output, reasoning_output, audio_output,"
+    " cost_pico_usd, total_us FROM attempt WHERE request_id = ?1 ORDER BY number";
+
+std::string_view end_text(std::int64_t end) {
+    switch (static_cast<EndState>(end)) {
+        case EndState::kOk: return "ok";
+        case EndState::kError: return "error";
+        case EndState::kCut: return "cut";
+        case EndState::kClientGone: return "client_gone";
+        case EndState::kTimeout: return "timeout";
+    }
+    return "error";
+}
+
+void optional_int(json::Writer& out, const char* name, std::optional<std::int64_t> value) {
+    out.key(name);
+    value ? out.integer(*value) : out.null();
+}
+
+void optional_text(json::Writer& out, const char* name, std::string_view text) {
+    out.key(name);
+    text.empty() ? out.null() : out.string(text);
+}
+
+/// `first` is the column of usage_state; the seven counts follow it.
+void usage_json(json::Writer& out, const Statement& row, int first) {
+    out.key("usage");
+    const auto state = static_cast<prices::UsageState>(row.int64(first));
+    if (state == prices::UsageState::kMissing) {
+        out.null();
+        return;
+    }
+    const prices::Usage u{row.int64(first + 1), row.int64(first + 2), row.int64(first + 3),
+                          row.int64(first + 4), row.int64(first + 5), row.int64(first + 6),
+                          row.int64(first + 7)};
+    out.object().key("state").string(prices::to_string(state));
+    out.key("prompt_tokens").integer(u.input_total());
+    out.key("completion_tokens").integer(u.output_total());
+    out.key("total_tokens").integer(u.input_total() + u.output_total());
+    out.key("buckets").object();
+    out.key("input").integer(u.input).key("cached_input").integer(u.cached_input);
+    out.key("cache_write_input").integer(u.cache_write_input);
+    out.key("audio_input").integer(u.audio_input);
+    out.key("output").integer(u.output).key("reasoning_output").integer(u.reasoning_output);
+    out.key("audio_output").integer(u.audio_output);
+    out.close_object().close_object();
+}
+
+/// Reads page after page and keeps the place in between.
+class Exporter {
+public:
+    Exporter(Database& db, std::FILE* out) : db_(db), names_(db), out_(out) {}
+
+    Result<void> run(std::optional<std::int64_t> since_us) {
+        for (const auto& [sql, statement] :
+             {std::pair{kSelectRequests, &requests_}, std::pair{kSelectAttempts, &attempts_}}) {
+            auto prepared = db_.prepare(sql);
+            if (!prepared) return fail(std::move(prepared.error()));
+            statement->emplace(std::move(*prepared));
+        }
+        // Ids begin with their millisecond; the hour allows for one that was made a little off.
+        RequestId after = since_us ? id_bound(*since_us - kHourUs) : RequestId{};
+        bool more = true;
+        while (more) {
+            const auto count = page(after, since_us.value_or(INT64_MIN));
+            if (!count) return fail(count.error());
+            more = *count == kPage;
+        }
+        if (std::fflush(out_) != 0) return write_error();
+        return {};
+    }
+
+private:
+    Result<std::int64_t> page(RequestId& after, std::int64_t since_us) {
+        auto snapshot = Transaction::begin_read(db_);
+        if (!snapshot) return fail(std::move(snapshot.error()));
+        const RequestId start = after;
+        Statement& rows = *requests_;
+        rows.bind_blob(1, start.bytes).bind(2, since_us).bind(3, kPage);
+        std::int64_t count = 0;
+        while (true) {
+            const auto row = rows.step();
+            if (!row) return fail(row.error());
+            if (!*row) return count;
+            ++count;
+            const auto id = rows.blob(0);
+            if (id.size() != after.bytes.size()) continue;
+            std::memcpy(after.bytes.data(), id.data(), id.size());
+            if (auto done = request_lines(after); !done) {
+                rows.reset();
+                return fail(std::move(done.error()));
+            }
+        }
+    }
+
+    Result<void> request_lines(const RequestId& id) {
+        Statement& a = *attempts_;
+        a.bind_blob(1, id.bytes);
+        auto row = a.step();
+        if (!row) return fail(row.error());
+        if (!*row) return no_attempt_line(id);
+        while (*row) {
+            // The baseline belongs to the last line only, so a line is written when it is known
+            // whether another one follows.
+            line_.clear();
+            json::Writer out(line_);
+            attempt_fields(out, id, a);
+            row = a.step();
+            if (!row) return fail(row.error());
+            if (auto done = finish_line(out, !*row); !done) {
+                a.reset();
+                return done;
+            }
+        }
+        return {};
+    }
+
+    void common_fields(json::Writer& out, const RequestId& id, std::int64_t attempt) {
+        const Statement& r = *requests_;
+        out.object().key("id").string(id.text()).key("attempt").integer(attempt);
+        out.key("ts").string(iso_time(r.int64(1)));
+        optional_text(out, "key", names_.text(r.int64(2)));
+        optional_text(out, "route", names_.text(r.int64(3)));
+        optional_text(out, "endpoint", names_.text(r.int64(4)));
+    }
+
+    void attempt_fields(json::Writer& out, const RequestId& id, const Statement& a) {
+        common_fields(out, id, a.int64(0));
+        const std::string& model = names_.text(a.int64(2));
+        optional_text(out, "provider", names_.text(a.int64(1)));
+        optional_text(out, "model", model);
+        optional_text(out, "model_reported", a.is_null(3) ? model : a.text(3));
+        out.key("status").integer(a.int64(4)).key("end").string(end_text(a.int64(5)));
+        usage_json(out, a, 7);
+        optional_int(out, "cost_pico_usd", a.optional_int64(15));
+        optional_text(out, "finish_reason", a.text(6));
+        out.key("latency_ms").number(static_cast<double>(a.int64(16)) / 1000.0);
+    }
+
+    /// The gateway answered by itself: that costs nothing.
+    Result<void> no_attempt_line(const RequestId& id) {
+        const Statement& r = *requests_;
+        line_.clear();
+        json::Writer out(line_);
+        common_fields(out, id, 0);
+        const std::string& model = names_.text(r.int64(5));
+        optional_text(out, "provider", {});
+        optional_text(out, "model", model.empty() && !r.is_null(6) ? r.text(6) : model);
+        optional_text(out, "model_reported", {});
+        out.key("status").integer(r.int64(7)).key("end").string(end_text(r.int64(8)));
+        usage_json(out, r, 11);
+        out.key("cost_pico_usd").integer(0);
+        optional_text(out, "finish_reason", {});
+        out.key("latency_ms").number(static_cast<double>(r.int64(20)) / 1000.0);
+        return finish_line(out, true);
+    }
+
+    Result<void> finish_line(json::Writer& out, bool last) {
+        const Statement& r = *requests_;
+        optional_int(out, "baseline_pico_usd", last ? r.optional_int64(19) : std::nullopt);
+        const bool hit = static_cast<Source>(r.int64(9)) == Source::kExactCache;
+        optional_text(out, "cache", hit ? "exact" : "");
+        out.key("stream").boolean(r.int64(10) != 0);
+        optional_text(out, "error", r.text(21));
+        out.close_object();
+        line_ += '\n';
+        if (std::fwrite(line_.data(), 1, line_.size(), out_) != line_.size()) return write_error();
+        return {};
+    }
+
+    static tl::unexpected<Error> write_error() {
+        return fail(ErrorCode::kUnavailable,
+                    fmt::format("cannot write the export: {}", std::strerror(errno)));
+    }
+
+    Database& db_;
+    Names names_;
+    std::FILE* out_;
+    std::optional<Statement> requests_;
+    std::optional<Statement> attempts_;
+    std::string line_;
+};
+
+Result<void> run(const ExportOptions& options, std::FILE* out) {
+    std::optional<std::int64_t> since_us;
+    if (!options.since.empty()) {
+        const auto parsed = parse_time(options.since, unix_now_us());
+        if (!parsed) return fail(parsed.error());
+        since_us = *parsed;
+    }
+    if (auto replayed = replay_leftovers(options.state_dir); !replayed) return replayed;
+    auto db = open_for_reading(options.state_dir);
+    if (!db) return fail(std::move(db.error()));
+    if (!*db) return {};  // no ledger yet: no lines
+    return export_jsonl(**db, since_us, out);
+}
+
+}  // namespace
+
+Result<void> export_jsonl(Database& db, std::optional<std::int64_t> since_us, std::FILE* out) {
+    return Exporter(db, out).run(since_us);
+}
+
+int run_export(const ExportOptions& options, std::FILE* out, std::FILE* err) {
+    const auto done = run(options, out);
+    if (done) return 0;
+    fmt::print(err, "leeway ledger export: {}\n", done.error().text());
+    return 1;
+}
+
+}  // namespace leeway::ledger

@@ -1,0 +1,72 @@
+#include "ledger/reader.hpp"
+
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "ledger/ledger.hpp"
+#include "ledger/schema.hpp"
+
+namespace leeway::ledger {
+namespace {
+
+using store::sqlite::Access;
+using store::sqlite::Database;
+
+bool has_journals(const std::string& state_dir) {
+    std::error_code code;
+    for (const auto& entry :
+         std::filesystem::directory_iterator(ledger_folder(state_dir), code)) {
+        const auto ending = entry.path().extension();
+        if (ending == ".ring" || ending == ".spill") return true;
+    }
+    return false;
+}
+
+}  // namespace
+
+Result<void> replay_leftovers(const std::string& state_dir) {
+    if (!has_journals(state_dir)) return {};
+    // Reading needs no rights to write; someone who has none sees what is in the database.
+    if (::access(ledger_folder(state_dir).c_str(), W_OK) != 0) return {};
+    auto ledger = Ledger::open(
+        {.state_dir = state_dir, .workers = 0, .lock_patience = Duration::zero()});
+    if (!ledger) {
+        if (ledger.error().reason == "in_use") return {};
+        return fail(std::move(ledger.error()));
+    }
+    return (*ledger)->flush(std::chrono::minutes(10));
+}
+
+Result<std::optional<Database>> open_for_reading(const std::string& state_dir) {
+    const std::string path = database_path(state_dir);
+    std::error_code code;
+    if (!std::filesystem::exists(path, code)) return std::nullopt;
+    auto db = Database::open(path, {.access = Access::kReadOnly});
+    if (!db) return fail(std::move(db.error()));
+    if (auto same = store::sqlite::require_version(*db, "ledger", migrations()); !same) {
+        return fail(std::move(same.error()));
+    }
+    return std::optional<Database>(std::move(*db));
+}
+
+void Names::load() {
+    auto all = db_.prepare("SELECT id, text FROM name");
+    if (!all) return;
+    while (true) {
+        const auto row = all->step();
+        if (!row || !*row) return;
+        names_.insert_or_assign(all->int64(0), std::string(all->text(1)));
+    }
+}
+
+const std::string& Names::text(std::int64_t id) {
+    auto found = names_.find(id);
+    if (found == names_.end()) {
+        load();
+        found = names_.try_emplace(id).first;
+    }
+    return found->second;
+}
+
+}  // namespace leeway::ledger

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "base/result.hpp"
+#include "store/sqlite/database.hpp"
+
+namespace leeway::ledger {
+
+/// Puts what a dead process left in its journals into the database of `state_dir`. Nothing happens
+/// when a living process owns the folder (it does this itself), or when there is nothing to do.
+[[nodiscard]] Result<void> replay_leftovers(const std::string& state_dir);
+
+/// The ledger's database for reading, also while a gateway writes it. nullopt: there is no ledger
+/// yet. An error when it has another schema version or cannot be read.
+[[nodiscard]] Result<std::optional<store::sqlite::Database>> open_for_reading(
+    const std::string& state_dir);
+
+/// Numbers of the `name` table back to text. Reads the table again when it meets a new number.
+class Names {
+public:
+    explicit Names(store::sqlite::Database& db) : db_(db) {}
+    /// The text stays valid as long as this object. Empty for a number that is not there.
+    [[nodiscard]] const std::string& text(std::int64_t id);
+
+private:
+    void load();
+    store::sqlite::Database& db_;
+    std::unordered_map<std::int64_t, std::string> names_;
+};
+
+}  // namespace leeway::ledger

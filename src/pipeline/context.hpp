@@ -1,0 +1,131 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/executor.hpp"
+#include "base/ids.hpp"
+#include "base/money.hpp"
+#include "json/splice.hpp"
+#include "pipeline/model.hpp"
+#include "prices/usage.hpp"
+#include "wire/openai/request_view.hpp"
+
+namespace leeway::pipeline {
+
+using wire::openai::Endpoint;
+using wire::openai::RequestView;
+
+/// How a stage reads a request header without knowing the HTTP code.
+class HeaderSource {
+public:
+    virtual ~HeaderSource() = default;
+    /// nullopt: not sent. The view lives as long as the request.
+    [[nodiscard]] virtual std::optional<std::string_view> header(std::string_view name) const = 0;
+};
+
+/// How a stage that waits is told to stop: the request's deadline passed or its client left.
+class Interruption {
+public:
+    virtual ~Interruption() = default;
+    [[nodiscard]] virtual bool interrupted() const noexcept = 0;
+    /// What is left of the request's time.
+    [[nodiscard]] virtual Duration remaining() const noexcept = 0;
+    /// `callback(context)` is called once, on the worker, when the request is interrupted. Null ends
+    /// the registration. One at a time.
+    virtual void on_interrupt(void (*callback)(void*), void* context) = 0;
+};
+
+/// The form an answer has or is wanted in.
+enum class AnswerForm : std::uint8_t { kJson, kEventStream };
+
+/// What a stage remembers of one request between `on_request` and `on_outcome`.
+class StageState {
+public:
+    virtual ~StageState() = default;
+};
+
+/// Everything about one request on its way. Worker-local; lives until its outcome is settled.
+struct RequestContext {
+    // Who asks. Set before the first stage.
+    RequestId id;
+    std::int64_t arrived_unix_us = 0;
+    Endpoint endpoint = Endpoint::kChatCompletions;
+    const HeaderSource* headers = nullptr;
+    Executor* executor = nullptr;          ///< of the worker
+    Interruption* interruption = nullptr;  ///< null before the body was read
+    bool loopback_only = true;             ///< the listener is reachable from this machine only
+
+    // What is asked. Set when the body was read.
+    std::string_view body;
+    RequestView view;
+    const Route* route = nullptr;  ///< null: none applies
+    const Model* asked = nullptr;  ///< the model that the client named; null when it named a route
+    const Model* model = nullptr;  ///< the model that shall answer; stages may retarget
+
+    // What stages found out.
+    std::string key_name;  ///< tenant; empty: no key needed
+    std::shared_ptr<const void> pins;  ///< keeps alive what `key` and the like point into
+    const void* key = nullptr;  ///< opaque to all but the auth stage
+    std::string notes;     ///< "stage=reason" words for the ledger
+    std::string cache_status;  ///< value of x-leeway-cache; empty: no header
+    /// A stage that must see the whole answer sets this to the most it takes, in bytes.
+    std::size_t capture_bytes = 0;
+
+    [[nodiscard]] AnswerForm wanted_form() const noexcept {
+        return view.stream ? AnswerForm::kEventStream : AnswerForm::kJson;
+    }
+
+    /// Changes of the body, each named after its stage. The only way to change a request.
+    void edit(std::string_view stage, json::Edit change);
+    struct NamedEdit {
+        std::string_view stage;
+        json::Edit change;
+    };
+    [[nodiscard]] const std::vector<NamedEdit>& edits() const noexcept { return edits_; }
+    void note(std::string_view stage, std::string_view reason);
+
+    /// Keeps `state` for the stage that `owner` points to, until the request is over.
+    void keep(const void* owner, std::unique_ptr<StageState> state);
+    /// What was kept for `owner`; null: nothing.
+    [[nodiscard]] StageState* kept(const void* owner) const noexcept;
+
+private:
+    std::vector<NamedEdit> edits_;
+    std::vector<std::pair<const void*, std::unique_ptr<StageState>>> states_;
+};
+
+/// An answer that a stage gives itself, without an upstream.
+struct StageAnswer {
+    /// Whole bytes in the form that the client wants.
+    std::shared_ptr<const std::string> body;
+    AnswerForm form = AnswerForm::kJson;
+    prices::Usage usage;  ///< of the original answer
+    prices::UsageState usage_state = prices::UsageState::kMissing;
+    std::string finish_reason;
+};
+
+/// How the request ended, told to every stage that saw it, last stage first, before the client gets
+/// the last byte.
+struct Outcome {
+    bool complete = false;  ///< a whole answer of status 200 from the upstream, not cut
+    bool from_stage = false;  ///< a stage answered
+    bool no_store = false;  ///< the upstream forbids to store it (`Cache-Control: no-store`)
+    int status = 0;
+    AnswerForm form = AnswerForm::kJson;
+    /// All bytes of the answer as the upstream sent them; empty unless a stage asked
+    /// through `capture_bytes` and the answer fitted.
+    std::string_view captured;
+    prices::Usage usage;
+    prices::UsageState usage_state = prices::UsageState::kMissing;
+    std::string_view finish_reason;
+    std::string_view model_reported;
+};
+
+}  // namespace leeway::pipeline

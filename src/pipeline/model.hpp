@@ -1,0 +1,37 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "prices/price.hpp"
+
+namespace leeway::pipeline {
+
+class Stage;
+
+/// A model of the repository, as the data plane sees it. Immutable; owned by a snapshot.
+struct Model {
+    std::string name;           ///< what clients and routes call it
+    std::string upstream_name;  ///< what its provider calls it
+    std::uint32_t provider = 0;  ///< index into the snapshot's providers
+    std::string provider_name;
+    prices::ModelPrice price;
+    std::string disabled;  ///< why it cannot be used; empty: it can
+};
+
+/// When the exact cache may answer and store.
+enum class CacheMode : std::uint8_t { kOff, kAuto, kOn };
+
+/// A named way to be answered: which model, measured against which, through which stages.
+struct Route {
+    std::string name;
+    const Model* target = nullptr;    ///< null: the client names the model (route "default")
+    const Model* baseline = nullptr;  ///< null: the model that the client named
+    std::vector<Stage*> stages;       ///< in order; owned by the snapshot
+    CacheMode exact_cache = CacheMode::kAuto;
+    std::chrono::seconds cache_ttl{0};
+};
+
+}  // namespace leeway::pipeline

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "base/secret.hpp"
+#include "json/splice.hpp"
+#include "net/http_client.hpp"
+#include "pipeline/context.hpp"
+
+namespace leeway::providers {
+
+enum class Kind : std::uint8_t {
+    kOpenAi,    ///< any server that speaks OpenAI's dialect
+    kEmbedded,  ///< the same, in our supervised child process
+};
+
+/// An upstream as configured. Immutable; owned by a snapshot.
+struct Provider {
+    std::string name;
+    Kind kind = Kind::kOpenAi;
+    net::Origin origin;
+    Secret authorization;  ///< value of the Authorization header; empty: none is sent
+};
+
+/// A request made ready for a provider. Holds the bytes that `request` points to: must not move.
+class PreparedRequest {
+public:
+    /// Applies the stages' edits, the model's upstream name, and the wish for usage in streams.
+    /// `context` must outlive this. Fails when edits collide (a bug of ours).
+    [[nodiscard]] static Result<void> prepare(const Provider& provider, const pipeline::RequestContext& context,
+                                              PreparedRequest& out);
+    PreparedRequest() : splice_({}) {}
+    PreparedRequest(const PreparedRequest&) = delete;
+    PreparedRequest& operator=(const PreparedRequest&) = delete;
+
+    [[nodiscard]] net::UpstreamRequest request() const noexcept;
+    /// We asked for usage that the client did not ask for: it must be hidden again.
+    [[nodiscard]] bool hides_usage() const noexcept { return hides_usage_; }
+
+private:
+    json::Splice splice_;
+    std::string joined_;  // when the edits make more pieces than one write takes
+    std::vector<std::string_view> pieces_;
+    std::string target_;
+    std::vector<net::Field> fields_;
+    bool hides_usage_ = false;
+};
+
+/// Whether a header of an upstream's answer is passed on to the client.
+[[nodiscard]] bool passes_to_client(std::string_view name) noexcept;
+
+}  // namespace leeway::providers

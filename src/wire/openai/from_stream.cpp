@@ -1,0 +1,184 @@
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "json/tokens.hpp"
+#include "wire/openai/convert.hpp"
+#include "wire/openai/node.hpp"
+#include "wire/openai/sse.hpp"
+
+namespace leeway::wire::openai {
+
+namespace {
+
+tl::unexpected<Error> broken(std::string message, std::string reason) {
+    Error error;
+    error.code = ErrorCode::kUpstreamInvalid;
+    error.message = std::move(message);
+    error.reason = std::move(reason);
+    return fail(std::move(error));
+}
+
+/// The `index` of a tool call; those without come last, in the order they came.
+std::int64_t index_of(const Node& call) noexcept {
+    const Node* index = call.is_object() ? call.find("index") : nullptr;
+    return index != nullptr ? index->integer().value_or(INT64_MAX) : INT64_MAX;
+}
+
+/// One use: puts the chunks of one stream together.
+class Assembler {
+public:
+    Result<void> add(std::string_view data);
+    Result<std::string> finish();
+
+private:
+    struct Choice {
+        std::int64_t index = 0;
+        Node message = Node::object();
+        bool has_logprobs = false;
+        Node logprobs;
+        Node finish_reason;
+        Node rest = Node::object();
+    };
+
+    Choice& choice(std::int64_t index);
+    void add_choice(Node&& piece);
+    static Node finished(Choice& choice);
+
+    Node head_ = Node::object();  // top-level members as last told
+    Node usage_;
+    std::vector<Choice> choices_;
+};
+
+Assembler::Choice& Assembler::choice(std::int64_t index) {
+    const auto at = std::lower_bound(
+        choices_.begin(), choices_.end(), index,
+        [](const Choice& one, std::int64_t wanted) { return one.index < wanted; });
+    if (at != choices_.end() && at->index == index) return *at;
+    Choice fresh;
+    fresh.index = index;
+    return *choices_.insert(at, std::move(fresh));
+}
+
+void Assembler::add_choice(Node&& piece) {
+    if (!piece.is_object()) return;
+    const Node* index = piece.find("index");
+    Choice& into = choice(index != nullptr ? index->integer().value_or(0) : 0);
+    for (Node::Member& member : piece.members) {
+        if (member.key == "delta") {
+            if (member.value.is_object()) merge_delta(into.message, std::move(member.value), {});
+        } else if (member.key == "logprobs") {
+            into.has_logprobs = true;
+            merge_delta(into.logprobs, std::move(member.value), {});
+        } else if (member.key == "finish_reason") {
+            if (!member.value.is_null()) into.finish_reason = std::move(member.value);
+        } else if (member.key != "index") {
+            Node& slot = into.rest.at(member.key);
+            if (!member.value.is_null()) slot = std::move(member.value);
+        }
+    }
+}
+
+Result<void> Assembler::add(std::string_view data) {
+    const auto tokens = json::thread_indexer().index(data);
+    if (!tokens) {
+        return broken("An event of the stream is not JSON: " + tokens.error().message, "bad_event");
+    }
+    json::Cursor cursor(*tokens);
+    Node chunk;
+    if (!read_node(cursor, chunk) || !cursor.end()) {
+        return broken("An event of the stream is not JSON: " + cursor.error().message, "bad_event");
+    }
+    if (!chunk.is_object()) return broken("An event of the stream is no object.", "bad_event");
+    const Node* error = chunk.find("error");
+    if (error != nullptr && !error->is_null()) {
+        const Node* message = error->is_object() ? error->find("message") : error;
+        const bool told = message != nullptr && message->is_string();
+        return broken(told ? message->text : std::string("The stream holds an error."), "stream_error");
+    }
+    for (Node::Member& member : chunk.members) {
+        if (member.key == "choices") {
+            for (Node& piece : member.value.elements) add_choice(std::move(piece));
+        } else if (member.key == "usage") {
+            if (!member.value.is_null()) usage_ = std::move(member.value);
+        } else if (member.key != "obfuscation") {  // padding against traffic analysis, per chunk
+            Node& slot = head_.at(member.key);
+            if (!member.value.is_null()) slot = std::move(member.value);
+        }
+    }
+    return {};
+}
+
+Node Assembler::finished(Choice& choice) {
+    Node message = Node::object();
+    message.at("role") = Node::string("assistant");
+    message.at("content");
+    for (Node::Member& member : choice.message.members) {
+        if (member.key == "tool_calls") {
+            // The index only told which pieces belong together and in which order.
+            std::stable_sort(member.value.elements.begin(), member.value.elements.end(),
+                             [](const Node& a, const Node& b) { return index_of(a) < index_of(b); });
+            for (Node& call : member.value.elements) call.erase("index");
+        }
+        message.at(member.key) = std::move(member.value);
+    }
+    Node out = Node::object();
+    out.at("index") = Node::raw(std::to_string(choice.index));
+    out.at("message") = std::move(message);
+    if (choice.has_logprobs) out.at("logprobs") = std::move(choice.logprobs);
+    out.at("finish_reason") = std::move(choice.finish_reason);
+    for (Node::Member& member : choice.rest.members) out.members.push_back(std::move(member));
+    return out;
+}
+
+Result<std::string> Assembler::finish() {
+    if (choices_.empty()) return broken("The stream ended without an answer.", "stream_cut");
+    for (const Choice& one : choices_) {
+        if (one.finish_reason.is_null()) {
+            return broken("The stream was cut before the answer was whole.", "stream_cut");
+        }
+    }
+    Node completion = Node::object();
+    const auto move_member = [&](std::string_view key) {
+        if (Node* found = head_.find(key)) completion.at(key) = std::move(*found);
+        head_.erase(key);
+    };
+    move_member("id");
+    completion.at("object") = Node::string("chat.completion");
+    head_.erase("object");
+    move_member("created");
+    move_member("model");
+    Node choices = Node::array();
+    for (Choice& one : choices_) choices.elements.push_back(finished(one));
+    completion.at("choices") = std::move(choices);
+    if (!usage_.is_null()) completion.at("usage") = std::move(usage_);
+    for (Node::Member& member : head_.members) completion.members.push_back(std::move(member));
+    std::string out;
+    completion.write(out);
+    return out;
+}
+
+}  // namespace
+
+Result<std::string> stream_to_completion(std::string_view sse_bytes) {
+    SseScanner scanner;
+    scanner.feed(sse_bytes);
+    Assembler assembler;
+    SseEvent event;
+    while (true) {
+        const auto more = scanner.next(event);
+        if (!more) return fail(more.error());
+        // The last event may lack its blank line; a provider's [DONE] often does.
+        if (!*more && !scanner.finish(event)) break;
+        if (event.has_data && event.data == "[DONE]") break;
+        if (event.has_data) {
+            if (auto added = assembler.add(event.data); !added) return fail(added.error());
+        }
+        if (!event.whole) break;
+    }
+    return assembler.finish();
+}
+
+}  // namespace leeway::wire::openai

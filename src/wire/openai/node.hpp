@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "json/cursor.hpp"
+
+namespace leeway::wire::openai {
+
+/// A small JSON tree that can be changed, for turning answers from one form into another. Not for the
+/// pass-through path. Numbers and words keep their spelling; keys keep their order.
+struct Node {
+    enum class Kind : std::uint8_t { kNull, kRaw, kString, kArray, kObject };
+    struct Member;
+
+    Kind kind = Kind::kNull;
+    std::string text;            ///< kString: its meaning; kRaw: a number, true or false as spelled
+    std::vector<Node> elements;  ///< kArray
+    std::vector<Member> members; ///< kObject
+
+    [[nodiscard]] static Node string(std::string text);
+    [[nodiscard]] static Node raw(std::string text);
+    [[nodiscard]] static Node array();
+    [[nodiscard]] static Node object();
+
+    [[nodiscard]] bool is_null() const noexcept { return kind == Kind::kNull; }
+    [[nodiscard]] bool is_string() const noexcept { return kind == Kind::kString; }
+    [[nodiscard]] bool is_array() const noexcept { return kind == Kind::kArray; }
+    [[nodiscard]] bool is_object() const noexcept { return kind == Kind::kObject; }
+    /// The member `key`, or nullptr.
+    [[nodiscard]] Node* find(std::string_view key) noexcept;
+    [[nodiscard]] const Node* find(std::string_view key) const noexcept;
+    /// The member `key`, added as null if it is not there.
+    Node& at(std::string_view key);
+    void erase(std::string_view key);
+    /// The integer it is, or nullopt.
+    [[nodiscard]] std::optional<std::int64_t> integer() const noexcept;
+
+    /// Appends it as JSON text without white space.
+    void write(std::string& out) const;
+};
+
+struct Node::Member {
+    std::string key;
+    Node value;
+};
+
+/// Reads the value at the cursor. False on a fault, which is in the cursor.
+[[nodiscard]] bool read_node(json::Cursor& cursor, Node& node);
+
+/// Merges a piece of a streamed answer into what was put together so far, as the official SDKs do: texts
+/// are appended, objects merged member by member, array elements with an `index` merged with the one of
+/// that index and others appended; names of kinds (role, type, id) and numbers are replaced.
+void merge_delta(Node& into, Node&& delta, std::string_view key);
+
+}  // namespace leeway::wire::openai
