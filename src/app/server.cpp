@@ -55,7 +55,6 @@ models::HostSettings host_settings(const Config& config) {
     out.parallel = config.local.parallel;
     out.context = config.local.context;
     out.memory_bytes = config.local.memory_bytes;
-    out.log_level = config.log.level;
     for (const ModelConfig& model : config.models) {
         if (model.file.empty()) continue;
         out.models.push_back({model.upstream_name.empty() ? model.name : model.upstream_name, model.file, model.sha256});

@@ -1,16 +1,15 @@
 #include "json/canonical.hpp"
 
+#include "json/cursor.hpp"
+#include "json/number.hpp"
+#include "json/text.hpp"
+#include "json/validate.hpp"
+
 #include <algorithm>
 #include <cstdint>
 #include <forward_list>
 #include <utility>
 #include <vector>
-
-#include "json/cursor.hpp"
-#include "json/number.hpp"
-#include "json/text.hpp"
-#include "json/validate.hpp"
-#include "json/write.hpp"
 
 namespace leeway::json {
 
@@ -46,7 +45,7 @@ public:
         switch (tokens_.text[tokens_.at[token]]) {
             case '{': return object(token, left_out, duplicate);
             case '[': return array(token, duplicate);
-            case '"': string(string_at(token)); return true;
+            case '"': string(token); return true;
             case 't': out_.push_back('t'); return true;
             case 'f': out_.push_back('f'); return true;
             case 'n': out_.push_back('n'); return true;
@@ -77,13 +76,13 @@ private:
         std::vector<Member> members;
         const std::uint32_t last = behind_[token] - 1;
         for (std::uint32_t at = token + 1; at < last; at = behind_[at + 2] + 1) {
-            members.push_back({string_at(at), at + 2});  // key, colon, value
+            members.push_back({key_at(at), at + 2});  // key, colon, value
         }
         std::sort(members.begin(), members.end(),
                   [](const Member& a, const Member& b) { return a.key < b.key; });
-        const auto twin = std::adjacent_find(
-            members.begin(), members.end(),
-            [](const Member& a, const Member& b) { return a.key == b.key; });
+        const auto twin =
+            std::adjacent_find(members.begin(), members.end(),
+                               [](const Member& a, const Member& b) { return a.key == b.key; });
         if (twin != members.end()) {
             duplicate = twin->key;
             return false;
@@ -91,14 +90,16 @@ private:
         out_.push_back('{');
         for (const Member& member : members) {
             if (std::find(left_out.begin(), left_out.end(), member.key) != left_out.end()) continue;
-            string(member.key);
+            const std::size_t begin = begin_string();
+            out_.append(member.key);
+            end_string(begin);
             if (!value(member.value, {}, duplicate)) return false;
         }
         out_.push_back('}');
         return true;
     }
 
-    std::string_view string_at(std::uint32_t token) {
+    std::string_view key_at(std::uint32_t token) {
         cursor_.seek(token, 1);
         std::string_view raw;
         cursor_.string(raw);
@@ -108,11 +109,31 @@ private:
         return unescaped_.front();
     }
 
-    void string(std::string_view text) {
+    /// A string is a tag, its length in eight bytes, and its bytes.
+    std::size_t begin_string() {
         out_.push_back('s');
-        append_int(out_, static_cast<std::int64_t>(text.size()));
-        out_.push_back(':');
-        out_.append(text);
+        out_.append(8, '\0');
+        return out_.size();
+    }
+
+    void end_string(std::size_t begin) {
+        const std::uint64_t length = out_.size() - begin;
+        for (std::size_t i = 0; i < 8; ++i) {
+            out_[begin - 8 + i] = static_cast<char>(length >> (8 * i) & 0xFF);
+        }
+    }
+
+    void string(std::uint32_t token) {
+        cursor_.seek(token, 1);
+        std::string_view raw;
+        cursor_.string(raw);
+        const std::size_t begin = begin_string();
+        if (cursor_.escaped()) {
+            (void)append_unescaped(out_, raw);  // validated before, cannot fail
+        } else {
+            out_.append(raw);
+        }
+        end_string(begin);
     }
 
     const Tokens tokens_;

@@ -16,9 +16,7 @@ namespace {
 
 constexpr const char* kTooDeep = "nesting deeper than 64 levels";
 
-constexpr bool is_space(char c) noexcept {
-    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
-}
+constexpr bool is_space(char c) noexcept { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
 
 /// Whether `c` may directly follow a number or a word.
 constexpr bool ends_scalar(char c) noexcept {
@@ -33,7 +31,8 @@ std::size_t find_backslash(std::string_view text, std::size_t from) noexcept {
     for (int i = 0; i < 4 && from + 16 <= text.size(); ++i, from += 16) {
         const auto* at = reinterpret_cast<const __m128i*>(text.data() + from);
         const int mask = _mm_movemask_epi8(_mm_cmpeq_epi8(_mm_loadu_si128(at), wanted));
-        if (mask != 0) return from + static_cast<std::size_t>(__builtin_ctz(static_cast<unsigned>(mask)));
+        if (mask != 0)
+            return from + static_cast<std::size_t>(__builtin_ctz(static_cast<unsigned>(mask)));
     }
 #endif
     if (from >= text.size()) return text.size();
@@ -151,7 +150,8 @@ bool Cursor::string(std::string_view& raw) noexcept {
 
 bool Cursor::number(std::string_view& text) noexcept {
     if (failed()) return false;
-    const std::string_view rest = text_.substr(offset(), at_[pos_ < count_ ? pos_ + 1 : pos_] - offset());
+    const std::string_view rest =
+        text_.substr(offset(), at_[pos_ < count_ ? pos_ + 1 : pos_] - offset());
     const std::size_t length = number_length(rest);
     if (length == 0 || (length < rest.size() && !ends_scalar(rest[length]))) {
         return fail(pos_ < count_ ? "invalid number" : "unexpected end of the text");

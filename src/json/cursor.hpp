@@ -1,12 +1,12 @@
 #pragma once
 
+#include "base/result.hpp"
+#include "json/tokens.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
-
-#include "base/result.hpp"
-#include "json/tokens.hpp"
 
 namespace leeway::json {
 

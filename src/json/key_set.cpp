@@ -1,8 +1,8 @@
 #include "json/key_set.hpp"
 
-#include <algorithm>
-
 #include "json/text.hpp"
+
+#include <algorithm>
 
 namespace leeway::json {
 
@@ -27,6 +27,7 @@ bool KeySet::add(std::string_view raw, bool escaped) {
 }
 
 bool KeySet::all_differ() {
+    if (many_.empty()) return true;
     std::sort(many_.begin(), many_.end());
     const auto twin = std::adjacent_find(many_.begin(), many_.end());
     if (twin == many_.end()) return true;

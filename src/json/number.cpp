@@ -65,7 +65,8 @@ void append_normal_number(std::string& out, std::string_view number) {
         const bool negative = text.starts_with('-');
         if (negative || text.starts_with('+')) text.remove_prefix(1);
         while (text.size() > 1 && text.front() == '0') text.remove_prefix(1);
-        if (text.size() > kMaxExponentDigits && mantissa.find_first_of("123456789") != std::string_view::npos) {
+        if (text.size() > kMaxExponentDigits &&
+            mantissa.find_first_of("123456789") != std::string_view::npos) {
             out.push_back('!');
             out.append(number);
             return;

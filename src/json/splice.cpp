@@ -18,8 +18,8 @@ Result<void> Splice::add(Edit edit) {
         std::prev(at)->length != 0) {
         --at;
     }
-    const bool before = at != edits_.begin() &&
-                        std::prev(at)->offset + std::prev(at)->length > edit.offset;
+    const bool before =
+        at != edits_.begin() && std::prev(at)->offset + std::prev(at)->length > edit.offset;
     const bool behind = at != edits_.end() && edit.offset + edit.length > at->offset;
     if (before || behind) {
         return fail(ErrorCode::kInternal, "two edits change the same bytes");

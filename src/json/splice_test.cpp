@@ -1,12 +1,12 @@
 #include "json/splice.hpp"
 
-#include <algorithm>
-#include <string>
-#include <vector>
-
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
 
 namespace leeway::json {
 namespace {

@@ -78,7 +78,9 @@ std::size_t utf8_length(std::string_view text) noexcept {
 }
 
 void append_utf8(std::string& out, std::uint32_t code_point) {
-    const auto put = [&](std::uint32_t byte) { out.push_back(static_cast<char>(byte)); };
+    const auto put = [&](std::uint32_t byte) {
+        out.push_back(static_cast<char>(byte));
+    };
     if (code_point < 0x80) {
         put(code_point);
     } else if (code_point < 0x800) {

@@ -1,12 +1,12 @@
 #include "json/tokens.hpp"
 
-#include <algorithm>
-#include <utility>
+#include "json/text.hpp"
 
 #include <fmt/format.h>
 #include <simdjson.h>
 
-#include "json/text.hpp"
+#include <algorithm>
+#include <utility>
 
 namespace leeway::json {
 
@@ -122,8 +122,8 @@ Error syntax_error(std::string_view text, std::size_t offset, std::string_view w
     const std::size_t line_start = before.rfind('\n') + 1;  // npos + 1 is 0
     Error error;
     error.code = ErrorCode::kInvalidRequest;
-    error.message =
-        fmt::format("{} at byte {} (line {}, column {})", why, offset, line, offset - line_start + 1);
+    error.message = fmt::format("{} at byte {} (line {}, column {})", why, offset, line,
+                                offset - line_start + 1);
     error.reason = "invalid_json";
     return error;
 }

@@ -1,10 +1,10 @@
 #include "json/validate.hpp"
 
-#include <utility>
+#include "json/key_set.hpp"
 
 #include <fmt/format.h>
 
-#include "json/key_set.hpp"
+#include <utility>
 
 namespace leeway::json {
 
@@ -38,7 +38,8 @@ Error duplicate_key_error(std::string_view path, std::string_view key) {
     Error error;
     error.code = ErrorCode::kInvalidRequest;
     error.param = path.empty() ? std::string(key) : fmt::format("{}.{}", path, key);
-    error.message = fmt::format("Duplicate key: '{}' is given twice in the same object.", error.param);
+    error.message =
+        fmt::format("Duplicate key: '{}' is given twice in the same object.", error.param);
     error.hint = "give each key once";
     error.reason = "duplicate_key";
     return error;

@@ -1,11 +1,11 @@
 #pragma once
 
+#include "base/result.hpp"
+#include "json/cursor.hpp"
+
 #include <cstddef>
 #include <string>
 #include <string_view>
-
-#include "base/result.hpp"
-#include "json/cursor.hpp"
 
 namespace leeway::json {
 

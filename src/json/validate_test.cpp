@@ -1,10 +1,10 @@
 #include "json/validate.hpp"
 
-#include <string>
+#include "json/testing/test_data.hpp"
 
 #include <gtest/gtest.h>
 
-#include "json/testing/test_data.hpp"
+#include <string>
 
 namespace leeway::json {
 namespace {
@@ -21,19 +21,58 @@ std::string repeated(std::string_view piece, int times) {
 }
 
 TEST(Validate, AcceptsEveryKindOfValue) {
-    for (const char* text : {"{}", "[]", " [ 1 , -0.5e+3 , true , false , null , \"a\\n\\u00e9\" ] ",
-                             "{\"a\":{\"b\":[[],{}]}}", "0", "\"\"", "\t\"x\"\n", "-0", "1E400"}) {
+    for (const char* text :
+         {"{}", "[]", " [ 1 , -0.5e+3 , true , false , null , \"a\\n\\u00e9\" ] ",
+          "{\"a\":{\"b\":[[],{}]}}", "0", "\"\"", "\t\"x\"\n", "-0", "1E400"}) {
         EXPECT_EQ(reason(text), "ok") << text;
     }
 }
 
 TEST(Validate, RefusesWhatIsNotJson) {
-    for (const char* text :
-         {"", " ", "{", "}", "[1,]", "[,1]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "[1 2]",
-          "[1]]", "{} x", "01", "1.", ".5", "+1", "1e", "- 1", "tru", "truex", "nul", "'a'", "\"a",
-          "\"\\x\"", "\"\\u12g4\"", "\"\\ud800\"", "\"\\udc00\"", "\"\\ud800\\u0041\"", "[1}", "{]",
-          "\"a\"b", "\"a\" \"b\"", "[\"a\":1]", "{\"a\",1}", "1\f", "\xEF\xBB\xBF{}", "\"\x01\"",
-          "\"\xff\"", "\"\xed\xa0\x80\"", "[\\\"a\"]", "nan", "[1,2", "\"a\"\\"}) {
+    for (const char* text : {"",
+                             " ",
+                             "{",
+                             "}",
+                             "[1,]",
+                             "[,1]",
+                             "{\"a\"}",
+                             "{\"a\":}",
+                             "{\"a\":1,}",
+                             "{a:1}",
+                             "[1 2]",
+                             "[1]]",
+                             "{} x",
+                             "01",
+                             "1.",
+                             ".5",
+                             "+1",
+                             "1e",
+                             "- 1",
+                             "tru",
+                             "truex",
+                             "nul",
+                             "'a'",
+                             "\"a",
+                             "\"\\x\"",
+                             "\"\\u12g4\"",
+                             "\"\\ud800\"",
+                             "\"\\udc00\"",
+                             "\"\\ud800\\u0041\"",
+                             "[1}",
+                             "{]",
+                             "\"a\"b",
+                             "\"a\" \"b\"",
+                             "[\"a\":1]",
+                             "{\"a\",1}",
+                             "1\f",
+                             "\xEF\xBB\xBF{}",
+                             "\"\x01\"",
+                             "\"\xff\"",
+                             "\"\xed\xa0\x80\"",
+                             "[\\\"a\"]",
+                             "nan",
+                             "[1,2",
+                             "\"a\"\\"}) {
         EXPECT_EQ(reason(text), "invalid_json") << text;
     }
 }

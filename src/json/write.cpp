@@ -1,9 +1,9 @@
 #include "json/write.hpp"
 
+#include "json/text.hpp"
+
 #include <charconv>
 #include <cmath>
-
-#include "json/text.hpp"
 
 namespace leeway::json {
 

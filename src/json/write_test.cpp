@@ -1,12 +1,12 @@
 #include "json/write.hpp"
 
-#include <limits>
-#include <string>
+#include "json/number.hpp"
+#include "json/text.hpp"
 
 #include <gtest/gtest.h>
 
-#include "json/number.hpp"
-#include "json/text.hpp"
+#include <limits>
+#include <string>
 
 namespace leeway::json {
 namespace {
@@ -24,7 +24,10 @@ TEST(Write, EscapesStrings) {
 }
 
 TEST(Write, ReplacesInvalidUtf8) {
-    EXPECT_EQ(quoted("a\xff" "b"), "\"a\xEF\xBF\xBD" "b\"");
+    EXPECT_EQ(quoted("a\xff"
+                     "b"),
+              "\"a\xEF\xBF\xBD"
+              "b\"");
     EXPECT_EQ(quoted("\xed\xa0\x80"), "\"\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\"");
     EXPECT_EQ(quoted("\xe2\x82"), "\"\xEF\xBF\xBD\xEF\xBF\xBD\"");
     EXPECT_EQ(quoted("\xf0\x9f\x98\x80"), "\"\xf0\x9f\x98\x80\"");
@@ -33,7 +36,15 @@ TEST(Write, ReplacesInvalidUtf8) {
 TEST(Write, PlacesCommasAndColons) {
     std::string out;
     Writer writer(out);
-    writer.object().key("a").integer(-1).key("b").array().number(0.5).null().object().close_object();
+    writer.object()
+        .key("a")
+        .integer(-1)
+        .key("b")
+        .array()
+        .number(0.5)
+        .null()
+        .object()
+        .close_object();
     writer.array().close_array().close_array().key("c").boolean(true).key("d").raw("{}");
     writer.close_object();
     EXPECT_EQ(out, R"({"a":-1,"b":[0.5,null,{},[]],"c":true,"d":{}})");

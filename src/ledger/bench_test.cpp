@@ -1,6 +1,9 @@
 // CPU per record on the ledger thread and on the worker. Off by default:
 //   leeway_tests --gtest_also_run_disabled_tests --gtest_filter='LedgerBench.*'
 
+#include "ledger/ledger.hpp"
+#include "ledger/testing.hpp"
+
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -8,9 +11,6 @@
 #include <fstream>
 #include <string>
 #include <thread>
-
-#include "ledger/ledger.hpp"
-#include "ledger/testing.hpp"
 
 namespace leeway::ledger {
 namespace {
@@ -45,10 +45,11 @@ void measure(int records, int per_burst, Duration pause) {
     ASSERT_EQ((*ledger)->stats().rows_written, static_cast<std::uint64_t>(records));
     const double mine = cpu_us(CLOCK_THREAD_CPUTIME_ID) - thread;
     const double all = cpu_us(CLOCK_PROCESS_CPUTIME_ID) - process;
-    fmt::print("{} records in bursts of {}: ledger thread {:.2f} µs CPU per record, append {:.2f} "
-               "µs (with id and clock), {} batches, {} bytes spilled\n",
-               records, per_burst, (all - mine) / records, appending / records,
-               (*ledger)->stats().batches, (*ledger)->stats().spilled_bytes);
+    fmt::print(
+        "{} records in bursts of {}: ledger thread {:.2f} µs CPU per record, append {:.2f} "
+        "µs (with id and clock), {} batches, {} bytes spilled\n",
+        records, per_burst, (all - mine) / records, appending / records, (*ledger)->stats().batches,
+        (*ledger)->stats().spilled_bytes);
 }
 
 long resident_kib() {

@@ -147,9 +147,9 @@ std::size_t text_bytes(const RequestRecord& r) noexcept {
     // Long texts are cut, so a bound by the cap keeps a huge one from growing the buffer.
     sum = std::min(sum, 6 * kMaxNameBytes + kMaxNotesBytes);
     for (const AttemptRow& a : r.attempts) {
-        sum += std::min(a.provider.size() + a.model.size() + a.model_reported.size() +
-                            a.finish_reason.size(),
-                        4 * kMaxNameBytes);
+        sum += std::min(
+            a.provider.size() + a.model.size() + a.model_reported.size() + a.finish_reason.size(),
+            4 * kMaxNameBytes);
     }
     return sum;
 }
@@ -195,8 +195,7 @@ std::string_view encode(const RequestRecord& record, std::string& buffer) {
     if (buffer.size() < bound) buffer.resize(bound);
     Writer w(buffer.data());
     w.byte(kVersion);
-    w.byte(static_cast<std::uint8_t>((record.stream ? kStream : 0) |
-                                     (record.cost ? kHasCost : 0) |
+    w.byte(static_cast<std::uint8_t>((record.stream ? kStream : 0) | (record.cost ? kHasCost : 0) |
                                      (record.baseline ? kHasBaseline : 0)));
     w.bytes(record.id.bytes.data(), record.id.bytes.size());
     w.byte(static_cast<std::uint8_t>(record.end));

@@ -1,10 +1,10 @@
 #include "ledger/codec.hpp"
 
+#include "ledger/testing.hpp"
+
 #include <gtest/gtest.h>
 
 #include <random>
-
-#include "ledger/testing.hpp"
 
 namespace leeway::ledger {
 namespace {

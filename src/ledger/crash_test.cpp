@@ -1,5 +1,10 @@
 // Kills a process that appends, again and again, and counts what it had acknowledged.
 
+#include "ledger/ledger.hpp"
+#include "ledger/reader.hpp"
+#include "ledger/schema.hpp"
+#include "ledger/testing.hpp"
+
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -12,11 +17,6 @@
 #include <random>
 #include <thread>
 #include <vector>
-
-#include "ledger/ledger.hpp"
-#include "ledger/reader.hpp"
-#include "ledger/schema.hpp"
-#include "ledger/testing.hpp"
 
 namespace leeway::ledger {
 namespace {
@@ -104,8 +104,9 @@ TEST(LedgerCrash, EveryAcknowledgedRecordIsThereOnceAfterManyKills) {
 
     auto db = open_for_reading(folder.path());
     ASSERT_TRUE(db && *db);
-    auto rows = (*db)->prepare("SELECT id, (SELECT count(*) FROM attempt WHERE request_id = id) "
-                               "FROM request");
+    auto rows = (*db)->prepare(
+        "SELECT id, (SELECT count(*) FROM attempt WHERE request_id = id) "
+        "FROM request");
     ASSERT_TRUE(rows);
     std::int64_t stored = 0;
     while (*rows->step()) {

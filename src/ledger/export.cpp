@@ -1,10 +1,5 @@
 #include "ledger/export.hpp"
 
-#include <fmt/format.h>
-
-#include <cerrno>
-#include <cstring>
-
 #include "base/clock.hpp"
 #include "base/ids.hpp"
 #include "json/write.hpp"
@@ -12,6 +7,11 @@
 #include "ledger/record.hpp"
 #include "ledger/schema.hpp"
 #include "ledger/time_text.hpp"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstring>
 
 namespace leeway::ledger {
 namespace {

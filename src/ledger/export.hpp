@@ -1,12 +1,12 @@
 #pragma once
 
+#include "base/result.hpp"
+#include "store/sqlite/database.hpp"
+
 #include <cstdint>
 #include <cstdio>
 #include <optional>
 #include <string>
-
-#include "base/result.hpp"
-#include "store/sqlite/database.hpp"
 
 namespace leeway::ledger {
 

@@ -1,16 +1,15 @@
 #include "ledger/export.hpp"
 
+#include "ledger/ledger.hpp"
+#include "ledger/testing.hpp"
+#include "ledger/time_text.hpp"
+
 #include <gtest/gtest.h>
+#include <simdjson.h>
 
 #include <algorithm>
 #include <cstring>
 #include <random>
-
-#include <simdjson.h>
-
-#include "ledger/ledger.hpp"
-#include "ledger/testing.hpp"
-#include "ledger/time_text.hpp"
 
 namespace leeway::ledger {
 namespace {

@@ -1,8 +1,8 @@
 #include "ledger/frame.hpp"
 
-#include <cstring>
-
 #include "base/hash.hpp"
+
+#include <cstring>
 
 namespace leeway::ledger {
 
@@ -14,9 +14,8 @@ void write_frame(char* at, FrameKind kind, std::uint64_t sequence,
     header.sequence = sequence;
     std::memcpy(at, &header, sizeof header);
     if (!payload.empty()) std::memcpy(at + sizeof header, payload.data(), payload.size());
-    const std::uint64_t checksum =
-        checksum64({at + sizeof header.checksum,
-                    sizeof header - sizeof header.checksum + payload.size()});
+    const std::uint64_t checksum = checksum64(
+        {at + sizeof header.checksum, sizeof header - sizeof header.checksum + payload.size()});
     std::memcpy(at, &checksum, sizeof checksum);
 }
 
@@ -30,9 +29,8 @@ Frame read_frame(std::string_view bytes, std::uint64_t sequence) noexcept {
         return {};
     }
     if (frame_size(header.length) > bytes.size()) return {};
-    const std::string_view checked =
-        bytes.substr(sizeof header.checksum,
-                     sizeof header - sizeof header.checksum + header.length);
+    const std::string_view checked = bytes.substr(
+        sizeof header.checksum, sizeof header - sizeof header.checksum + header.length);
     if (checksum64(checked) != header.checksum) return {};
     return {.kind = static_cast<FrameKind>(header.kind),
             .payload = bytes.substr(sizeof header, header.length),

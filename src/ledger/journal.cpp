@@ -1,13 +1,13 @@
 #include "ledger/journal.hpp"
 
+#include "base/clock.hpp"
+#include "ledger/codec.hpp"
+
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <new>
-
-#include "base/clock.hpp"
-#include "ledger/codec.hpp"
 
 namespace leeway::ledger {
 
@@ -20,8 +20,8 @@ Result<std::unique_ptr<Journal>> Journal::open(const std::string& folder, unsign
     if (!ring && ring.error().reason == "damaged") {
         const std::string aside = fmt::format("{}.{}.damaged", ring_path, unix_now_us());
         if (::rename(ring_path.c_str(), aside.c_str()) == 0) {
-            journal->note_ = fmt::format("{} is no journal of leeway; it was moved to {}", ring_path,
-                                         aside);
+            journal->note_ =
+                fmt::format("{} is no journal of leeway; it was moved to {}", ring_path, aside);
             ring = Ring::open(ring_path, ring_bytes);
         }
     }

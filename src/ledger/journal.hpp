@@ -1,16 +1,16 @@
 #pragma once
 
-#include <atomic>
-#include <memory>
-#include <optional>
-#include <string>
-#include <string_view>
-
 #include "base/result.hpp"
 #include "ledger/ring.hpp"
 #include "ledger/sink.hpp"
 #include "ledger/spill.hpp"
 #include "ledger/wake.hpp"
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
 
 namespace leeway::ledger {
 

@@ -1,5 +1,10 @@
 #include "ledger/ledger.hpp"
 
+#include "base/strings.hpp"
+#include "ledger/codec.hpp"
+#include "ledger/frame.hpp"
+#include "ledger/schema.hpp"
+
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <pthread.h>
@@ -10,11 +15,6 @@
 #include <cstring>
 #include <filesystem>
 #include <set>
-
-#include "base/strings.hpp"
-#include "ledger/codec.hpp"
-#include "ledger/frame.hpp"
-#include "ledger/schema.hpp"
 
 namespace leeway::ledger {
 namespace {
@@ -150,7 +150,9 @@ void Ledger::run() noexcept {
 
 /// Sleeps until there is work. After a while without any it gives memory back and sleeps on.
 void Ledger::wait_for_work(bool unhealthy) noexcept {
-    const auto has_work = [this] { return stop_.load() || has_unread(); };
+    const auto has_work = [this] {
+        return stop_.load() || has_unread();
+    };
     if (unhealthy) {
         wake_.sleep(kUnhealthyPoll, has_work);
         return;
@@ -167,7 +169,9 @@ void Ledger::wait_for_work(bool unhealthy) noexcept {
 }
 
 bool Ledger::has_unread() const noexcept {
-    const auto unread = [](const auto& journal) { return journal->has_unread(); };
+    const auto unread = [](const auto& journal) {
+        return journal->has_unread();
+    };
     return std::any_of(journals_.begin(), journals_.end(), unread) ||
            std::any_of(orphans_.begin(), orphans_.end(), unread);
 }
@@ -243,7 +247,8 @@ Result<std::size_t> Ledger::write_batch() {
     if (taken == 0) return taken;
     memory_given_back_ = false;
     if (writer_) {
-        if (auto committed = writer_->commit(); !committed) return fail(std::move(committed.error()));
+        if (auto committed = writer_->commit(); !committed)
+            return fail(std::move(committed.error()));
     }
     if (options_.durability == store::sqlite::Durability::kFull) {
         for (Journal* source : sources_) source->sync_spill();

@@ -1,5 +1,12 @@
 #pragma once
 
+#include "base/clock.hpp"
+#include "base/result.hpp"
+#include "ledger/journal.hpp"
+#include "ledger/row_writer.hpp"
+#include "ledger/sink.hpp"
+#include "ledger/state_lock.hpp"
+
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -9,13 +16,6 @@
 #include <string>
 #include <thread>
 #include <vector>
-
-#include "base/clock.hpp"
-#include "base/result.hpp"
-#include "ledger/journal.hpp"
-#include "ledger/row_writer.hpp"
-#include "ledger/sink.hpp"
-#include "ledger/state_lock.hpp"
 
 namespace leeway::ledger {
 
@@ -89,8 +89,8 @@ private:
 
     // Ledger thread only.
     std::vector<std::unique_ptr<Journal>> orphans_;  // of workers that are no more
-    std::unique_ptr<RowWriter> writer_;              // null after an error
-    RequestRecord record_;                           // reused: its strings keep their capacity
+    std::unique_ptr<RowWriter> writer_;  // null after an error
+    RequestRecord record_;  // reused: its strings keep their capacity
     std::size_t batch_limit_ = 0;
     std::vector<Journal*> sources_;  // of the batch at hand
     std::size_t turn_ = 0;

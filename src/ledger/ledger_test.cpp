@@ -1,7 +1,10 @@
 #include "ledger/ledger.hpp"
 
-#include <gtest/gtest.h>
+#include "ledger/reader.hpp"
+#include "ledger/schema.hpp"
+#include "ledger/testing.hpp"
 
+#include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -13,10 +16,6 @@
 #include <random>
 #include <thread>
 #include <tuple>
-
-#include "ledger/reader.hpp"
-#include "ledger/schema.hpp"
-#include "ledger/testing.hpp"
 
 namespace leeway::ledger {
 namespace {
@@ -140,9 +139,10 @@ TEST(Ledger, RollUpsAgreeWithTheRowsToThePicodollar) {
     const auto sql_sum = [&](const char* hi, const char* lo) {
         return join({(*db)->query_int(hi)->value(), (*db)->query_int(lo)->value()});
     };
-    EXPECT_EQ(sql_sum("SELECT sum(cost_pico_usd >> 32) FROM request",
-                      "SELECT sum(cost_pico_usd & 4294967295) FROM request"),
-              sql_sum("SELECT sum(spent_hi) FROM rollup_day", "SELECT sum(spent_lo) FROM rollup_day"));
+    EXPECT_EQ(
+        sql_sum("SELECT sum(cost_pico_usd >> 32) FROM request",
+                "SELECT sum(cost_pico_usd & 4294967295) FROM request"),
+        sql_sum("SELECT sum(spent_hi) FROM rollup_day", "SELECT sum(spent_lo) FROM rollup_day"));
 }
 
 TEST(Ledger, AbsurdTokenCountsCannotBreakTheSums) {
@@ -171,11 +171,13 @@ TEST(Ledger, MissingUsageAndUnknownCostAreNullNeverZero) {
     record.cost = record.attempts[0].cost = std::nullopt;
     ASSERT_TRUE(ledger->sink(0).append(record));
     ASSERT_TRUE(ledger->flush());
-    EXPECT_EQ(count(folder.path(), "SELECT count(*) FROM request WHERE input IS NULL AND "
-                                   "audio_output IS NULL AND cost_pico_usd IS NULL"),
+    EXPECT_EQ(count(folder.path(),
+                    "SELECT count(*) FROM request WHERE input IS NULL AND "
+                    "audio_output IS NULL AND cost_pico_usd IS NULL"),
               1);
-    EXPECT_EQ(count(folder.path(), "SELECT count(*) FROM attempt WHERE output IS NULL AND "
-                                   "cost_pico_usd IS NULL"),
+    EXPECT_EQ(count(folder.path(),
+                    "SELECT count(*) FROM attempt WHERE output IS NULL AND "
+                    "cost_pico_usd IS NULL"),
               1);
 }
 
@@ -191,7 +193,9 @@ TEST(Ledger, RefusesASecondOwnerAndNamesTheFirst) {
 
 TEST(Ledger, RefusesAStateFolderOfANewerVersionUntouched) {
     const TemporaryFolder folder;
-    { const auto ledger = open_ledger({.state_dir = folder.path()}); }
+    {
+        const auto ledger = open_ledger({.state_dir = folder.path()});
+    }
     {
         auto db = Database::open(database_path(folder.path()));
         ASSERT_TRUE(db && db->exec("UPDATE schema_version SET version = 99"));
@@ -300,8 +304,9 @@ TEST(Ledger, FullDiskRefusesRecordsAndRecoversWithoutARestart) {
     EXPECT_TRUE(ledger->sink(0).append(ordinary_record()));
     ASSERT_TRUE(ledger->flush());
     EXPECT_EQ(count(folder.path(), "SELECT count(*) FROM request"), kept + 1);
-    EXPECT_EQ(count(folder.path(), "SELECT count(*) FROM request r LEFT JOIN attempt a ON "
-                                   "a.request_id = r.id WHERE a.number IS NULL"),
+    EXPECT_EQ(count(folder.path(),
+                    "SELECT count(*) FROM request r LEFT JOIN attempt a ON "
+                    "a.request_id = r.id WHERE a.number IS NULL"),
               0);
 }
 

@@ -1,11 +1,11 @@
 #include "ledger/reader.hpp"
 
+#include "ledger/ledger.hpp"
+#include "ledger/schema.hpp"
+
 #include <unistd.h>
 
 #include <filesystem>
-
-#include "ledger/ledger.hpp"
-#include "ledger/schema.hpp"
 
 namespace leeway::ledger {
 namespace {
@@ -15,8 +15,7 @@ using store::sqlite::Database;
 
 bool has_journals(const std::string& state_dir) {
     std::error_code code;
-    for (const auto& entry :
-         std::filesystem::directory_iterator(ledger_folder(state_dir), code)) {
+    for (const auto& entry : std::filesystem::directory_iterator(ledger_folder(state_dir), code)) {
         const auto ending = entry.path().extension();
         if (ending == ".ring" || ending == ".spill") return true;
     }
@@ -29,8 +28,8 @@ Result<void> replay_leftovers(const std::string& state_dir) {
     if (!has_journals(state_dir)) return {};
     // Reading needs no rights to write; someone who has none sees what is in the database.
     if (::access(ledger_folder(state_dir).c_str(), W_OK) != 0) return {};
-    auto ledger = Ledger::open(
-        {.state_dir = state_dir, .workers = 0, .lock_patience = Duration::zero()});
+    auto ledger =
+        Ledger::open({.state_dir = state_dir, .workers = 0, .lock_patience = Duration::zero()});
     if (!ledger) {
         if (ledger.error().reason == "in_use") return {};
         return fail(std::move(ledger.error()));

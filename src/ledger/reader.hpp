@@ -1,13 +1,13 @@
 #pragma once
 
+#include "base/result.hpp"
+#include "store/sqlite/database.hpp"
+
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
-
-#include "base/result.hpp"
-#include "store/sqlite/database.hpp"
 
 namespace leeway::ledger {
 

@@ -1,13 +1,13 @@
 #pragma once
 
+#include "base/ids.hpp"
+#include "base/money.hpp"
+#include "prices/usage.hpp"
+
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include "base/ids.hpp"
-#include "base/money.hpp"
-#include "prices/usage.hpp"
 
 namespace leeway::ledger {
 

@@ -1,14 +1,14 @@
 #include "ledger/report.hpp"
 
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <map>
-
 #include "base/clock.hpp"
 #include "ledger/reader.hpp"
 #include "ledger/schema.hpp"
 #include "ledger/time_text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
 
 namespace leeway::ledger {
 namespace {
@@ -37,7 +37,8 @@ constexpr std::int64_t kFarFuture = std::int64_t{1} << 60;
 
 Range range_of(const ReportQuery& query) {
     const std::int64_t since = std::clamp(query.since_us.value_or(kFarPast), kFarPast, kFarFuture);
-    const std::int64_t until = std::clamp(query.until_us.value_or(kFarFuture), kFarPast, kFarFuture);
+    const std::int64_t until =
+        std::clamp(query.until_us.value_or(kFarFuture), kFarPast, kFarFuture);
     return {.since_us = since,
             .until_us = until,
             .first_day = day_of(since + kDayUs - 1),
@@ -96,7 +97,8 @@ Result<void> add_rows(Database& db, ReportBy by, std::int64_t from_us, std::int6
     auto rows = db.prepare(
         "SELECT ts_us, key, route, model, end, source, usage_state, input, cached_input,"
         " cache_write_input, audio_input, output, reasoning_output, audio_output, cost_pico_usd,"
-        " baseline_pico_usd FROM request WHERE id >= ?1 AND id < ?2 AND ts_us >= ?3 AND ts_us < ?4");
+        " baseline_pico_usd FROM request WHERE id >= ?1 AND id < ?2 AND ts_us >= ?3 AND ts_us < "
+        "?4");
     if (!rows) return fail(std::move(rows.error()));
     const auto low = id_bound(from_us - kHourUs);
     const auto high = id_bound(to_us + kHourUs);
@@ -171,8 +173,7 @@ std::string_view to_string(ReportBy by) noexcept {
 }
 
 std::optional<ReportBy> parse_report_by(std::string_view text) noexcept {
-    for (const ReportBy by :
-         {ReportBy::kDay, ReportBy::kKey, ReportBy::kRoute, ReportBy::kModel}) {
+    for (const ReportBy by : {ReportBy::kDay, ReportBy::kKey, ReportBy::kRoute, ReportBy::kModel}) {
         if (text == to_string(by)) return by;
     }
     return std::nullopt;

@@ -1,15 +1,15 @@
 #pragma once
 
+#include "base/result.hpp"
+#include "ledger/totals.hpp"
+#include "store/sqlite/database.hpp"
+
 #include <cstdint>
 #include <cstdio>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "base/result.hpp"
-#include "ledger/totals.hpp"
-#include "store/sqlite/database.hpp"
 
 namespace leeway::ledger {
 

@@ -1,4 +1,6 @@
+#include "json/write.hpp"
 #include "ledger/report.hpp"
+#include "ledger/time_text.hpp"
 
 #include <fmt/format.h>
 
@@ -6,9 +8,6 @@
 #include <array>
 #include <string>
 #include <vector>
-
-#include "json/write.hpp"
-#include "ledger/time_text.hpp"
 
 namespace leeway::ledger {
 namespace {
@@ -70,7 +69,8 @@ std::string bar(const Totals& t, Int128 scale, bool colour) {
     if (scale <= 0) return {};
     const auto cells = [&](Int128 amount) {
         if (amount <= 0) return 0;
-        return static_cast<int>(std::min<Int128>((amount * kBarWidth + scale / 2) / scale, kBarWidth));
+        return static_cast<int>(
+            std::min<Int128>((amount * kBarWidth + scale / 2) / scale, kBarWidth));
     };
     const int spent = cells(t.spent.value());
     const int saved = std::min(cells(t.saved.value()), kBarWidth - spent);
@@ -218,9 +218,10 @@ std::string render_table(const Report& report, bool colour) {
                " saved (baseline − spent, where both are known)\n";
     }
     if (report.totals.unknown_cost > 0) {
-        out += fmt::format("{} of {} requests have an unknown price and are not in `spent`; give "
-                           "their models a price in the configuration.\n",
-                           report.totals.unknown_cost, report.totals.requests);
+        out += fmt::format(
+            "{} of {} requests have an unknown price and are not in `spent`; give "
+            "their models a price in the configuration.\n",
+            report.totals.unknown_cost, report.totals.requests);
     }
     return out;
 }
@@ -251,9 +252,8 @@ std::string render_csv(const Report& report) {
         to_string(report.query.by));
     for (const ReportRow& row : report.rows) {
         const Totals& t = row.totals;
-        const std::pair<bool, PicoUsdSum> amounts[] = {{spent_known(t), t.spent},
-                                                       {baseline_known(t), t.baseline},
-                                                       {saved_known(t), t.saved}};
+        const std::pair<bool, PicoUsdSum> amounts[] = {
+            {spent_known(t), t.spent}, {baseline_known(t), t.baseline}, {saved_known(t), t.saved}};
         out += fmt::format("{},{},{},{},{}", csv_text(row.group), t.requests, t.errors,
                            t.input_tokens, t.output_tokens);
         for (const auto& [known, amount] : amounts) {

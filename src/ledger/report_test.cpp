@@ -1,17 +1,17 @@
 #include "ledger/report.hpp"
 
+#include "ledger/reader.hpp"
+#include "ledger/row_writer.hpp"
+#include "ledger/schema.hpp"
+#include "ledger/testing.hpp"
+#include "ledger/time_text.hpp"
+
 #include <gtest/gtest.h>
 
 #include <filesystem>
 #include <functional>
 #include <map>
 #include <random>
-
-#include "ledger/reader.hpp"
-#include "ledger/row_writer.hpp"
-#include "ledger/schema.hpp"
-#include "ledger/testing.hpp"
-#include "ledger/time_text.hpp"
 
 namespace leeway::ledger {
 namespace {
@@ -26,8 +26,7 @@ constexpr std::int64_t kStart = 1'700'006'400'000'000;  // 2023-11-15, midnight
 std::unique_ptr<RowWriter> writer_of(const TemporaryFolder& folder,
                                      const std::vector<RequestRecord>& records) {
     std::filesystem::create_directories(ledger_folder(folder.path()));
-    auto writer =
-        RowWriter::open(database_path(folder.path()), store::sqlite::Durability::kNormal);
+    auto writer = RowWriter::open(database_path(folder.path()), store::sqlite::Durability::kNormal);
     if (!writer || !(*writer)->begin()) std::abort();
     for (const RequestRecord& record : records) {
         if (!(*writer)->add(record)) std::abort();
@@ -131,12 +130,14 @@ TEST(LedgerReport, SaysWhatToDoBeforeTheFirstRequest) {
     const TemporaryFolder folder;
     ReportOptions options;
     options.state_dir = folder.path();
-    EXPECT_NE(text_of([&](std::FILE* out) { return run_report(options, out, stderr); })
-                  .find("leeway serve"),
+    EXPECT_NE(text_of([&](std::FILE* out) {
+                  return run_report(options, out, stderr);
+              }).find("leeway serve"),
               std::string::npos);
     options.format = ReportFormat::kJson;
-    EXPECT_NE(text_of([&](std::FILE* out) { return run_report(options, out, stderr); })
-                  .find(R"("rows":[])"),
+    EXPECT_NE(text_of([&](std::FILE* out) {
+                  return run_report(options, out, stderr);
+              }).find(R"("rows":[])"),
               std::string::npos);
 }
 
@@ -154,7 +155,9 @@ TEST(LedgerReport, RefusesATimeItCannotRead) {
 }
 
 TEST(LedgerReport, ShowsMoneyWithThreeDigitsThatMatter) {
-    const auto show = [](Int128 pico) { return display_usd(PicoUsdSum(pico)); };
+    const auto show = [](Int128 pico) {
+        return display_usd(PicoUsdSum(pico));
+    };
     constexpr Int128 kUsd = 1'000'000'000'000;
     EXPECT_EQ(show(0), "0.00");
     EXPECT_EQ(show(1'234'567 * kUsd + kUsd / 2), "1,234,567.50");

@@ -1,5 +1,7 @@
 #include "ledger/ring.hpp"
 
+#include "ledger/frame.hpp"
+
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/fs.h>
@@ -13,8 +15,6 @@
 #include <cerrno>
 #include <cstring>
 
-#include "ledger/frame.hpp"
-
 namespace leeway::ledger {
 namespace {
 
@@ -26,8 +26,8 @@ constexpr std::uint64_t kShortLap = 256 << 10;
 Error file_error(const std::string& path, const char* doing, int code) {
     Error error;
     error.code = ErrorCode::kConfig;
-    error.message = fmt::format("cannot {} the ledger's journal {}: {}", doing, path,
-                                std::strerror(code));
+    error.message =
+        fmt::format("cannot {} the ledger's journal {}: {}", doing, path, std::strerror(code));
     error.reason = code == ENOSPC ? "disk_full" : "io_error";
     error.hint = code == ENOSPC || code == EFBIG ? "free some space on that disk"
                                                  : "check the state folder and its permissions";
@@ -67,8 +67,7 @@ Result<void> create_file(const std::string& path, std::uint64_t capacity) {
         flags |= FS_NOCOW_FL;
         (void)::ioctl(file.fd, FS_IOC_SETFLAGS, &flags);  // other file systems refuse: fine
     }
-    const int code =
-        ::posix_fallocate(file.fd, 0, static_cast<off_t>(kHeaderBytes + capacity));
+    const int code = ::posix_fallocate(file.fd, 0, static_cast<off_t>(kHeaderBytes + capacity));
     const std::uint64_t start[2] = {kMagic, capacity};
     if (code != 0 || ::pwrite(file.fd, start, sizeof start, 0) != sizeof start ||
         ::rename(temporary.c_str(), path.c_str()) != 0) {
@@ -87,7 +86,7 @@ Result<std::unique_ptr<Ring>> Ring::open(const std::string& path, std::uint64_t 
     }
     const File file{::open(path.c_str(), O_RDWR | O_CLOEXEC)};
     if (file.fd < 0) return fail(file_error(path, "open", errno));
-    struct stat info {};
+    struct stat info{};
     std::uint64_t start[2] = {};
     if (::fstat(file.fd, &info) != 0 ||
         ::pread(file.fd, start, sizeof start, 0) != ssize_t{sizeof start} || start[0] != kMagic ||
@@ -177,8 +176,7 @@ std::optional<std::string_view> Ring::next() noexcept {
             cursor_ += to_end;
             continue;
         }
-        const Frame frame =
-            read_frame({data_ + offset, std::min(to_end, head - cursor_)}, cursor_);
+        const Frame frame = read_frame({data_ + offset, std::min(to_end, head - cursor_)}, cursor_);
         touched_ = std::max(touched_, offset + frame.size);
         if (frame.size == 0) {
             // Someone wrote over our memory. What follows cannot be found: give it up, say so.

@@ -1,12 +1,12 @@
 #pragma once
 
+#include "base/result.hpp"
+
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "base/result.hpp"
 
 namespace leeway::ledger {
 
@@ -55,10 +55,10 @@ private:
     Layout* layout_;
     char* data_;
     std::uint64_t capacity_;
-    std::uint64_t head_ = 0;         // producer's copy
-    std::uint64_t known_tail_ = 0;   // producer's last look at the consumer's position
-    std::uint64_t cursor_ = 0;       // consumer's: read, perhaps not released
-    std::uint64_t touched_ = 0;      // consumer's: highest offset since the last trim
+    std::uint64_t head_ = 0;  // producer's copy
+    std::uint64_t known_tail_ = 0;  // producer's last look at the consumer's position
+    std::uint64_t cursor_ = 0;  // consumer's: read, perhaps not released
+    std::uint64_t touched_ = 0;  // consumer's: highest offset since the last trim
     std::uint64_t damaged_ = 0;
 };
 

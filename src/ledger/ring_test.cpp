@@ -1,12 +1,12 @@
 #include "ledger/ring.hpp"
 
+#include "ledger/testing.hpp"
+
 #include <gtest/gtest.h>
 
 #include <fstream>
 #include <random>
 #include <thread>
-
-#include "ledger/testing.hpp"
 
 namespace leeway::ledger {
 namespace {

@@ -1,10 +1,10 @@
 #include "ledger/row_writer.hpp"
 
+#include "ledger/schema.hpp"
+
 #include <algorithm>
 #include <tuple>
 #include <utility>
-
-#include "ledger/schema.hpp"
 
 namespace leeway::ledger {
 namespace {
@@ -84,9 +84,8 @@ void RowWriter::IntBinder::usage(std::size_t first, prices::UsageState state,
 
 Result<std::unique_ptr<RowWriter>> RowWriter::open(const std::string& path,
                                                    store::sqlite::Durability durability) {
-    auto db = Database::open(path, {.durability = durability,
-                                    .wal_autocheckpoint = kWalPages,
-                                    .cache_kib = kCacheKib});
+    auto db = Database::open(
+        path, {.durability = durability, .wal_autocheckpoint = kWalPages, .cache_kib = kCacheKib});
     if (!db) return fail(std::move(db.error()));
     if (auto done = store::sqlite::migrate(*db, "ledger", migrations()); !done) {
         return fail(std::move(done.error()));
@@ -179,7 +178,8 @@ Result<bool> RowWriter::add(const RequestRecord& r) {
     std::uint32_t number = 0;
     for (const AttemptRow& attempt : r.attempts) {
         number = std::max(attempt.number, number + 1);
-        if (auto done = add_attempt(r, attempt, number); !done) return fail(std::move(done.error()));
+        if (auto done = add_attempt(r, attempt, number); !done)
+            return fail(std::move(done.error()));
     }
     add_to_group(group, r);
     return true;
@@ -223,10 +223,10 @@ Result<void> RowWriter::write_groups() {
         const SplitSum baseline = split(t.baseline);
         const SplitSum saved = split(t.saved);
         const std::int64_t values[] = {
-            group.key.day,  group.key.key,    group.key.route,  group.key.model, t.requests,
-            t.errors,       t.hits,           t.unknown_cost,   t.known_baseline, t.known_saved,
-            t.input_tokens, t.output_tokens,  spent.hi,         spent.lo,         baseline.hi,
-            baseline.lo,    saved.hi,         saved.lo};
+            group.key.day,  group.key.key,   group.key.route, group.key.model,  t.requests,
+            t.errors,       t.hits,          t.unknown_cost,  t.known_baseline, t.known_saved,
+            t.input_tokens, t.output_tokens, spent.hi,        spent.lo,         baseline.hi,
+            baseline.lo,    saved.hi,        saved.lo};
         int index = 0;
         for (const std::int64_t value : values) upsert_rollup_->bind(++index, value);
         if (auto done = upsert_rollup_->run(); !done) return done;

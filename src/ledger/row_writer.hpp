@@ -1,5 +1,10 @@
 #pragma once
 
+#include "base/result.hpp"
+#include "ledger/record.hpp"
+#include "ledger/totals.hpp"
+#include "store/sqlite/database.hpp"
+
 #include <array>
 #include <cstdint>
 #include <functional>
@@ -9,11 +14,6 @@
 #include <string_view>
 #include <unordered_map>
 #include <vector>
-
-#include "base/result.hpp"
-#include "ledger/record.hpp"
-#include "ledger/totals.hpp"
-#include "store/sqlite/database.hpp"
 
 namespace leeway::ledger {
 
@@ -52,7 +52,8 @@ private:
         void operator()(std::size_t index, const std::optional<PicoUsd>& value) noexcept {
             value ? (*this)(index, value->value()) : null(index);
         }
-        void usage(std::size_t first, prices::UsageState state, const prices::Usage& usage) noexcept;
+        void usage(std::size_t first, prices::UsageState state,
+                   const prices::Usage& usage) noexcept;
 
     private:
         store::sqlite::Statement& statement_;

@@ -1,12 +1,12 @@
 #pragma once
 
-#include <cstdint>
-#include <span>
-#include <string>
-
 #include "base/ids.hpp"
 #include "base/money.hpp"
 #include "store/sqlite/migrations.hpp"
+
+#include <cstdint>
+#include <span>
+#include <string>
 
 namespace leeway::ledger {
 

@@ -1,5 +1,7 @@
 #include "ledger/spill.hpp"
 
+#include "ledger/frame.hpp"
+
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -9,8 +11,6 @@
 #include <cerrno>
 #include <cstring>
 #include <new>
-
-#include "ledger/frame.hpp"
 
 namespace leeway::ledger {
 namespace {
@@ -40,12 +40,12 @@ bool SpillQueue::open_file() noexcept {
 Result<void> SpillQueue::recover() {
     fd_ = ::open(path_.c_str(), O_RDWR | O_CLOEXEC);
     if (fd_ < 0 && errno == ENOENT) return {};
-    struct stat info {};
+    struct stat info{};
     if (fd_ < 0 || ::fstat(fd_, &info) != 0) {
-        return fail(ErrorCode::kConfig,
-                    fmt::format("cannot open the ledger's spill file {}: {}", path_,
-                                std::strerror(errno)),
-                    "check the state folder and its permissions");
+        return fail(
+            ErrorCode::kConfig,
+            fmt::format("cannot open the ledger's spill file {}: {}", path_, std::strerror(errno)),
+            "check the state folder and its permissions");
     }
     end_ = static_cast<std::uint64_t>(info.st_size);
     while (next()) {
@@ -100,7 +100,8 @@ bool SpillQueue::fill(std::uint64_t need) noexcept {
     if (cursor_ + need > end) return false;
     if (cursor_ >= buffer_start_ && cursor_ + need <= buffer_start_ + buffer_.size()) return true;
     try {
-        const std::uint64_t want = std::min(end - cursor_, std::max<std::uint64_t>(need, kReadAhead));
+        const std::uint64_t want =
+            std::min(end - cursor_, std::max<std::uint64_t>(need, kReadAhead));
         buffer_.resize(want);
         std::size_t done = 0;
         while (done < want) {

@@ -1,14 +1,13 @@
 #include "ledger/spill.hpp"
 
+#include "ledger/testing.hpp"
+
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <csignal>
 #include <filesystem>
 #include <thread>
-
-#include <sys/resource.h>
-
-#include "ledger/testing.hpp"
 
 namespace leeway::ledger {
 namespace {

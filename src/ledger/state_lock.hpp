@@ -1,10 +1,10 @@
 #pragma once
 
-#include <string>
-#include <utility>
-
 #include "base/clock.hpp"
 #include "base/result.hpp"
+
+#include <string>
+#include <utility>
 
 namespace leeway::ledger {
 

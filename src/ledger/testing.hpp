@@ -2,14 +2,14 @@
 
 // Only for tests: random records and a state folder that goes away.
 
+#include "base/clock.hpp"
+#include "ledger/record.hpp"
+
 #include <stdlib.h>
 
 #include <filesystem>
 #include <random>
 #include <string>
-
-#include "base/clock.hpp"
-#include "ledger/record.hpp"
 
 namespace leeway::ledger::testing {
 
@@ -69,7 +69,9 @@ inline RequestRecord ordinary_record(std::int64_t ts_us = unix_now_us()) {
 
 /// A record with everything drawn at random: extreme amounts, unknown costs, odd text, 0–4 attempts.
 inline RequestRecord random_record(std::mt19937_64& rng) {
-    const auto below = [&](std::uint64_t n) { return rng() % n; };
+    const auto below = [&](std::uint64_t n) {
+        return rng() % n;
+    };
     const auto text = [&](std::size_t longest) {
         std::string out(below(longest + 1), ' ');
         for (char& c : out) c = static_cast<char>(below(256));
@@ -81,7 +83,9 @@ inline RequestRecord random_record(std::mt19937_64& rng) {
         return PicoUsd(static_cast<std::int64_t>(below(5'000'000'000)));
     };
     const auto usage = [&] {
-        const auto tokens = [&] { return static_cast<std::int64_t>(below(20'000)); };
+        const auto tokens = [&] {
+            return static_cast<std::int64_t>(below(20'000));
+        };
         return prices::Usage{tokens(), tokens(), tokens(), tokens(), tokens(), tokens(), tokens()};
     };
     RequestRecord r;

@@ -1,12 +1,12 @@
 #include "ledger/time_text.hpp"
 
+#include "base/strings.hpp"
+#include "ledger/schema.hpp"
+
 #include <fmt/format.h>
 
 #include <chrono>
 #include <optional>
-
-#include "base/strings.hpp"
-#include "ledger/schema.hpp"
 
 namespace leeway::ledger {
 namespace {
@@ -113,8 +113,9 @@ std::optional<std::int64_t> parse_date(std::string_view text) {
 Result<std::int64_t> parse_time(std::string_view text, std::int64_t now_us) {
     if (const auto ago = parse_ago(text, now_us)) return *ago;
     if (const auto date = parse_date(text)) return *date;
-    return fail(ErrorCode::kInvalidRequest, fmt::format("'{}' is no time", text),
-                "write a date (2026-11-24), a UTC time (2026-11-24T09:30) or how long ago (24h, 7d)");
+    return fail(
+        ErrorCode::kInvalidRequest, fmt::format("'{}' is no time", text),
+        "write a date (2026-11-24), a UTC time (2026-11-24T09:30) or how long ago (24h, 7d)");
 }
 
 std::string iso_day(std::int64_t day) {

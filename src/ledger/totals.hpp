@@ -1,9 +1,9 @@
 #pragma once
 
-#include <cstdint>
-
 #include "base/money.hpp"
 #include "ledger/record.hpp"
+
+#include <cstdint>
 
 namespace leeway::ledger {
 
@@ -35,11 +35,11 @@ inline constexpr std::int64_t kMaxTokenSum = 4'000'000'000'000'000'000;
 struct Totals {
     std::int64_t requests = 0;
     std::int64_t errors = 0;  ///< ended as error, cut or timeout (a caller that left is no error)
-    std::int64_t hits = 0;    ///< answered from the exact cache
+    std::int64_t hits = 0;  ///< answered from the exact cache
     std::int64_t unknown_cost = 0;
     std::int64_t known_baseline = 0;
-    std::int64_t known_saved = 0;    ///< requests whose cost and baseline are both known
-    std::int64_t input_tokens = 0;   ///< of the answers as served, from the cache too
+    std::int64_t known_saved = 0;  ///< requests whose cost and baseline are both known
+    std::int64_t input_tokens = 0;  ///< of the answers as served, from the cache too
     std::int64_t output_tokens = 0;
     PicoUsdSum spent;
     PicoUsdSum baseline;

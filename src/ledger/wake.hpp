@@ -1,10 +1,10 @@
 #pragma once
 
+#include "base/clock.hpp"
+
 #include <atomic>
 #include <cstdint>
 #include <optional>
-
-#include "base/clock.hpp"
 
 namespace leeway::ledger {
 

@@ -12,7 +12,6 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
-#include <coroutine>
 #include <cstring>
 #include <filesystem>
 #include <mutex>
@@ -25,6 +24,7 @@
 
 #include "base/hash.hpp"
 #include "models/child_process.hpp"
+#include "models/loop_wait.hpp"
 
 namespace leeway::models {
 namespace {
@@ -48,8 +48,8 @@ bool passes_on(std::string_view variable) {
                        [&](std::string_view name) { return variable.starts_with(name); });
 }
 
-std::vector<std::string> child_environment() {
-    std::vector<std::string> out;
+std::vector<std::string> child_environment(const std::vector<std::string>& added) {
+    std::vector<std::string> out = added;
     for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
         if (passes_on(*entry)) out.emplace_back(*entry);
     }
@@ -94,6 +94,13 @@ std::vector<std::string> host_arguments(const HostSettings& settings,
     number("--parallel", settings.parallel);
     number("--context", settings.context);
     if (settings.memory_bytes != 0) number("--memory", settings.memory_bytes);
+    return out;
+}
+
+std::vector<std::string> host_environment(const HostSettings& settings) {
+    std::vector<std::string> out;
+    if (!settings.log_level.empty()) out.push_back("LEEWAY_LOG_LEVEL=" + settings.log_level);
+    if (settings.log_json) out.emplace_back("LEEWAY_LOG_FORMAT=json");
     return out;
 }
 
@@ -270,7 +277,7 @@ void Supervisor::Impl::run() {
         std::string why;
         bool was_healthy = false;
         {
-            auto child = ChildProcess::start(options.program, options.arguments, child_environment());
+            auto child = ChildProcess::start(options.program, options.arguments, child_environment(options.environment));
             if (child) {
                 {
                     const std::scoped_lock lock(mutex);
@@ -341,52 +348,19 @@ void Supervisor::when_ready(Executor& executor, std::function<void(Result<void>)
     });
 }
 
-namespace {
-
-/// One wait of a coroutine: ends with the child's readiness or the deadline, whichever is first. Both
-/// come on the loop. Shared with the callback, which may come long after.
-struct ReadyWait {
-    std::optional<Result<void>> outcome;
-    bool interrupted = false;
-    std::coroutine_handle<> waiter;
-
-    void resume() {
-        if (waiter) std::exchange(waiter, {}).resume();
-    }
-    static void interrupt(void* self) {
-        auto& wait = *static_cast<ReadyWait*>(self);
-        wait.interrupted = true;
-        // Whoever interrupts may be in the middle of something: resume from the loop.
-        wait.loop->post([kept = wait.self.lock()] {
-            if (kept) kept->resume();
-        });
-    }
-
-    net::EventLoop* loop = nullptr;
-    std::weak_ptr<ReadyWait> self;
-
-    [[nodiscard]] bool await_ready() const noexcept { return outcome.has_value() || interrupted; }
-    void await_suspend(std::coroutine_handle<> handle) noexcept { waiter = handle; }
-    void await_resume() const noexcept {}
-};
-
-}  // namespace
-
 Task<Result<void>> Supervisor::wait_ready(net::EventLoop& loop, net::Deadline& deadline) {
     if (running()) co_return Result<void>();
     if (deadline.interrupted()) co_return fail(deadline.error());
-    const auto wait = std::make_shared<ReadyWait>();
-    wait->loop = &loop;
-    wait->self = wait;
-    const net::Deadline::Guard guard(deadline, &ReadyWait::interrupt, wait.get());
+    using Wait = LoopWait<Result<void>>;
+    const auto wait = std::make_shared<Wait>(loop);
+    const net::Deadline::Guard guard(deadline, &Wait::interrupt, wait.get());
     std::function<void(Result<void>)> done = [wait](Result<void> result) {
-        wait->outcome = std::move(result);
-        wait->resume();
+        wait->deliver(std::move(result));
     };
     when_ready(loop, std::move(done));
-    ReadyWait& awaited = *wait;
+    Wait& awaited = *wait;
     co_await awaited;
-    if (wait->outcome) co_return *wait->outcome;
+    if (wait->has_value()) co_return wait->take();
     co_return fail(deadline.error());
 }
 

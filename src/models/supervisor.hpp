@@ -21,6 +21,7 @@ namespace leeway::models {
 struct SupervisorOptions {
     std::string program = "/proc/self/exe";  ///< its path is resolved when the supervisor is made
     std::vector<std::string> arguments;      ///< see `host_arguments`
+    std::vector<std::string> environment;    ///< "NAME=value" on top of what is harmless of ours
     std::string socket_path;                 ///< where the child listens
     std::chrono::milliseconds start_limit{30'000};    ///< from the start until it listens
     std::chrono::milliseconds first_backoff{200};     ///< doubled by each failure in a row
@@ -44,12 +45,16 @@ struct HostSettings {
     std::uint32_t parallel = 4;
     std::uint32_t context = 4096;
     std::uint64_t memory_bytes = 0;  ///< 0: no cap
-    std::string log_level;           ///< empty: the child's default; goes through the environment
+    std::string log_level;           ///< empty: info
+    bool log_json = false;
 };
 
 /// The command line of `leeway model-host` for these settings.
 [[nodiscard]] std::vector<std::string> host_arguments(const HostSettings& settings,
                                                       const std::string& socket_path);
+
+/// What goes along with it in the environment: how to log.
+[[nodiscard]] std::vector<std::string> host_environment(const HostSettings& settings);
 
 /// `<state>/model-host.sock`, or, where that is too long for a socket address (107 bytes), a path in a
 /// folder of this user under /tmp that only it can enter. Errors: that folder cannot be made or is

@@ -64,7 +64,9 @@ Result<Address> parse_host_port(std::string_view text, int default_port) {
 }  // namespace
 
 bool Address::is_loopback() const noexcept {
-    return is_unix() || host == "localhost" || host == "::1" || host.starts_with("127.");
+    if (is_unix() || host == "localhost" || host == "::1") return true;
+    // A name may begin like that too.
+    return host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string::npos;
 }
 
 std::string Address::text() const {

@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <array>
+#include <cstring>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -17,9 +19,11 @@ constexpr auto kLingerTime = std::chrono::seconds(2);
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 constexpr std::string_view kCrLf = "\r\n";
 constexpr std::string_view kLastChunk = "0\r\n\r\n";
+// A declared length is only a claim: memory grows with what arrives.
+constexpr std::size_t kFirstBodyBytes = 64 * 1024;
 
 bool clean(std::string_view text) {
-    return text.find_first_of(std::string_view("\r\n\0", 3)) == std::string_view::npos;
+    return std::none_of(text.begin(), text.end(), [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
 }
 
 }  // namespace
@@ -46,7 +50,11 @@ void Connection::on_timer(void* self) {
 }
 
 void Connection::on_standing_read(void* self, IoResult result) {
-    static_cast<Connection*>(self)->note_read(result);
+    auto& connection = *static_cast<Connection*>(self);
+    // Also behind bytes that came too early a hang-up must be seen.
+    const bool stand_on = result.status == IoStatus::kOk && connection.watched_ != nullptr;
+    connection.note_read(result);
+    if (stand_on) connection.start_read();  // `note_read` has interrupted nothing, so we are alive
 }
 
 void Connection::start_read() {
@@ -77,10 +85,13 @@ Task<bool> Connection::read_more() {
     co_return buffer_.size() > before;
 }
 
-Task<void> Connection::run() {
-    while (!broken_) {
-        busy_ = false;
-        timed_out_ = false;
+Task<void> Connection::run(bool full) {
+    if (full) {
+        Error busy{ErrorCode::kUnavailable, "the gateway has too many connections", "try again in a moment", {}, "busy"};
+        co_await refuse(std::move(busy));
+    }
+    while (!full && !broken_) {
+        busy_ = timed_out_ = answered_ = bodyless_ = false;
         auto head_size = co_await read_head();
         if (!head_size) {
             co_await refuse(std::move(head_size.error()));
@@ -91,6 +102,7 @@ Task<void> Connection::run() {
         if (!go_on) break;
     }
     co_await close_gently();
+    if (failure_) std::rethrow_exception(failure_);
 }
 
 Task<Result<std::size_t>> Connection::read_head() {
@@ -98,8 +110,9 @@ Task<Result<std::size_t>> Connection::read_head() {
     bool begun = false;
     timer_.arm(monotonic_now() + server_.options.idle_timeout);
     for (;;) {
-        if (!begun && buffer_.view().starts_with(kCrLf)) buffer_.consume(2);  // RFC 9112 2.2
-        if (!begun && !buffer_.empty()) {
+        while (!begun && buffer_.view().starts_with(kCrLf)) buffer_.consume(2);  // RFC 9112 2.2
+        const bool maybe_empty_line = buffer_.size() == 1 && buffer_.view().front() == '\r';
+        if (!begun && !buffer_.empty() && !maybe_empty_line) {
             begun = true;
             arrival_ = monotonic_now();
         }
@@ -123,10 +136,14 @@ Task<Result<std::size_t>> Connection::read_head() {
 }
 
 Error Connection::read_error(std::string_view what) const {
+    if (interrupted_) {
+        return Error{ErrorCode::kUnavailable, "the gateway is shutting down", "send the request again", {}, "shutting_down"};
+    }
     if (timed_out_) {
         return Error{ErrorCode::kRequestTimeout, fmt::format("{} of the request did not arrive in time", what),
                      "send the request without pauses", {}, "request_timeout"};
     }
+    if (broken_) return Error{ErrorCode::kClientGone, "the client broke the connection", {}, {}, "client_gone"};
     return Error{ErrorCode::kInvalidRequest, fmt::format("the connection was closed before {} was complete", what),
                  {}, {}, "incomplete_request"};
 }
@@ -134,7 +151,7 @@ Error Connection::read_error(std::string_view what) const {
 // False: the connection must end.
 Task<bool> Connection::serve_one(std::size_t head_size) {
     busy_ = true;
-    answered_ = streaming_ = pipelined_ = false;
+    streaming_ = pipelined_ = false;
     if (!read_op_.pending()) buffer_.reserve(kStandingRoom);
     auto parsed = parse_request_head(buffer_.view().substr(0, head_size), server_.options.head, head_);
     if (!parsed) {
@@ -146,16 +163,25 @@ Task<bool> Connection::serve_one(std::size_t head_size) {
     body_state_ = head_.framing == Framing::kNone ? Body::kNone : Body::kUnread;
     pipelined_ = body_state_ == Body::kNone && buffer_.size() > head_size;
 
-    co_await server_.handler.handle(*this);
+    bodyless_ = head_.method == "HEAD";
+
+    try {
+        co_await server_.handler.handle(*this);
+    } catch (...) {
+        // The connection must still end in order: a read may be standing in it.
+        failure_ = std::current_exception();
+    }
 
     watched_ = nullptr;
+    if (streaming_) break_off();
     if (!answered_ && !broken_) {
         co_await refuse(Error{ErrorCode::kInternal, "the request was not answered", {}, {}, "internal_error"});
         co_return false;
     }
     // An unread body would be taken for the next request.
-    if (body_state_ == Body::kUnread || !keep_alive_ || gone_) co_return false;
+    if (body_state_ == Body::kUnread || !keep_alive_ || gone_ || failure_) co_return false;
     buffer_.consume(request_bytes_);
+    large_.reset();
     if (body_.capacity() > 256 * 1024) std::string().swap(body_);
     co_return true;
 }
@@ -170,16 +196,19 @@ Task<Result<std::string_view>> Connection::read_body() {
     }
     const bool all_here = head_.framing == Framing::kLength &&
                           buffer_.size() >= request_bytes_ + head_.content_length;
-    if (!all_here && read_op_.pending()) {
-        // A read left standing by an earlier request holds the buffer: only a client that sent ahead
-        // of an answer can get here.
-        co_return fail(Error{ErrorCode::kInvalidRequest, "requests must not be pipelined", {}, {}, "pipelining"});
-    }
-    if (!all_here) timer_.arm(monotonic_now() + server_.options.body_timeout);
     if (head_.expects_continue && buffer_.size() == request_bytes_) {
         const std::array<std::string_view, 1> pieces{kContinue};
         const bool sent = co_await write(pieces);
         if (!sent) co_return fail(read_error("the body"));
+    }
+    if (!all_here) timer_.arm(monotonic_now() + server_.options.body_timeout);
+    if (!all_here && read_op_.pending()) {
+        // Left standing by the request before; what it brings lands in the buffer.
+        const bool more = co_await read_more();
+        if (!more) {
+            timer_.cancel();
+            co_return fail(read_error("the body"));
+        }
     }
     // Await into a name: `?:` around co_await is miscompiled by g++ 12.
     if (head_.framing == Framing::kLength) {
@@ -208,26 +237,26 @@ Task<Result<std::string_view>> Connection::read_sized_body() {
         pipelined_ = buffer_.size() > wanted;
         co_return body;
     }
-    body_.clear();
-    body_.reserve(length + ReadBuffer::kPadding);
-    body_.append(buffer_.view().substr(request_bytes_, here));
+    large_ = std::make_unique<ReadBuffer>(std::min(length, std::max(here * 2, kFirstBodyBytes)));
+    std::memcpy(large_->tail().data(), buffer_.view().data() + request_bytes_, here);
+    large_->added(here);
     request_bytes_ += here;
-    body_.resize(length);
-    std::size_t done = here;
-    while (done < length) {
-        // A standing read would have put its bytes into the buffer, not here.
+    while (large_->size() < length) {
         if (gone_) co_return fail(read_error("the body"));
-        stream_->start_read(read_op_, {body_.data() + done, length - done});
+        const std::size_t missing = length - large_->size();
+        if (large_->tail().empty()) large_->reserve(std::min(missing, large_->size()));
+        const std::span<char> room = large_->tail();
+        stream_->start_read(read_op_, room.first(std::min(room.size(), missing)));
         const IoResult result = co_await read_op_;
         if (result.status != IoStatus::kOk) {
             gone_ = result.status != IoStatus::kCanceled;
             broken_ = result.status == IoStatus::kReset;
             co_return fail(read_error("the body"));
         }
-        done += result.bytes;
+        large_->added(result.bytes);
     }
     body_state_ = Body::kRead;
-    co_return std::string_view(body_);
+    co_return large_->view();
 }
 
 Task<Result<std::string_view>> Connection::read_chunked_body() {
@@ -253,6 +282,7 @@ Task<Result<std::string_view>> Connection::read_chunked_body() {
             chunks.consume(step->consumed);
         }
         if (decoder.done()) break;
+        if (gone_) co_return fail(read_error("the body"));
         chunks.reserve(kStandingRoom);
         stream_->start_read(read_op_, chunks.tail());
         const IoResult result = co_await read_op_;
@@ -317,15 +347,17 @@ Task<bool> Connection::write(std::span<const std::string_view> pieces) {
 
 Task<bool> Connection::respond(int status, std::span<const Field> fields, std::string_view body) {
     std::array<char, 40> framing;
+    if (answered_) co_return false;
     const auto end = fmt::format_to(framing.data(), "content-length: {}\r\n", body.size());
     write_head(status, fields, {framing.data(), static_cast<std::size_t>(end - framing.data())});
-    const std::string_view sent_body = head_.method == "HEAD" ? std::string_view() : body;
+    const std::string_view sent_body = bodyless_ ? std::string_view() : body;
     const std::array<std::string_view, 2> pieces{out_head_, sent_body};
     const bool ok = co_await write(pieces);
     co_return ok;
 }
 
 Task<bool> Connection::begin_stream(int status, std::span<const Field> fields) {
+    if (answered_) co_return false;
     if (head_.http_1_0) keep_alive_ = false;  // the end is the end of the connection
     write_head(status, fields, head_.http_1_0 ? std::string_view() : std::string_view("transfer-encoding: chunked\r\n"));
     streaming_ = true;
@@ -344,7 +376,7 @@ Task<bool> Connection::send(std::span<const std::string_view> pieces) {
         parts[count++] = piece;
         total += piece.size();
     }
-    if (total == 0) co_return !broken_;
+    if (total == 0 || bodyless_ || !streaming_) co_return !broken_;
     if (!head_.http_1_0) {
         const auto end = fmt::format_to(size_line.data(), "{:x}\r\n", total);
         parts[0] = {size_line.data(), static_cast<std::size_t>(end - size_line.data())};
@@ -355,8 +387,7 @@ Task<bool> Connection::send(std::span<const std::string_view> pieces) {
 }
 
 Task<bool> Connection::end_stream() {
-    streaming_ = false;
-    if (head_.http_1_0) co_return !broken_;
+    if (!std::exchange(streaming_, false) || head_.http_1_0 || bodyless_) co_return !broken_;
     const std::array<std::string_view, 1> pieces{kLastChunk};
     const bool ok = co_await write(pieces);
     co_return ok;
@@ -364,8 +395,9 @@ Task<bool> Connection::end_stream() {
 
 void Connection::break_off() noexcept {
     answered_ = true;
-    keep_alive_ = false;
+    streaming_ = keep_alive_ = false;
     broken_ = true;
+    hard_close_ = head_.http_1_0;  // its answers end with the connection
 }
 
 // An error of the server itself; the connection ends afterwards.
@@ -373,10 +405,11 @@ Task<void> Connection::refuse(Error error) {
     if (broken_ || answered_) co_return;
     keep_alive_ = false;
     const std::string body = server_.handler.render_error(error, {});
-    const std::array<Field, 1> fields{Field{"content-type", "application/json"}};
-    head_.method = "GET";
+    const std::array<Field, 2> fields{Field{"content-type", "application/json"}, Field{"retry-after", "1"}};
+    const std::size_t count = error.code == ErrorCode::kUnavailable ? 2 : 1;
     head_.http_1_0 = false;
-    co_await respond(http_status(error.code), fields, body);
+    const std::span<const Field> used(fields.data(), count);
+    co_await respond(http_status(error.code), used, body);
 }
 
 // Closing at once while unread bytes wait would reset the connection and could destroy the answer on
@@ -396,7 +429,11 @@ Task<void> Connection::close_gently() {
         }
         timer_.cancel();
     }
-    stream_->close();
+    if (hard_close_) {
+        stream_->abort();
+    } else {
+        stream_->close();
+    }
     if (read_op_.pending()) co_await read_op_;
     if (write_op_.pending()) co_await write_op_;
 }
@@ -406,8 +443,10 @@ void Connection::drain() noexcept {
 }
 
 void Connection::interrupt() noexcept {
-    if (watched_ != nullptr) return watched_->interrupt(Deadline::Reason::kShutdown);
-    stream_->cancel();
+    interrupted_ = true;
+    // The client does not read: only breaking off ends that. Completes later, so we are alive below.
+    if (watched_ == nullptr || write_op_.pending()) stream_->cancel();
+    if (watched_ != nullptr) watched_->interrupt(Deadline::Reason::kShutdown);
 }
 
 }  // namespace leeway::net

@@ -5,6 +5,15 @@
 #include <fmt/format.h>
 
 namespace leeway::net {
+namespace {
+
+/// A configured limit may be so long that the sum would overflow.
+TimePoint after(TimePoint start, std::chrono::milliseconds limit) noexcept {
+    constexpr std::chrono::milliseconds kLongest = std::chrono::hours(24 * 365);
+    return start + std::min(limit, kLongest);
+}
+
+}  // namespace
 
 Deadline::Deadline(EventLoop& loop, const Timeouts& timeouts) noexcept
     : timer_(loop.timers(), &Deadline::fire, this),
@@ -28,23 +37,27 @@ void Deadline::enter(Phase phase) noexcept {
 TimePoint Deadline::phase_end() const noexcept {
     switch (phase_) {
         case Phase::kIdle: return TimePoint::max();
-        case Phase::kConnect: return phase_start_ + timeouts_.connect;
-        case Phase::kFirstByte: return phase_start_ + timeouts_.first_byte;
-        case Phase::kChunks: return phase_start_ + timeouts_.between_chunks;
+        case Phase::kConnect: return after(phase_start_, timeouts_.connect);
+        case Phase::kFirstByte: return after(phase_start_, timeouts_.first_byte);
+        case Phase::kChunks: return after(phase_start_, timeouts_.between_chunks);
     }
     return TimePoint::max();
 }
 
 void Deadline::plan() noexcept {
     if (interrupted()) return;
-    timer_.arm(std::min(start_ + timeouts_.total, phase_end()));
+    timer_.arm(std::min(after(start_, timeouts_.total), phase_end()));
 }
 
 void Deadline::fire(void* self) {
     auto& deadline = *static_cast<Deadline*>(self);
     const TimePoint now = monotonic_now();
-    if (now >= deadline.start_ + deadline.timeouts_.total) {
+    if (now >= after(deadline.start_, deadline.timeouts_.total)) {
         deadline.interrupt(Reason::kTotal);
+    } else if (now >= deadline.phase_end() && deadline.interrupt_ == nullptr) {
+        // Nobody waits for the upstream (its client reads slowly): only the total counts.
+        deadline.phase_start_ = now;
+        deadline.plan();
     } else if (now >= deadline.phase_end()) {
         constexpr Reason kReasons[] = {Reason::kTotal, Reason::kConnect, Reason::kFirstByte,
                                        Reason::kChunks};
@@ -62,7 +75,7 @@ void Deadline::interrupt(Reason reason) noexcept {
 }
 
 Duration Deadline::remaining() const noexcept {
-    return std::max(Duration::zero(), start_ + timeouts_.total - monotonic_now());
+    return std::max(Duration::zero(), after(start_, timeouts_.total) - monotonic_now());
 }
 
 Error Deadline::error() const {

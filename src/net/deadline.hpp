@@ -19,7 +19,8 @@ struct Timeouts {
 };
 
 /// The one deadline of a request, and the one way to stop it. Loop-local. It limits each phase and
-/// the whole; whoever waits registers how to be interrupted. After the first interruption every
+/// the whole; whoever waits registers how to be interrupted. A phase's limit counts only while
+/// somebody waits: the time in which a client does not read is not the upstream's. After the first interruption every
 /// later wait fails at once with the same reason.
 class Deadline {
 public:

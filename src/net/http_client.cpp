@@ -1,6 +1,7 @@
 #include "net/http_client.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "net/detail/upstream_connection.hpp"
 
@@ -20,7 +21,11 @@ UpstreamPool::UpstreamPool(EventLoop& loop) : loop_(loop), impl_(std::make_uniqu
 
 UpstreamPool::~UpstreamPool() { close_idle(); }
 
-std::size_t UpstreamPool::idle() const noexcept { return impl_->parked.size(); }
+std::size_t UpstreamPool::idle() const noexcept {
+    std::size_t count = 0;
+    for (const auto& [key, entry] : impl_->entries) count += entry.idle.size();
+    return count;
+}
 
 void UpstreamPool::close_idle() noexcept {
     for (auto& [key, entry] : impl_->entries) {
@@ -31,12 +36,17 @@ void UpstreamPool::close_idle() noexcept {
     }
 }
 
+UpstreamPool::Impl::Entry& UpstreamPool::Impl::entry(const Origin& origin) {
+    Entry& found = entries[origin.key];
+    found.pool = this;
+    return found;
+}
+
 std::unique_ptr<UpstreamConnection> UpstreamPool::Impl::take(Entry& entry) noexcept {
     if (entry.idle.empty()) return nullptr;
-    auto connection = std::move(entry.idle.front());
-    entry.idle.pop_front();
+    auto connection = std::move(entry.idle.back());
+    entry.idle.pop_back();
     connection->unpark();
-    parked.erase(connection.get());
     return connection;
 }
 
@@ -46,10 +56,8 @@ void UpstreamPool::Impl::put(Entry& entry, std::unique_ptr<UpstreamConnection> c
         return forget(entry);
     }
     UpstreamConnection* raw = connection.get();
-    entry.idle.push_front(std::move(connection));
-    auto& slot = parked[raw];
-    slot = std::make_unique<Parked>(Parked{this, &entry, entry.idle.begin()});
-    raw->park(&Impl::on_idle_event, slot.get());
+    entry.idle.push_back(std::move(connection));
+    raw->park(&Impl::on_idle_event, &entry);
     wake_one(entry);
 }
 
@@ -66,13 +74,15 @@ void UpstreamPool::Impl::wake_one(Entry& entry) noexcept {
     loop->post([waiter] { waiter->handle.resume(); });
 }
 
-void UpstreamPool::Impl::on_idle_event(void* context, IoResult) {
-    const Parked at = *static_cast<Parked*>(context);
-    auto connection = std::move(*at.place);
-    at.entry->idle.erase(at.place);
-    at.pool->parked.erase(connection.get());
-    UpstreamConnection::retire(std::move(connection));
-    at.pool->forget(*at.entry);
+void UpstreamPool::Impl::on_idle_event(void* context, UpstreamConnection& connection) {
+    auto& entry = *static_cast<Entry*>(context);
+    const auto place = std::find_if(entry.idle.begin(), entry.idle.end(),
+                                    [&connection](const auto& idle) { return idle.get() == &connection; });
+    if (place == entry.idle.end()) return;
+    auto leaving = std::move(*place);
+    entry.idle.erase(place);
+    UpstreamConnection::retire(std::move(leaving));
+    entry.pool->forget(entry);
 }
 
 namespace {
@@ -80,11 +90,16 @@ namespace {
 /// Waits until a connection slot of the origin is free; the deadline ends the wait.
 class SlotAwaiter {
 public:
-    explicit SlotAwaiter(UpstreamPool::Impl::Entry& entry) : entry_(entry) {}
+    /// `again`: has waited before and was overtaken, so it goes to the front.
+    SlotAwaiter(UpstreamPool::Impl::Entry& entry, bool again) : entry_(entry), again_(again) {}
     [[nodiscard]] bool await_ready() const noexcept { return false; }
     void await_suspend(std::coroutine_handle<> handle) {
         waiter_.handle = handle;
-        entry_.waiting.push_back(&waiter_);
+        if (again_) {
+            entry_.waiting.push_front(&waiter_);
+        } else {
+            entry_.waiting.push_back(&waiter_);
+        }
     }
     void await_resume() const noexcept {}
     static void interrupt(void* self) {
@@ -98,6 +113,7 @@ public:
 
 private:
     UpstreamPool::Impl::Entry& entry_;
+    bool again_;
     UpstreamPool::Impl::Waiter waiter_;
 };
 
@@ -133,16 +149,26 @@ Task<Result<void>> UpstreamCall::start(const UpstreamRequest& request) {
 
 Task<Result<void>> UpstreamCall::attempt(const UpstreamRequest& request, bool fresh) {
     auto& entry = pool_.impl().entry(origin_);
+    bool waited = false;
     while (!connection_) {
-        if (deadline_.interrupted()) co_return fail(deadline_.error());
+        if (deadline_.interrupted()) {
+            // We may have been woken for a slot that we do not take now.
+            if (waited) pool_.impl().wake_one(entry);
+            co_return fail(deadline_.error());
+        }
         if (!fresh) connection_ = pool_.impl().take(entry);
         if (connection_) {
             reused_ = true;
             break;
         }
+        if (entry.open >= origin_.max_connections && !entry.idle.empty()) {
+            // Only a fresh connection will do: an idle one makes room.
+            UpstreamConnection::retire(pool_.impl().take(entry));
+            --entry.open;
+        }
         if (entry.open >= origin_.max_connections) {
-            deadline_.enter(Deadline::Phase::kConnect);
-            SlotAwaiter slot(entry);
+            if (!waited) deadline_.enter(Deadline::Phase::kConnect);
+            SlotAwaiter slot(entry, std::exchange(waited, true));
             const Deadline::Guard guard(deadline_, &SlotAwaiter::interrupt, &slot);
             co_await slot;
             continue;
@@ -180,7 +206,7 @@ Task<Result<std::string_view>> UpstreamCall::read_all(std::size_t limit) {
     auto first = co_await read_some();
     if (!first) co_return fail(std::move(first.error()));
     // The usual answer lies whole in the buffer: no copy.
-    if (connection_->complete() && first->size() <= 1) {
+    if (connection_->complete() && first->size() <= 1 && (first->empty() || first->front().size() <= limit)) {
         co_return first->empty() ? std::string_view() : first->front();
     }
     if (connection_->head.framing == Framing::kLength) {

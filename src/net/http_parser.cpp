@@ -28,12 +28,21 @@ bool is_token(std::string_view text) {
            std::all_of(text.begin(), text.end(), [](char c) { return kToken[static_cast<unsigned char>(c)]; });
 }
 
-bool is_field_value(std::string_view text) {
-    return std::none_of(text.begin(), text.end(), [](char c) {
-        const auto byte = static_cast<unsigned char>(c);
-        return (byte < 0x20 && c != '\t') || byte == 0x7f;
+/// Host and port as RFC 3986 writes them; may be empty.
+bool is_host(std::string_view text) {
+    return std::all_of(text.begin(), text.end(), [](char c) {
+        return (kToken[static_cast<unsigned char>(c)] && c != '#' && c != '^' && c != '`' && c != '|') ||
+               c == ':' || c == '[' || c == ']';
     });
 }
+
+/// What field values, trailers and chunk extensions must not have.
+bool is_control(char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return (byte < 0x20 && c != '\t') || byte == 0x7f;
+}
+
+bool is_field_value(std::string_view text) { return std::none_of(text.begin(), text.end(), is_control); }
 
 tl::unexpected<Error> bad(std::string message) {
     return fail(Error{ErrorCode::kInvalidRequest, "malformed HTTP: " + std::move(message), {}, {}, "malformed_http"});
@@ -140,12 +149,15 @@ Result<std::size_t> HeadScanner::scan(std::string_view buffer, const HeadLimits&
             break;
         }
         const auto lf = static_cast<std::size_t>(static_cast<const char*>(found) - buffer.data());
+        if (lf >= limits.bytes) {
+            scanned_ = lf + 1;
+            break;
+        }
         if (lf == 0 || buffer[lf - 1] != '\r') return bad("a line that ends in LF without CR");
         scanned_ = lf + 1;
         const bool empty_line = lf - 1 == line_start_;
         line_start_ = scanned_;
         if (empty_line) {
-            if (scanned_ > limits.bytes) break;
             const std::size_t size = scanned_;
             reset();
             return size;
@@ -170,11 +182,13 @@ Result<void> parse_request_head(std::string_view head, const HeadLimits& limits,
     if (!is_token(out.method)) return bad("the method is not a token");
     if (minor < 0) return bad("only HTTP/1.1 and HTTP/1.0 are understood");
     for (const char c : out.target) {
-        if (c <= ' ' || c == 0x7f) return bad("the request target has spaces or control characters");
+        const auto byte = static_cast<unsigned char>(c);
+        if (byte <= ' ' || byte >= 0x7f || c == '#') return bad("the request target has characters that it must not have");
     }
     if (out.target.starts_with("http://")) {  // absolute form: what is behind the authority counts
-        const auto slash = out.target.find('/', 7);
-        out.target = slash == std::string_view::npos ? std::string_view("/") : out.target.substr(slash);
+        const auto end = std::min(out.target.find_first_of("/?@", 7), out.target.size());
+        if (end == 7 || (end < out.target.size() && out.target[end] != '/')) return bad("the request target is not a plain URL");
+        out.target = end == out.target.size() ? std::string_view("/") : out.target.substr(end);
     }
     if (!out.target.starts_with('/') && out.target != "*") return bad("the request target does not start with '/'");
     const auto question = out.target.find('?');
@@ -187,7 +201,11 @@ Result<void> parse_request_head(std::string_view head, const HeadLimits& limits,
     if (framing->chunked && framing->length) return bad("Content-Length together with Transfer-Encoding");
     if (framing->chunked && minor == 0) return bad("Transfer-Encoding in HTTP/1.0");
     std::size_t hosts = 0;
-    for (const Field& field : out.fields) hosts += equals_ignore_case(field.name, "host") ? 1 : 0;
+    for (const Field& field : out.fields) {
+        if (!equals_ignore_case(field.name, "host")) continue;
+        ++hosts;
+        if (!is_host(field.value)) return bad("Host is not a host");
+    }
     if (hosts > 1 || (hosts == 0 && minor == 1)) return bad("exactly one Host is needed");
 
     out.framing = Framing::kNone;
@@ -251,14 +269,18 @@ Result<ChunkDecoder::Step> ChunkDecoder::step(std::string_view input) {
                 }
                 if (digits_ == 0) return bad("a chunk without a size");
                 if (c == '\r') state_ = State::kSizeLf;
-                else if (c == ';' || c == ' ' || c == '\t') state_ = State::kExtension;
+                else if (c == ';') state_ = State::kExtension;
+                else if (c == ' ' || c == '\t') state_ = State::kPadding;
                 else return bad("a chunk size that is not hexadecimal");
                 break;
             }
+            case State::kPadding:
             case State::kExtension:
-                if (c == '\n') return bad("a line that ends in LF without CR");
                 if (++overhead_ > kMaxChunkOverhead) return bad("chunk extensions or trailers that are too long");
                 if (c == '\r') state_ = State::kSizeLf;
+                else if (is_control(c)) return bad("a chunk extension with control characters");
+                else if (c == ';') state_ = State::kExtension;
+                else if (state_ == State::kPadding && c != ' ' && c != '\t') return bad("a chunk size that is not hexadecimal");
                 break;
             case State::kSizeLf:
                 if (c != '\n') return bad("a chunk size line that does not end in CRLF");
@@ -280,13 +302,16 @@ Result<ChunkDecoder::Step> ChunkDecoder::step(std::string_view input) {
                 state_ = State::kSize;
                 break;
             case State::kTrailerStart:
-                state_ = c == '\r' ? State::kEndLf : State::kTrailer;
-                if (c == '\n') return bad("a line that ends in LF without CR");
-                break;
+                if (c == '\r') {
+                    state_ = State::kEndLf;
+                    break;
+                }
+                state_ = State::kTrailer;
+                [[fallthrough]];
             case State::kTrailer:
-                if (c == '\n') return bad("a line that ends in LF without CR");
                 if (++overhead_ > kMaxChunkOverhead) return bad("chunk extensions or trailers that are too long");
                 if (c == '\r') state_ = State::kTrailerLf;
+                else if (is_control(c)) return bad("a trailer with control characters");
                 break;
             case State::kTrailerLf:
                 if (c != '\n') return bad("a trailer that does not end in CRLF");

@@ -54,7 +54,7 @@ public:
 
 private:
     enum class State : std::uint8_t {
-        kSize, kExtension, kSizeLf, kData, kDataCr, kDataLf, kTrailerStart, kTrailer, kTrailerLf, kEndLf, kDone
+        kSize, kPadding, kExtension, kSizeLf, kData, kDataCr, kDataLf, kTrailerStart, kTrailer, kTrailerLf, kEndLf, kDone
     };
     State state_ = State::kSize;
     std::uint64_t size_ = 0;

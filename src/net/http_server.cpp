@@ -23,6 +23,8 @@ namespace {
 using Acceptor = asio::basic_socket_acceptor<asio::generic::stream_protocol, Executor>;
 
 constexpr int kBacklog = 4096;
+// So many over the limit are told so; more are closed without a word.
+constexpr std::size_t kPoliteRefusals = 64;
 constexpr auto kAcceptPause = std::chrono::milliseconds(50);
 
 struct SocketAddress {
@@ -68,7 +70,9 @@ Result<int> open_listener(const Address& address, const SocketAddress& at, bool 
     const int fd = ::socket(at.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) return cannot_listen(address, errno);
     const int on = 1;
-    if (!address.is_unix()) {
+    if (address.is_unix()) {
+        ::fchmod(fd, 0600);  // before `bind`, which makes the file with it: never open to others
+    } else {
         ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
         if (shared) ::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
     }
@@ -80,28 +84,50 @@ Result<int> open_listener(const Address& address, const SocketAddress& at, bool 
     return fd;
 }
 
-/// A socket file that nobody listens on any more is removed; one in use is an error.
+/// A socket file that nobody listens on any more is removed; one in use is an error, and so is a file
+/// that is no socket.
 Result<void> clear_stale_socket(const Address& address, const SocketAddress& at) {
-    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct stat info{};
+    if (::lstat(address.unix_path.c_str(), &info) != 0) return {};
+    if (!S_ISSOCK(info.st_mode)) {
+        return fail(ErrorCode::kConfig, "cannot listen on " + address.text() + ": a file that is no socket is in the way",
+                    "choose another path with --listen");
+    }
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) return cannot_listen(address, errno);
     const int connected = ::connect(fd, at.get(), at.size);
     const int error = errno;
     ::close(fd);
-    if (connected == 0) return cannot_listen(address, EADDRINUSE);
+    if (connected == 0 || error == EAGAIN) return cannot_listen(address, EADDRINUSE);
     if (error == ECONNREFUSED) ::unlink(address.unix_path.c_str());
     return {};
 }
 
+/// Identity of a file, to remove only what we made.
+struct FileId {
+    dev_t device = 0;
+    ino_t inode = 0;
+    friend bool operator==(const FileId&, const FileId&) = default;
+};
+
+FileId file_id(const std::string& path) {
+    struct stat info{};
+    if (::lstat(path.c_str(), &info) != 0) return {};
+    return {info.st_dev, info.st_ino};
+}
+
 }  // namespace
 
-struct HttpServer::Impl {
+struct HttpServer::Impl : std::enable_shared_from_this<HttpServer::Impl> {
     Impl(EventLoop& loop, ServerOptions options, Handler& handler)
         : state(options, handler, loop), acceptor(loop.impl().io.get_executor()) {}
 
     void accept();
     void on_accept(const boost::system::error_code& error);
-    static Task<void> serve(std::unique_ptr<Connection> connection) { co_await connection->run(); }
-    static Task<void> pause_then_accept(Impl* self) {
+    static Task<void> serve(std::unique_ptr<Connection> connection, bool full) {
+        co_await connection->run(full);
+    }
+    static Task<void> pause_then_accept(std::shared_ptr<Impl> self) {
         co_await self->state.loop.sleep_for(kAcceptPause);
         self->accept();
     }
@@ -110,42 +136,39 @@ struct HttpServer::Impl {
     Acceptor acceptor;
     std::unique_ptr<Socket> incoming;
     std::string unix_path;
+    FileId unix_file;
 };
 
 void HttpServer::Impl::accept() {
     if (state.draining) return;
     incoming = std::make_unique<Socket>(state.loop.impl().io.get_executor());
-    acceptor.async_accept(*incoming, [this](const boost::system::error_code& error) { on_accept(error); });
+    acceptor.async_accept(*incoming, [self = shared_from_this()](const boost::system::error_code& error) {
+        self->on_accept(error);
+    });
 }
 
 void HttpServer::Impl::on_accept(const boost::system::error_code& error) {
     if (error == asio::error::operation_aborted || state.draining) return;
+    if (error == asio::error::connection_aborted) return accept();
     if (error) {
         // No descriptors or no memory: the connection waits in the backlog until something is freed.
         spdlog::warn("accept failed: {}", error.message());
-        state.loop.spawn(pause_then_accept(this));
+        state.loop.spawn(pause_then_accept(shared_from_this()));
         return;
     }
-    if (state.count.load(std::memory_order_relaxed) < state.options.connections) {
+    const std::size_t open = state.count.load(std::memory_order_relaxed);
+    if (open < state.options.connections + kPoliteRefusals) {
         boost::system::error_code ignored;
         incoming->non_blocking(true, ignored);
-        set_no_delay(*incoming);
+        if (unix_path.empty()) set_no_delay(*incoming);
         auto connection = std::make_unique<Connection>(state, make_plain_stream(std::move(*incoming)));
-        state.loop.spawn(serve(std::move(connection)));
-    } else {
-        static constexpr std::string_view kFull =
-            "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nconnection: close\r\n"
-            "retry-after: 1\r\ncontent-length: 94\r\n\r\n"
-            R"({"error":{"message":"too many connections","type":"server_error","param":null,"code":"busy"}})"
-            "\n";
-        [[maybe_unused]] const auto sent =
-            ::send(incoming->native_handle(), kFull.data(), kFull.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+        state.loop.spawn(serve(std::move(connection), open >= state.options.connections));
     }
     accept();
 }
 
 HttpServer::HttpServer(EventLoop& loop, ServerOptions options, Handler& handler)
-    : impl_(std::make_unique<Impl>(loop, options, handler)) {}
+    : impl_(std::make_shared<Impl>(loop, options, handler)) {}
 
 HttpServer::~HttpServer() = default;
 
@@ -159,8 +182,8 @@ Result<Address> HttpServer::listen(const Address& address, bool shared) {
     if (!fd) return fail(std::move(fd.error()));
     Address bound = address;
     if (address.is_unix()) {
-        ::chmod(address.unix_path.c_str(), 0600);
         impl_->unix_path = address.unix_path;
+        impl_->unix_file = file_id(address.unix_path);
     } else {
         sockaddr_storage name{};
         socklen_t size = sizeof name;
@@ -182,7 +205,10 @@ void HttpServer::stop_accepting() {
     impl_->state.draining = true;
     boost::system::error_code ignored;
     impl_->acceptor.close(ignored);
-    if (!impl_->unix_path.empty()) ::unlink(impl_->unix_path.c_str());
+    // A successor may listen there already.
+    if (!impl_->unix_path.empty() && file_id(impl_->unix_path) == impl_->unix_file) {
+        ::unlink(impl_->unix_path.c_str());
+    }
     for (Connection* connection : impl_->state.connections) connection->drain();
 }
 

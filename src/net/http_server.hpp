@@ -29,7 +29,8 @@ struct ServerOptions {
 };
 
 /// One request on a connection and the way to answer it. Loop-local; lives while `Handler::handle`
-/// runs. Every send returns false when the client is gone; further sends are then no-ops.
+/// runs. Every send returns false when the client is gone; further sends are then no-ops. A stream
+/// that has no end when `handle` returns is cut as by `break_off`.
 class Exchange {
 public:
     virtual ~Exchange() = default;
@@ -75,16 +76,18 @@ public:
 class HttpServer {
 public:
     HttpServer(EventLoop& loop, ServerOptions options, Handler& handler);
-    ~HttpServer();  ///< only after `drain` has finished, or when the loop no longer runs
+    ~HttpServer();  ///< only when `connections` is 0, or when the loop no longer runs
     HttpServer(const HttpServer&) = delete;
     HttpServer& operator=(const HttpServer&) = delete;
 
     /// Listens; returns the address with the port that was chosen. `shared`: other workers listen on
     /// the same address. Errors (kConfig) say what is in the way.
     [[nodiscard]] Result<Address> listen(const Address& address, bool shared);
-    /// Stops accepting; answers carry `Connection: close`; idle connections are closed.
+    /// Stops accepting; answers carry `Connection: close`; idle connections are closed. Those that are
+    /// left end by themselves: `connections` tells when.
     void stop_accepting();
-    /// Interrupts what is still running (after the grace time).
+    /// Interrupts what is still running (after the grace time): requests that watch a deadline hear of
+    /// it there, answers that a client does not read are cut.
     void interrupt_all();
     /// Open connections. Thread-safe.
     [[nodiscard]] std::size_t connections() const noexcept;
@@ -92,7 +95,7 @@ public:
     struct Impl;
 
 private:
-    std::unique_ptr<Impl> impl_;
+    std::shared_ptr<Impl> impl_;  // pending accepts hold it too
 };
 
 /// Fails when `address` is in use by another process. Call before several workers listen on it with

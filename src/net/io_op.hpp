@@ -51,6 +51,13 @@ public:
         }
     }
 
+    /// The loop is destroyed with the operation pending: hooks hear of it, coroutines do not.
+    void abandon() {
+        pending_ = false;
+        result_ = {IoStatus::kCanceled, 0};
+        if (!waiter_ && hook_ != nullptr) hook_(context_, result_);
+    }
+
     // co_await op: waits until it is not pending.
     [[nodiscard]] bool await_ready() const noexcept { return !pending_; }
     void await_suspend(std::coroutine_handle<> handle) noexcept { waiter_ = handle; }

@@ -3,6 +3,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include <boost/asio/buffer.hpp>
@@ -23,7 +24,8 @@ constexpr std::size_t kMaxPieces = 16;
 
 IoStatus status_of(const boost::system::error_code& error) {
     if (!error) return IoStatus::kOk;
-    if (error == asio::error::eof || error == asio::ssl::error::stream_truncated) return IoStatus::kEnd;
+    // TLS that ends without close_notify counts as broken: anyone on the way could have cut it.
+    if (error == asio::error::eof) return IoStatus::kEnd;
     if (error == asio::error::operation_aborted) return IoStatus::kCanceled;
     return IoStatus::kReset;
 }
@@ -48,17 +50,40 @@ struct Remaining {
     [[nodiscard]] const asio::const_buffer* end() const { return buffers.data() + count; }
 };
 
+/// The handler of one operation. Asio moves it about; when the loop is destroyed it is dropped uncalled.
+class Completion {
+public:
+    explicit Completion(IoOp& op, std::size_t already = 0) noexcept : op_(&op), already_(already) {}
+    Completion(Completion&& other) noexcept
+        : op_(std::exchange(other.op_, nullptr)), already_(other.already_) {}
+    Completion& operator=(Completion&&) = delete;
+    Completion(const Completion&) = delete;
+    Completion& operator=(const Completion&) = delete;
+    ~Completion() {
+        if (op_ != nullptr) op_->abandon();
+    }
+    void operator()(const boost::system::error_code& error, std::size_t bytes) {
+        std::exchange(op_, nullptr)->complete({status_of(error), already_ + bytes});
+    }
+
+private:
+    IoOp* op_;
+    std::size_t already_;
+};
+
+/// close() of a socket in this state sends a reset.
+void arm_reset(Socket& socket) noexcept {
+    const linger now{1, 0};
+    ::setsockopt(socket.native_handle(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
 class PlainStream final : public Stream {
 public:
     explicit PlainStream(Socket socket) : socket_(std::move(socket)) {}
 
     void start_read(IoOp& op, std::span<char> into) override {
         op.begin();
-        socket_.async_read_some(
-            asio::buffer(into.data(), into.size()),
-            [&op](const boost::system::error_code& error, std::size_t bytes) {
-                op.complete({status_of(error), bytes});
-            });
+        socket_.async_read_some(asio::buffer(into.data(), into.size()), Completion(op));
     }
 
     void start_write(IoOp& op, std::span<const std::string_view> pieces) override {
@@ -71,11 +96,9 @@ public:
         if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
             return op.complete({IoStatus::kReset, 0});
         }
-        rest_.assign(pieces, sent > 0 ? static_cast<std::size_t>(sent) : 0);
-        asio::async_write(socket_, rest_,
-                          [&op, total](const boost::system::error_code& error, std::size_t) {
-                              op.complete({status_of(error), total});
-                          });
+        const std::size_t taken = sent > 0 ? static_cast<std::size_t>(sent) : 0;
+        rest_.assign(pieces, taken);
+        asio::async_write(socket_, rest_, Completion(op, taken));
     }
 
     void cancel() noexcept override {
@@ -89,6 +112,10 @@ public:
     void close() noexcept override {
         boost::system::error_code ignored;
         socket_.close(ignored);
+    }
+    void abort() noexcept override {
+        arm_reset(socket_);
+        close();
     }
 
 private:
@@ -115,19 +142,12 @@ public:
 
     void start_read(IoOp& op, std::span<char> into) override {
         op.begin();
-        stream_.async_read_some(
-            asio::buffer(into.data(), into.size()),
-            [&op](const boost::system::error_code& error, std::size_t bytes) {
-                op.complete({status_of(error), bytes});
-            });
+        stream_.async_read_some(asio::buffer(into.data(), into.size()), Completion(op));
     }
     void start_write(IoOp& op, std::span<const std::string_view> pieces) override {
         op.begin();
         rest_.assign(pieces, 0);
-        asio::async_write(stream_, rest_,
-                          [&op](const boost::system::error_code& error, std::size_t bytes) {
-                              op.complete({status_of(error), bytes});
-                          });
+        asio::async_write(stream_, rest_, Completion(op));
     }
     void cancel() noexcept override {
         boost::system::error_code ignored;
@@ -140,6 +160,10 @@ public:
     void close() noexcept override {
         boost::system::error_code ignored;
         stream_.next_layer().close(ignored);
+    }
+    void abort() noexcept override {
+        arm_reset(stream_.next_layer());
+        close();
     }
 
     asio::ssl::stream<Socket>& native() { return stream_; }
@@ -174,7 +198,25 @@ void cancel_socket(void* socket) {
 
 using Resolver = asio::ip::basic_resolver<asio::ip::tcp, Executor>;
 
-void cancel_resolver(void* resolver) { static_cast<Resolver*>(resolver)->cancel(); }
+/// A name look-up. It runs on Asio's own thread, where nothing can stop it, so whoever is interrupted
+/// walks away and the handler keeps this alive until it is done.
+struct Lookup {
+    explicit Lookup(asio::io_context& io) : resolver(io.get_executor()) {}
+    Resolver resolver;
+    ErrorAwaiter done;
+    Resolver::results_type results;
+    bool over = false;
+
+    void finish(const boost::system::error_code& error) {
+        if (std::exchange(over, true)) return;
+        done.handler()(error);
+    }
+    static void interrupt(void* self) {
+        auto& lookup = *static_cast<Lookup*>(self);
+        lookup.resolver.cancel();
+        lookup.finish(asio::error::operation_aborted);
+    }
+};
 
 Error unreachable(const Address& address, const boost::system::error_code& error) {
     return Error{ErrorCode::kUpstreamInvalid,
@@ -196,22 +238,19 @@ Task<Result<std::vector<asio::generic::stream_protocol::endpoint>>> resolve(Even
         out.emplace_back(asio::ip::tcp::endpoint(literal, address.port));
         co_return out;
     }
-    Resolver resolver(loop.impl().io.get_executor());
-    ErrorAwaiter resolved;
-    Resolver::results_type results;
-    const auto handler = [&resolved, &results](const boost::system::error_code& e,
-                                               Resolver::results_type found) {
-        results = std::move(found);
-        resolved.handler()(e);
+    const auto lookup = std::make_shared<Lookup>(loop.impl().io);
+    const auto handler = [lookup](const boost::system::error_code& e, Resolver::results_type found) {
+        lookup->results = std::move(found);
+        lookup->finish(e);
     };
     {
-        const Deadline::Guard guard(deadline, &cancel_resolver, &resolver);
-        resolver.async_resolve(address.host, std::to_string(address.port), handler);
-        error = co_await resolved;
+        const Deadline::Guard guard(deadline, &Lookup::interrupt, lookup.get());
+        lookup->resolver.async_resolve(address.host, std::to_string(address.port), handler);
+        error = co_await lookup->done;
     }
     if (deadline.interrupted()) co_return fail(deadline.error());
     if (error) co_return fail(unreachable(address, error));
-    for (const auto& entry : results) out.emplace_back(entry.endpoint());
+    for (const auto& entry : lookup->results) out.emplace_back(entry.endpoint());
     co_return out;
 }
 
@@ -226,6 +265,30 @@ void set_no_delay(Socket& socket) noexcept {
     // Fails harmlessly on a Unix socket.
     ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
+
+namespace {
+
+/// A connection that waits for an answer for minutes, or idles in the pool, must notice that its peer
+/// vanished without a word (a lost machine, a forgetful NAT).
+void set_keep_alive(Socket& socket) noexcept {
+    const int on = 1;
+    const int idle_s = 30;
+    const int interval_s = 10;
+    const int probes = 3;
+    const int fd = socket.native_handle();
+    ::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+    ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
+    ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+}
+
+bool is_ip_address(const std::string& host) {
+    boost::system::error_code error;
+    asio::ip::make_address(host, error);
+    return !error;
+}
+
+}  // namespace
 
 class TlsContext {
 public:
@@ -269,14 +332,20 @@ Task<Result<std::unique_ptr<Stream>>> connect_stream(EventLoop& loop, Address ad
         if (deadline.interrupted()) co_return fail(deadline.error());
         if (error) continue;
         socket.non_blocking(true, error);
-        set_no_delay(socket);
+        if (!address.is_unix()) {
+            set_no_delay(socket);
+            set_keep_alive(socket);
+        }
         if (!tls) {
             std::unique_ptr<Stream> plain = make_plain_stream(std::move(socket));
             co_return plain;
         }
         auto stream = std::make_unique<TlsStream>(std::move(socket), tls->context);
         auto& native = stream->native();
-        SSL_set_tlsext_host_name(native.native_handle(), address.host.c_str());
+        // RFC 6066: the server's name is never an address.
+        if (!is_ip_address(address.host)) {
+            SSL_set_tlsext_host_name(native.native_handle(), address.host.c_str());
+        }
         native.set_verify_callback(asio::ssl::host_name_verification(address.host), error);
         ErrorAwaiter shaken;
         {

@@ -28,9 +28,11 @@ public:
     virtual void start_write(IoOp& op, std::span<const std::string_view> pieces) = 0;
     /// Pending operations complete with kCanceled.
     virtual void cancel() noexcept = 0;
-    /// Closes the sending side; the peer sees the end. TLS sends its close_notify best effort.
+    /// Closes the sending side; the peer sees the end (TLS: a truncation, there is no close_notify).
     virtual void shutdown_write() noexcept = 0;
     virtual void close() noexcept = 0;
+    /// Closes so that the peer sees a broken connection (TCP reset) instead of an end.
+    virtual void abort() noexcept = 0;
 };
 
 /// A TLS client configuration: verification on, system roots or the given CA file added to them.

@@ -21,34 +21,42 @@ std::size_t TimerWheel::slot_of(TimePoint when) const noexcept {
     return static_cast<std::size_t>((when - start_) / kTick) % kSlots;
 }
 
-void TimerWheel::insert(Timer& timer) noexcept {
-    // A time that has passed goes into the slot that is looked at next.
-    timer.when_ = std::max(timer.when_, current_);
-    Slot& slot = slots_[slot_of(timer.when_)];
-    if (slot.first == nullptr) {
+void TimerWheel::link(Timer& timer, Timer*& list) noexcept {
+    if (list == nullptr) {
         timer.next_ = timer.previous_ = &timer;
-        slot.first = &timer;
+        list = &timer;
     } else {
-        timer.next_ = slot.first;
-        timer.previous_ = slot.first->previous_;
+        timer.next_ = list;
+        timer.previous_ = list->previous_;
         timer.previous_->next_ = &timer;
-        slot.first->previous_ = &timer;
+        list->previous_ = &timer;
     }
+    timer.list_ = &list;
+}
+
+void TimerWheel::unlink(Timer& timer) noexcept {
+    if (timer.next_ == &timer) {
+        *timer.list_ = nullptr;
+    } else {
+        timer.previous_->next_ = timer.next_;
+        timer.next_->previous_ = timer.previous_;
+        if (*timer.list_ == &timer) *timer.list_ = timer.next_;
+    }
+    timer.next_ = timer.previous_ = nullptr;
+    timer.list_ = nullptr;
+}
+
+void TimerWheel::insert(Timer& timer) noexcept {
+    // A time that has passed goes into the slot that is looked at next; the far end must not overflow.
+    timer.when_ = std::clamp(timer.when_, current_, TimePoint::max() - kTick);
+    link(timer, slots_[slot_of(timer.when_)]);
     ++count_;
     // Fire at the end of the tick: never early.
     plan(timer.when_ + kTick);
 }
 
 void TimerWheel::remove(Timer& timer) noexcept {
-    Slot& slot = slots_[slot_of(timer.when_)];
-    if (timer.next_ == &timer) {
-        slot.first = nullptr;
-    } else {
-        timer.previous_->next_ = timer.next_;
-        timer.next_->previous_ = timer.previous_;
-        if (slot.first == &timer) slot.first = timer.next_;
-    }
-    timer.next_ = timer.previous_ = nullptr;
+    unlink(timer);
     --count_;
 }
 
@@ -58,34 +66,42 @@ void TimerWheel::plan(TimePoint when) noexcept {
     wake_(context_, when);
 }
 
-void TimerWheel::advance(TimePoint now) noexcept {
-    planned_ = TimePoint::max();
-    const auto ticks = static_cast<std::size_t>((now - current_) / kTick) + 1;
-    const std::size_t first = slot_of(current_);
-    for (std::size_t i = 0; i < std::min(ticks + 1, kSlots); ++i) {
-        Slot& slot = slots_[(first + i) % kSlots];
-        // A callback may arm, cancel or destroy any timer, so start over after each one.
-        bool fired = true;
-        while (fired && slot.first != nullptr) {
-            fired = false;
-            Timer* timer = slot.first;
-            do {
-                if (timer->when_ <= now) {
-                    remove(*timer);
-                    timer->callback_(timer->context_);
-                    fired = true;
-                    break;
-                }
-                timer = timer->next_;
-            } while (timer != slot.first);
+void TimerWheel::collect_due(Timer*& list) noexcept {
+    if (list == nullptr) return;
+    const Timer* const last = list->previous_;
+    for (Timer* timer = list;;) {
+        Timer* const next = timer->next_;
+        const bool at_end = timer == last;
+        if (timer->when_ <= current_) {
+            unlink(*timer);
+            link(*timer, due_);
         }
+        if (at_end) return;
+        timer = next;
     }
+}
+
+void TimerWheel::advance(TimePoint now) noexcept {
+    const TimePoint from = current_;
     current_ = std::max(current_, now);
+    // What callbacks arm is planned once, below.
+    planned_ = TimePoint::min();
+    const auto ticks = static_cast<std::size_t>((current_ - from) / kTick) + 2;
+    const std::size_t first = slot_of(from);
+    for (std::size_t i = 0; i < std::min(ticks, kSlots); ++i) collect_due(slots_[(first + i) % kSlots]);
+    // A callback may arm, cancel or destroy any timer, also one that is due; what it arms fires in a
+    // later round, so a timer that arms itself for now cannot hold the loop.
+    while (due_ != nullptr) {
+        Timer& timer = *due_;
+        remove(timer);
+        timer.callback_(timer.context_);
+    }
+    planned_ = TimePoint::max();
     if (count_ == 0) return;
     // The nearest slot in use bounds the next wake-up; entries of later rounds only cost a look.
     const std::size_t here = slot_of(current_);
     for (std::size_t i = 0; i < kSlots; ++i) {
-        if (slots_[(here + i) % kSlots].first == nullptr) continue;
+        if (slots_[(here + i) % kSlots] == nullptr) continue;
         plan(current_ + kTick * static_cast<Duration::rep>(i + 1));
         return;
     }

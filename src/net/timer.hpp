@@ -32,7 +32,8 @@ private:
     Callback callback_;
     void* context_;
     TimePoint when_{};
-    Timer* next_ = nullptr;  // circular list of a slot; null: not armed
+    Timer** list_ = nullptr;  // head of the circular list that it is in
+    Timer* next_ = nullptr;   // null: not armed
     Timer* previous_ = nullptr;
 };
 
@@ -57,11 +58,10 @@ private:
     static constexpr std::size_t kSlots = 1024;
     static constexpr Duration kTick = std::chrono::milliseconds(8);
 
-    struct Slot {
-        Timer* first = nullptr;
-    };
-
+    static void link(Timer& timer, Timer*& list) noexcept;
+    static void unlink(Timer& timer) noexcept;
     [[nodiscard]] std::size_t slot_of(TimePoint when) const noexcept;
+    void collect_due(Timer*& list) noexcept;
     void insert(Timer& timer) noexcept;
     void remove(Timer& timer) noexcept;
     void plan(TimePoint when) noexcept;
@@ -72,7 +72,8 @@ private:
     TimePoint current_;               // everything due before this has fired
     TimePoint planned_ = TimePoint::max();
     std::size_t count_ = 0;
-    std::array<Slot, kSlots> slots_{};
+    Timer* due_ = nullptr;  // what the present `advance` still has to fire
+    std::array<Timer*, kSlots> slots_{};
 };
 
 }  // namespace leeway::net

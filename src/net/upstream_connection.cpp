@@ -1,5 +1,7 @@
 #include "net/detail/upstream_connection.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 namespace leeway::net {
@@ -11,6 +13,17 @@ constexpr HeadLimits kHeadLimits{.bytes = 64 * 1024, .fields = 200};
 
 Error broken(std::string message, std::string reason) {
     return Error{ErrorCode::kUpstreamInvalid, std::move(message), {}, {}, std::move(reason)};
+}
+
+/// Would end the header line, and so forge another.
+bool splits(std::string_view text) {
+    return std::any_of(text.begin(), text.end(), [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
+}
+
+/// Refuses early what cannot become HTTP, instead of waiting for a line that never ends.
+bool may_be_http(std::string_view seen) {
+    constexpr std::string_view kStart = "HTTP/1.";
+    return seen.substr(0, kStart.size()) == kStart.substr(0, std::min(seen.size(), kStart.size()));
 }
 
 }  // namespace
@@ -31,7 +44,7 @@ void UpstreamConnection::note_read(IoResult result) {
         return;
     }
     ended_ = true;
-    reset_ = result.status == IoStatus::kReset;
+    reset_ = result.status != IoStatus::kEnd;
 }
 
 Task<Result<void>> UpstreamConnection::send(const Origin& origin, const UpstreamRequest& request,
@@ -40,12 +53,18 @@ Task<Result<void>> UpstreamConnection::send(const Origin& origin, const Upstream
     chunks_.reset();
     scanner_.reset();
     piece_count_ = yielded_ = 0;
+    if (deadline.interrupted()) co_return fail(deadline.error());
     std::size_t length = 0;
     for (const std::string_view piece : request.body) length += piece.size();
     out_.clear();
     out_.append(request.method).append(" ").append(request.target).append(" HTTP/1.1\r\nhost: ");
     out_.append(origin.url.host_header).append("\r\n");
     for (const Field& field : request.fields) {
+        if (splits(field.name) || splits(field.value)) {
+            co_return fail(Error{ErrorCode::kInternal,
+                                 "the header '" + std::string(field.name) + "' for the upstream has a line break in it",
+                                 "check the provider's key and headers in the configuration", {}, "bad_upstream_header"});
+        }
         out_.append(field.name).append(": ").append(field.value).append("\r\n");
     }
     if (length > 0 || request.method == "POST") {
@@ -92,17 +111,12 @@ Task<Result<void>> UpstreamConnection::fill(Deadline& deadline) {
 
 Task<Result<void>> UpstreamConnection::read_head(bool head_request, Deadline& deadline) {
     for (;;) {
+        if (!may_be_http(buffer_.view())) co_return fail(broken("the upstream's answer is not HTTP/1.1", "upstream_not_http"));
         auto size = scanner_.scan(buffer_.view(), kHeadLimits);
         if (!size) co_return fail(broken("the upstream's answer is not HTTP: " + size.error().message, "upstream_not_http"));
         if (*size == 0) {
             auto filled = co_await fill(deadline);
             if (!filled) co_return fail(std::move(filled.error()));
-            // Refuse early what cannot become HTTP, instead of waiting for a line that never ends.
-            constexpr std::string_view kStart = "HTTP/";
-            const std::string_view seen = buffer_.view().substr(0, kStart.size());
-            if (seen != kStart.substr(0, seen.size())) {
-                co_return fail(broken("the upstream's answer is not HTTP", "upstream_not_http"));
-            }
             continue;
         }
         auto parsed = parse_response_head(buffer_.view().substr(0, *size), kHeadLimits, head_request, head);
@@ -152,17 +166,13 @@ Task<Result<std::span<const std::string_view>>> UpstreamConnection::read_body(De
         }
         if (piece_count_ > 0) co_return std::span<const std::string_view>(pieces_.data(), piece_count_);
         if (complete_) continue;
-        if (ended_ && head.framing == Framing::kUntilClose && !reset_) {
-            complete_ = true;
-            continue;
-        }
         buffer_.consume(yielded_);
         yielded_ = 0;
         auto filled = co_await fill(deadline);
-        if (!filled) {
-            const bool ends_by_close = head.framing == Framing::kUntilClose && !reset_ && !deadline.interrupted();
-            if (!ends_by_close) co_return fail(std::move(filled.error()));
-        }
+        if (filled) continue;
+        const bool ends_by_close = head.framing == Framing::kUntilClose && !reset_ && !deadline.interrupted();
+        if (!ends_by_close) co_return fail(std::move(filled.error()));
+        complete_ = true;
     }
 }
 
@@ -170,7 +180,7 @@ bool UpstreamConnection::reusable() const noexcept {
     return complete_ && !ended_ && head.keep_alive && buffer_.size() == yielded_;
 }
 
-void UpstreamConnection::park(IoOp::Hook hook, void* context) {
+void UpstreamConnection::park(ParkHook hook, void* context) {
     buffer_.consume(yielded_);
     yielded_ = 0;
     park_hook_ = hook;
@@ -187,7 +197,7 @@ void UpstreamConnection::on_unawaited_read(void* self, IoResult result) {
     connection.note_read(result);
     if (connection.park_hook_ == nullptr) return;
     connection.ended_ = true;  // unasked bytes are as bad as an end
-    connection.park_hook_(connection.park_context_, result);
+    connection.park_hook_(connection.park_context_, connection);
 }
 
 void UpstreamConnection::on_retired(void* self, IoResult) {

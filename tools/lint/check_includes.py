@@ -27,8 +27,8 @@ LAYERS = {
     "pipeline": _WIRE,
     "models": [*_WIRE, "net"],
     "providers": [*_WIRE, "net", "pipeline", "models"],
-    "methods": [*_WIRE, "pipeline"],
-    "guard": [*_WIRE, "pipeline"],
+    "methods": [*_WIRE, "pipeline", "store"],
+    "guard": [*_WIRE, "pipeline", "store"],
     "admin": [*_WIRE, "net", "store", "ledger"],
     "app": ["*"],
 }

@@ -24,7 +24,8 @@ inline std::filesystem::path test_data(std::string_view below) {
 
 /// What a test that needs the data says when it is skipped.
 inline std::string skip_message(std::string_view below) {
-    return "no test data '" + std::string(below) + "': set LEEWAY_TEST_DATA to the folder that holds it";
+    return "no test data '" + std::string(below) +
+           "': set LEEWAY_TEST_DATA to the folder that holds it";
 }
 
 inline std::string read_file(const std::filesystem::path& path) {

@@ -1,5 +1,7 @@
 #include "methods/agent_cache/answer_disk.hpp"
 
+#include "methods/agent_cache/answer_row.hpp"
+
 #include <pthread.h>
 #include <spdlog/spdlog.h>
 
@@ -9,8 +11,6 @@
 #include <string_view>
 #include <utility>
 
-#include "methods/agent_cache/answer_row.hpp"
-
 namespace leeway::agent_cache {
 namespace {
 
@@ -19,6 +19,7 @@ constexpr std::size_t kMostQueuedLoads = 4096;
 constexpr std::size_t kBatchRows = 256;
 constexpr std::uint64_t kBatchBytes = 8 << 20;
 constexpr int kEraseRows = 256;  // per transaction: a load waits no longer than that takes
+constexpr std::size_t kMostUses = 65536;  // of loads, between two tends
 constexpr std::uint64_t kMostRowBytes = 900'000'000;  // SQLite refuses 10⁹
 constexpr Duration kGather = std::chrono::milliseconds(40);
 constexpr Duration kTendEvery = std::chrono::seconds(30);
@@ -296,7 +297,7 @@ void AnswerDisk::serve_load(const Load& load, std::uint64_t generation) {
         // Under the mutex: an order that comes now finds it in memory and erases it there.
         const std::scoped_lock lock(mutex_);
         if (generation_ == generation) memory_.put(load.key, answer);
-        uses_.push_back({load.key, unix_now_ms()});
+        if (uses_.size() < kMostUses) uses_.push_back({load.key, unix_now_ms()});
     }
     load.deliver(std::move(answer));
 }
@@ -313,9 +314,8 @@ AnswerPtr AnswerDisk::read(const Sha256& key) {
         answer = decode_row(key, *bytes, seal_);
         if (answer && answer->expires_unix_ms > unix_now_ms()) return answer;
         if (!answer) ++damaged_;
-        note(file_->erase(key, [this](const Sha256&, std::int64_t, std::uint64_t size) {
-            forget_bytes(size);
-        }));
+        note(file_->erase(
+            key, [this](const Sha256&, std::int64_t, std::uint64_t size) { forget_bytes(size); }));
     }
     index_.erase(key);
     return nullptr;
@@ -332,9 +332,7 @@ Result<void> AnswerDisk::obey(const Order& what) {
         forget_bytes(size);
     };
     switch (what.what) {
-        case Erase::kKey:
-            index_.erase(what.key);
-            return file_->erase(what.key, erased);
+        case Erase::kKey: index_.erase(what.key); return file_->erase(what.key, erased);
         case Erase::kTenant: return file_->erase_tenant(what.tenant, erased);
         case Erase::kAll: {
             auto done = file_->clear();
@@ -376,6 +374,7 @@ Result<void> AnswerDisk::write(const std::vector<Write>& writes) {
     forget_bytes(replaced);
     written_ += writes.size();
     for (const Write& one : writes) index_.set(one.key, one.answer->expires_unix_ms);
+    if (failing_.exchange(false)) spdlog::info("the cache's file takes answers again");
     return {};
 }
 
@@ -388,8 +387,8 @@ Result<void> AnswerDisk::evict() {
     }
     more_to_erase_ = true;
     std::uint64_t count = 0;
-    auto done = file_->erase_oldest(
-        kEraseRows, [&](const Sha256& key, std::int64_t, std::uint64_t size) {
+    auto done =
+        file_->erase_oldest(kEraseRows, [&](const Sha256& key, std::int64_t, std::uint64_t size) {
             ++count;
             index_.erase(key);
             forget_bytes(size);
@@ -430,7 +429,8 @@ Result<void> AnswerDisk::tend(std::int64_t now_ms) {
 
 void AnswerDisk::note(const Result<void>& done) {
     if (done) return;
-    const bool broken = file_ && is_of_the_file(done.error()) && done.error().reason != "constraint";
+    const bool broken =
+        file_ && is_of_the_file(done.error()) && done.error().reason != "constraint";
     if (!failing_.exchange(true)) {
         spdlog::warn("the cache's file fails, answers stay in memory: {}", done.error().text());
     }
@@ -448,7 +448,8 @@ void AnswerDisk::note(const Result<void>& done) {
         spdlog::warn("the cache goes on in memory only: {}", opened.error().text());
         return;
     }
-    spdlog::warn("the cache's file was damaged and moved to {}.set-aside; a new one is in use", path_);
+    spdlog::warn("the cache's file was damaged and moved to {}.set-aside; a new one is in use",
+                 path_);
 }
 
 }  // namespace leeway::agent_cache

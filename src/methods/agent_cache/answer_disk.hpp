@@ -1,5 +1,14 @@
 #pragma once
 
+#include "base/clock.hpp"
+#include "base/hash.hpp"
+#include "base/result.hpp"
+#include "base/secret.hpp"
+#include "methods/agent_cache/answer_file.hpp"
+#include "methods/agent_cache/cached_answer.hpp"
+#include "methods/agent_cache/disk_index.hpp"
+#include "methods/agent_cache/memory_cache.hpp"
+
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -10,15 +19,6 @@
 #include <string>
 #include <thread>
 #include <vector>
-
-#include "base/clock.hpp"
-#include "base/hash.hpp"
-#include "base/result.hpp"
-#include "base/secret.hpp"
-#include "methods/agent_cache/answer_file.hpp"
-#include "methods/agent_cache/cached_answer.hpp"
-#include "methods/agent_cache/disk_index.hpp"
-#include "methods/agent_cache/memory_cache.hpp"
 
 namespace leeway::agent_cache {
 
@@ -143,7 +143,7 @@ private:
     std::uint64_t generation_ = 0;  // grows with every order
     std::uint64_t flush_asked_ = 0;
     std::uint64_t flush_done_ = 0;
-    bool asleep_ = false;   // until something comes
+    bool asleep_ = false;  // until something comes
     bool napping_ = false;  // until something urgent comes
     bool stop_ = false;
     std::thread thread_;

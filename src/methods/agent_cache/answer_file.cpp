@@ -1,10 +1,10 @@
 #include "methods/agent_cache/answer_file.hpp"
 
+#include "store/sqlite/migrations.hpp"
+
 #include <algorithm>
 #include <array>
 #include <utility>
-
-#include "store/sqlite/migrations.hpp"
 
 namespace leeway::agent_cache {
 namespace {
@@ -178,7 +178,8 @@ Result<void> AnswerFile::erase_oldest(int limit, const OnRow& erased) {
 
 Result<void> AnswerFile::clear() {
     sql_->read.reset();
-    return db_.exec("DELETE FROM answer; PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)");
+    return db_.exec(
+        "DELETE FROM answer; PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)");
 }
 
 Result<void> AnswerFile::shrink() {

@@ -1,15 +1,15 @@
 #pragma once
 
+#include "base/hash.hpp"
+#include "base/result.hpp"
+#include "store/sqlite/database.hpp"
+
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
-
-#include "base/hash.hpp"
-#include "base/result.hpp"
-#include "store/sqlite/database.hpp"
 
 namespace leeway::agent_cache {
 
@@ -18,8 +18,8 @@ namespace leeway::agent_cache {
 class AnswerFile {
 public:
     /// One row, as told to whoever keeps count. `size` includes what SQLite needs for it.
-    using OnRow = std::function<void(const Sha256& key, std::int64_t expires_unix_ms,
-                                     std::uint64_t size)>;
+    using OnRow =
+        std::function<void(const Sha256& key, std::int64_t expires_unix_ms, std::uint64_t size)>;
     struct Row {
         Sha256 key;
         std::string_view bytes;

@@ -1,5 +1,7 @@
 #include "methods/agent_cache/answer_row.hpp"
 
+#include "base/random.hpp"
+
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -9,8 +11,6 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
-
-#include "base/random.hpp"
 
 namespace leeway::agent_cache {
 namespace {
@@ -77,10 +77,10 @@ private:
 };
 
 tl::unexpected<Error> seal_error(const std::string& path, const char* doing, int error) {
-    return fail(ErrorCode::kConfig,
-                fmt::format("cannot {} the cache's seal key {}: {}", doing, path,
-                            std::strerror(error)),
-                "make the file and its folder readable and writable for this user");
+    return fail(
+        ErrorCode::kConfig,
+        fmt::format("cannot {} the cache's seal key {}: {}", doing, path, std::strerror(error)),
+        "make the file and its folder readable and writable for this user");
 }
 
 Result<std::optional<std::string>> read_seal_key(const std::string& path) {

@@ -1,15 +1,15 @@
 #pragma once
 
+#include "base/hash.hpp"
+#include "base/result.hpp"
+#include "base/secret.hpp"
+#include "methods/agent_cache/cached_answer.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
-
-#include "base/hash.hpp"
-#include "base/result.hpp"
-#include "base/secret.hpp"
-#include "methods/agent_cache/cached_answer.hpp"
 
 namespace leeway::agent_cache {
 
@@ -25,8 +25,8 @@ struct SealKey {
     Secret secret;       ///< 32 bytes
     bool fresh = false;  ///< made now: no row that exists can be of use
 };
-/// Reads the key from `path`; makes the file (mode 0600) when it is absent or has another length. An
-/// error when it can be neither read nor made.
+/// Reads the key from `path`; makes the file (mode 0600) when it is absent or has another length.
+/// An error when it can be neither read nor made.
 [[nodiscard]] Result<SealKey> load_seal_key(const std::string& path);
 
 }  // namespace leeway::agent_cache

@@ -1,10 +1,10 @@
 #pragma once
 
+#include "prices/usage.hpp"
+
 #include <cstdint>
 #include <memory>
 #include <string>
-
-#include "prices/usage.hpp"
 
 namespace leeway::agent_cache {
 
@@ -18,7 +18,7 @@ struct CachedAnswer {
     prices::UsageState usage_state = prices::UsageState::kMissing;
     std::int64_t created_unix_ms = 0;
     std::int64_t expires_unix_ms = 0;  ///< from this moment on it is a miss
-    std::uint64_t tenant = 0;          ///< what `ExactStore::invalidate_tenant` goes by; 0: nobody's
+    std::uint64_t tenant = 0;  ///< what `ExactStore::invalidate_tenant` goes by; 0: nobody's
 };
 
 using AnswerPtr = std::shared_ptr<const CachedAnswer>;

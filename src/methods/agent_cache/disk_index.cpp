@@ -1,11 +1,11 @@
 #include "methods/agent_cache/disk_index.hpp"
 
+#include "base/random.hpp"
+
 #include <algorithm>
 #include <cstring>
 #include <limits>
 #include <utility>
-
-#include "base/random.hpp"
 
 namespace leeway::agent_cache {
 namespace {

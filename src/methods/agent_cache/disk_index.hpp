@@ -1,16 +1,17 @@
 #pragma once
 
+#include "base/hash.hpp"
+
 #include <array>
 #include <cstdint>
 #include <mutex>
 #include <vector>
 
-#include "base/hash.hpp"
-
 namespace leeway::agent_cache {
 
 /// Which keys are on disk, and until when: 12 bytes a slot, 16 to 28 a key. Thread-safe, sharded.
-/// It keeps 64 bits of each key, so it may rarely (2⁻⁴⁴ for a million keys) claim one that is absent.
+/// It keeps 64 bits of each key, so it may rarely (2⁻⁴⁴ for a million keys) claim one that is
+/// absent.
 class DiskIndex {
 public:
     DiskIndex();

@@ -1,12 +1,12 @@
 #include "methods/agent_cache/exact_store.hpp"
 
+#include "methods/agent_cache/answer_disk.hpp"
+#include "methods/agent_cache/memory_cache.hpp"
+
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <utility>
-
-#include "methods/agent_cache/answer_disk.hpp"
-#include "methods/agent_cache/memory_cache.hpp"
 
 namespace leeway::agent_cache {
 

@@ -1,11 +1,5 @@
 #pragma once
 
-#include <atomic>
-#include <cstdint>
-#include <functional>
-#include <memory>
-#include <string>
-
 #include "base/clock.hpp"
 #include "base/executor.hpp"
 #include "base/hash.hpp"
@@ -13,16 +7,22 @@
 #include "methods/agent_cache/cached_answer.hpp"
 #include "methods/agent_cache/posted_value.hpp"
 
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
 namespace leeway::agent_cache {
 
 class AnswerDisk;
 class MemoryCache;
 
 struct ExactStoreOptions {
-    std::string path;                      ///< SQLite file, its folder must exist; empty: memory only
-    std::uint64_t memory_bytes = 64 << 20; ///< bound of the answers in memory, overhead included
-    std::uint64_t disk_bytes = 1 << 30;    ///< bound of the rows on disk; 0: memory only
-    std::uint64_t entry_bytes = 1 << 20;   ///< a larger body is not kept
+    std::string path;  ///< SQLite file, its folder must exist; empty: memory only
+    std::uint64_t memory_bytes = 64 << 20;  ///< bound of the answers in memory, overhead included
+    std::uint64_t disk_bytes = 1 << 30;  ///< bound of the rows on disk; 0: memory only
+    std::uint64_t entry_bytes = 1 << 20;  ///< a larger body is not kept
 };
 
 /// A snapshot; counters since the start.
@@ -31,30 +31,30 @@ struct ExactStoreStats {
     std::uint64_t memory_bytes = 0;
     std::uint64_t memory_evicted = 0;
     std::uint64_t memory_hits = 0;
-    std::uint64_t misses = 0;       ///< neither in memory nor on disk
-    std::uint64_t refused = 0;      ///< larger than `entry_bytes`, or expired when they came
-    std::uint64_t disk_entries = 0; ///< in the index
+    std::uint64_t misses = 0;  ///< neither in memory nor on disk
+    std::uint64_t refused = 0;  ///< larger than `entry_bytes`, or expired when they came
+    std::uint64_t disk_entries = 0;  ///< in the index
     std::uint64_t disk_bytes = 0;
-    std::uint64_t disk_hits = 0;    ///< loads that found their answer
+    std::uint64_t disk_hits = 0;  ///< loads that found their answer
     std::uint64_t disk_misses = 0;  ///< loads that did not
     std::uint64_t disk_written = 0;
     std::uint64_t disk_evicted = 0;
     std::uint64_t disk_expired = 0;
-    std::uint64_t disk_dropped = 0; ///< answers that stayed in memory only: queue full or disk error
-    std::uint64_t disk_damaged = 0; ///< rows whose seal, length or version was wrong: misses
-    bool disk_on = false;           ///< false: memory only, wished or because the file failed
-    bool disk_failing = false;      ///< the last write failed
+    std::uint64_t disk_dropped = 0;  ///< stayed in memory only: queue full or disk error
+    std::uint64_t disk_damaged = 0;  ///< rows whose seal, length or version was wrong: misses
+    bool disk_on = false;  ///< false: memory only, wished or because the file failed
+    bool disk_failing = false;  ///< the last write failed
 };
 
 /// Answers by the hash of their request: an LRU in memory over an SQLite file that one thread
-/// ("cache") writes. Thread-safe. A damaged, foreign or newer file never stops anything: it is moved
+/// ("cache") writes. Thread-safe. A damaged, foreign or newer file stops nothing: it is moved
 /// to `<path>.set-aside` or left alone, with a warning, and the store goes on without it.
 ///
 /// Rows on disk carry an HMAC by the key in `<path>.seal` (made when absent, mode 0600); a row
 /// whose seal is not ours is a miss and is deleted.
 class ExactStore {
 public:
-    /// Loads the index of what is on disk (no bodies). An error only for options that make no sense.
+    /// Loads the index of what is on disk (no bodies). An error only for senseless options.
     [[nodiscard]] static Result<std::unique_ptr<ExactStore>> open(const ExactStoreOptions& options);
     ExactStore(const ExactStore&) = delete;
     ExactStore& operator=(const ExactStore&) = delete;
@@ -63,7 +63,7 @@ public:
 
     enum class Lookup : std::uint8_t {
         kMiss = 0,
-        kHit = 1,     ///< `out` is set
+        kHit = 1,  ///< `out` is set
         kOnDisk = 2,  ///< `load` will probably find it
     };
     /// Never waits for the disk. Expired is a miss.
@@ -77,13 +77,13 @@ public:
     /// away at any time.
     [[nodiscard]] PostedValue<AnswerPtr> load(const Sha256& key, Executor& executor);
 
-    /// Keeps `answer` in memory at once and gives it to the cache thread. When that is too far behind
-    /// the answer stays in memory only.
+    /// Keeps `answer` in memory at once and gives it to the cache thread. When that is too far
+    /// behind the answer stays in memory only.
     void put(const Sha256& key, AnswerPtr answer);
 
-    /// Forgets one answer, those of one tenant (≠ 0), or all: `find` and `load` do not see them any
-    /// more when this returns, except that a `load` that is being answered now may still yield one.
-    /// The disk follows on the cache thread.
+    /// Forgets one answer, those of one tenant (≠ 0), or all: later calls do not yield them any
+    /// more (`find` may say kOnDisk for a moment, `load` then yields null). A `load` that is being
+    /// answered right now may still yield one. The disk follows on the cache thread.
     void erase(const Sha256& key);
     void invalidate_tenant(std::uint64_t tenant);
     void clear();

@@ -1,13 +1,13 @@
 #pragma once
 
+#include "base/hash.hpp"
+#include "methods/agent_cache/cached_answer.hpp"
+
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <unordered_map>
 #include <vector>
-
-#include "base/hash.hpp"
-#include "methods/agent_cache/cached_answer.hpp"
 
 namespace leeway::agent_cache {
 

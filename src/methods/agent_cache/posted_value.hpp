@@ -1,11 +1,11 @@
 #pragma once
 
+#include "base/executor.hpp"
+
 #include <coroutine>
 #include <memory>
 #include <optional>
 #include <utility>
-
-#include "base/executor.hpp"
 
 namespace leeway::agent_cache {
 
@@ -79,8 +79,8 @@ public:
     [[nodiscard]] Sender sender() const { return Sender(*executor_, state_); }
     /// `co_await value.receive()`, once. Resumes by a posted job, or goes on when it is there.
     [[nodiscard]] Awaiter receive() noexcept { return Awaiter(*state_); }
-    /// Makes `receive` yield `instead` unless a value has arrived. The coroutine resumes by a posted
-    /// job, not inside of this call.
+    /// Makes `receive` yield `instead` unless a value has arrived. The coroutine resumes by a
+    /// posted job, not inside of this call.
     void interrupt(T instead) {
         if (!state_ || state_->settled) return;
         state_->settle(std::move(instead));
@@ -94,7 +94,8 @@ public:
         state_->waiting = {};
         // A value that nobody took must not wait for the last sender to go away. Moved out first:
         // its destructor may run code that comes back here.
-        const std::optional<T> unclaimed = std::exchange(state_->value, std::nullopt);
+        [[maybe_unused]] const std::optional<T> unclaimed =
+            std::exchange(state_->value, std::nullopt);
         state_.reset();
     }
 

@@ -1,20 +1,20 @@
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-#include <memory>
-#include <utility>
-
 #include "base/executor.hpp"
 #include "base/hash.hpp"
 #include "methods/agent_cache/cached_answer.hpp"
 #include "methods/agent_cache/posted_value.hpp"
 
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
 namespace leeway::agent_cache {
 
-/// Lets concurrent equal requests wait for one of them, the leader, across threads. Thread-safe. Its
-/// leases and followers stay valid when it goes away first, but wake nobody any more: destroy it
-/// before the executors.
+/// Lets concurrent equal requests wait for one of them, the leader, across threads. Thread-safe.
+/// Its leases and followers stay valid when it goes away first, but wake nobody any more: destroy
+/// it before the executors.
 ///
 ///     SingleFlight::Ticket ticket = flights.join(key, executor);
 ///     if (ticket.role == SingleFlight::Role::kFollower) {
@@ -56,9 +56,9 @@ public:
     };
 
     enum class Ending : std::uint8_t {
-        kAnswer = 0,       ///< `answer` is set
-        kLead = 1,         ///< the leader gave up: this one leads now, `lease` is set
-        kAlone = 2,        ///< the leader has nothing to share: go on without the flight
+        kAnswer = 0,  ///< `answer` is set
+        kLead = 1,  ///< the leader gave up: this one leads now, `lease` is set
+        kAlone = 2,  ///< the leader has nothing to share: go on without the flight
         kInterrupted = 3,  ///< `interrupt` was called
     };
     struct Outcome {
@@ -90,9 +90,9 @@ public:
     };
 
     enum class Role : std::uint8_t {
-        kLeader = 0,    ///< `lease` is set: answer the request, then finish it
+        kLeader = 0,  ///< `lease` is set: answer the request, then finish it
         kFollower = 1,  ///< `follower` is set: wait
-        kAlone = 2,     ///< too many wait already: answer the request without telling anybody
+        kAlone = 2,  ///< too many wait already: answer the request without telling anybody
     };
     struct Ticket {
         Role role = Role::kAlone;

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <string>
 
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
@@ -17,6 +18,24 @@ namespace {
 
 using testing::GgufBuilder;
 using testing::tiny_gguf;
+
+/// A file in memory: thousands of variants would be slow on a disk.
+class MemoryFile {
+public:
+    MemoryFile() : fd_(::memfd_create("gguf", MFD_CLOEXEC)) {}
+    ~MemoryFile() { ::close(fd_); }
+    MemoryFile(const MemoryFile&) = delete;
+    MemoryFile& operator=(const MemoryFile&) = delete;
+
+    Result<GgufInfo> check(const std::string& bytes) const {
+        EXPECT_EQ(::ftruncate(fd_, static_cast<off_t>(bytes.size())), 0);
+        EXPECT_EQ(::pwrite(fd_, bytes.data(), bytes.size(), 0), static_cast<ssize_t>(bytes.size()));
+        return check_gguf("/proc/self/fd/" + std::to_string(fd_));
+    }
+
+private:
+    int fd_;
+};
 
 class GgufCheckTest : public ::testing::Test {
 protected:
@@ -75,19 +94,21 @@ TEST_F(GgufCheckTest, NamesTheFileAndTheFault) {
 TEST_F(GgufCheckTest, RefusesEveryTruncation) {
     const std::string whole = tiny_gguf().bytes();
     ASSERT_TRUE(check(whole));
+    const MemoryFile file;
     for (std::size_t length = 0; length < whole.size(); ++length) {
-        EXPECT_NE(refusal(whole.substr(0, length)), "") << "cut at " << length;
+        EXPECT_FALSE(file.check(whole.substr(0, length))) << "cut at " << length;
     }
 }
 
 TEST_F(GgufCheckTest, SurvivesEveryFlippedByte) {
     const std::string whole = tiny_gguf().bytes();
     const auto head = whole.size() - tiny_gguf().data_bytes;
+    const MemoryFile file;
     for (std::size_t at = 0; at < head; ++at) {
         for (const unsigned mask : {0x01U, 0x20U, 0x80U, 0xFFU}) {
             std::string broken = whole;
             broken[at] = static_cast<char>(static_cast<unsigned char>(broken[at]) ^ mask);
-            (void)check(broken);  // any verdict will do; the sanitizers watch
+            (void)file.check(broken);  // any verdict will do; the sanitizers watch
         }
     }
 }
@@ -95,12 +116,13 @@ TEST_F(GgufCheckTest, SurvivesEveryFlippedByte) {
 TEST_F(GgufCheckTest, SurvivesHugeNumbersAtEveryPlace) {
     const std::string whole = tiny_gguf().bytes();
     const auto head = whole.size() - tiny_gguf().data_bytes;
+    const MemoryFile file;
     for (std::size_t at = 4; at + 8 <= head; ++at) {
         std::string broken = whole;
         broken.replace(at, 8, "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x7F");
-        (void)check(broken);
+        (void)file.check(broken);
         broken.replace(at, 8, "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF");
-        (void)check(broken);
+        (void)file.check(broken);
     }
 }
 

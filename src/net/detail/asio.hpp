@@ -26,9 +26,9 @@ struct EventLoop::Impl {
     static void wake(void* self, TimePoint when);
     void schedule(TimePoint when);
 
+    TimerWheel wheel;  // before `io`: handlers that die with it may own timers
     asio::io_context io{1};
     SteadyTimer timer{io.get_executor()};
-    TimerWheel wheel;
     std::atomic<std::uint64_t> failed_tasks{0};
 };
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <exception>
 #include <list>
 #include <memory>
 #include <optional>
@@ -30,8 +31,9 @@ public:
     Connection(ServerState& server, std::unique_ptr<Stream> stream);
     ~Connection() override;
 
-    /// Serves until the connection ends. Owns itself through its caller's frame.
-    Task<void> run();
+    /// Serves until the connection ends. Owns itself through its caller's frame. `full`: only says that
+    /// there are too many connections. An exception of the handler arrives here at the end.
+    Task<void> run(bool full);
     /// Closes it if it is idle, else lets it finish its request.
     void drain() noexcept;
     /// Ends it: interrupts what its request waits for, or cancels its reads.
@@ -66,7 +68,6 @@ private:
     Task<void> close_gently();
     Task<bool> write(std::span<const std::string_view> pieces);
     void write_head(int status, std::span<const Field> fields, std::string_view framing);
-    void finish_body_accounting();
     Error read_error(std::string_view what) const;
 
     ServerState& server_;
@@ -77,7 +78,8 @@ private:
     Timer timer_;
     HeadScanner scanner_;
     RequestHead head_;
-    std::string body_;      // a body that did not fit behind the head
+    std::unique_ptr<ReadBuffer> large_;  // a body that did not fit behind the head
+    std::string body_;                   // a body that came in chunks
     std::string out_head_;  // the answer's head, reused
     TimePoint arrival_{};
     Deadline* watched_ = nullptr;
@@ -85,12 +87,16 @@ private:
     Body body_state_ = Body::kNone;
     bool busy_ = false;       // a request is being handled
     bool timed_out_ = false;
+    bool interrupted_ = false;  // the server shuts down and the grace time is over
     bool gone_ = false;       // the client finished sending, or the connection broke
     bool broken_ = false;     // nothing more can be written
     bool keep_alive_ = true;
     bool pipelined_ = false;  // bytes came before the answer
     bool answered_ = false;
     bool streaming_ = false;
+    bool bodyless_ = false;   // the answer to a HEAD
+    bool hard_close_ = false; // the client would take a plain close for the end of the answer
+    std::exception_ptr failure_;
     std::list<Connection*>::iterator place_;
 };
 

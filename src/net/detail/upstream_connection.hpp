@@ -3,7 +3,6 @@
 #include <array>
 #include <coroutine>
 #include <deque>
-#include <list>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -32,12 +31,11 @@ public:
     [[nodiscard]] bool reusable() const noexcept;
     /// Bytes of the answer have come.
     [[nodiscard]] bool heard() const noexcept { return heard_; }
-    [[nodiscard]] std::string_view buffered() const noexcept { return buffer_.view(); }
 
     /// Leaves a read standing; `hook` is called when the upstream closes or sends unasked.
-    void park(IoOp::Hook hook, void* context);
+    using ParkHook = void (*)(void* context, UpstreamConnection& connection);
+    void park(ParkHook hook, void* context);
     void unpark() noexcept { park_hook_ = nullptr; }
-    [[nodiscard]] bool alive() const noexcept { return !ended_; }
     /// Cancels and, when the pending operations are done, destroys it.
     static void retire(std::unique_ptr<UpstreamConnection> connection) noexcept;
 
@@ -62,7 +60,7 @@ private:
     std::size_t piece_count_ = 0;
     std::size_t yielded_ = 0;    // bytes of the buffer that the last pieces lie in
     std::uint64_t remaining_ = 0;  // of a body with a length
-    IoOp::Hook park_hook_ = nullptr;
+    ParkHook park_hook_ = nullptr;
     void* park_context_ = nullptr;
     bool complete_ = false;
     bool heard_ = false;
@@ -75,17 +73,13 @@ struct UpstreamPool::Impl {
         std::coroutine_handle<> handle;
     };
     struct Entry {
-        std::list<std::unique_ptr<UpstreamConnection>> idle;  // the freshest in front
+        Impl* pool = nullptr;
+        std::vector<std::unique_ptr<UpstreamConnection>> idle;  // the freshest at the end
         std::deque<Waiter*> waiting;
         std::uint32_t open = 0;  // leased and idle
     };
-    struct Parked {
-        Impl* pool;
-        Entry* entry;
-        std::list<std::unique_ptr<UpstreamConnection>>::iterator place;
-    };
 
-    Entry& entry(const Origin& origin) { return entries[origin.key]; }
+    Entry& entry(const Origin& origin);
     /// An idle connection, or null.
     std::unique_ptr<UpstreamConnection> take(Entry& entry) noexcept;
     void put(Entry& entry, std::unique_ptr<UpstreamConnection> connection);
@@ -93,11 +87,10 @@ struct UpstreamPool::Impl {
     void forget(Entry& entry) noexcept;
     /// Lets the first that waits for a slot try again.
     void wake_one(Entry& entry) noexcept;
-    static void on_idle_event(void* parked, IoResult result);
+    static void on_idle_event(void* entry, UpstreamConnection& connection);
 
     EventLoop* loop = nullptr;
     std::unordered_map<std::string, Entry> entries;  // nodes do not move
-    std::unordered_map<UpstreamConnection*, std::unique_ptr<Parked>> parked;
 };
 
 }  // namespace leeway::net

@@ -47,9 +47,7 @@ Error make_error(int code, std::string_view doing, std::string_view detail, std:
             error.reason = "constraint";
             error.code = ErrorCode::kInternal;
             break;
-        default:
-            error.reason = "sqlite";
-            error.code = ErrorCode::kInternal;
+        default: error.reason = "sqlite"; error.code = ErrorCode::kInternal;
     }
     return error;
 }
@@ -58,6 +56,12 @@ Error error_of(sqlite3* db, std::string_view doing) {
     const char* path = sqlite3_db_filename(db, "main");
     return make_error(sqlite3_extended_errcode(db), doing, sqlite3_errmsg(db),
                       path == nullptr ? "" : path);
+}
+
+/// SQLite's own memory statistics take a process-wide lock at each allocation; nobody reads them.
+void configure_once() noexcept {
+    static const int kCode = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    (void)kCode;  // refused if someone in this process used SQLite before us: only slower
 }
 
 int open_flags(Access access) {
@@ -86,6 +90,7 @@ Result<Database> Database::open(const std::string& path, const OpenOptions& opti
         const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
         if (fd >= 0) ::close(fd);
     }
+    configure_once();
     sqlite3* raw = nullptr;
     const int code = sqlite3_open_v2(path.c_str(), &raw, open_flags(options.access), nullptr);
     Database db(raw, path);
@@ -95,9 +100,10 @@ Result<Database> Database::open(const std::string& path, const OpenOptions& opti
     }
     sqlite3_extended_result_codes(raw, 1);
     sqlite3_busy_timeout(raw, options.busy_timeout_ms);
-    std::string setup = fmt::format("PRAGMA cache_size = -{};PRAGMA foreign_keys = ON;"
-                                    "PRAGMA temp_store = MEMORY;",
-                                    options.cache_kib);
+    std::string setup = fmt::format(
+        "PRAGMA cache_size = -{};PRAGMA foreign_keys = ON;"
+        "PRAGMA temp_store = MEMORY;",
+        options.cache_kib);
     if (options.access != Access::kReadOnly) {
         setup += fmt::format(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = {};"

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "base/result.hpp"
+
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -7,8 +9,6 @@
 #include <string>
 #include <string_view>
 #include <utility>
-
-#include "base/result.hpp"
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -32,9 +32,9 @@ enum class Durability : std::uint8_t {
 struct OpenOptions {
     Access access = Access::kCreate;
     Durability durability = Durability::kNormal;
-    int busy_timeout_ms = 5000;       ///< how long a statement waits for another connection's lock
-    int wal_autocheckpoint = 1000;    ///< pages in the WAL before it is copied back
-    int cache_kib = 2000;             ///< page cache of this connection
+    int busy_timeout_ms = 5000;  ///< how long a statement waits for another connection's lock
+    int wal_autocheckpoint = 1000;  ///< pages in the WAL before it is copied back
+    int cache_kib = 2000;  ///< page cache of this connection
 };
 
 /// One connection to one SQLite file, in WAL mode. Used by one thread at a time; other threads and

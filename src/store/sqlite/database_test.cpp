@@ -1,13 +1,13 @@
 #include "store/sqlite/database.hpp"
 
+#include "ledger/testing.hpp"
+#include "store/sqlite/migrations.hpp"
+
 #include <gtest/gtest.h>
 
 #include <array>
 #include <filesystem>
 #include <fstream>
-
-#include "ledger/testing.hpp"
-#include "store/sqlite/migrations.hpp"
 
 namespace leeway::store::sqlite {
 namespace {
@@ -94,8 +94,8 @@ TEST(SqliteDatabase, LetsAReaderReadWhileAWriterWrites) {
     EXPECT_EQ(mode & std::filesystem::perms::others_all, std::filesystem::perms::none);
 }
 
-constexpr std::array<Migration, 2> kTwo{{{1, "CREATE TABLE a (x INTEGER) STRICT"},
-                                         {2, "CREATE TABLE b (x INTEGER) STRICT"}}};
+constexpr std::array<Migration, 2> kTwo{
+    {{1, "CREATE TABLE a (x INTEGER) STRICT"}, {2, "CREATE TABLE b (x INTEGER) STRICT"}}};
 constexpr std::array<Migration, 1> kOne{{{1, "CREATE TABLE a (x INTEGER) STRICT"}}};
 
 TEST(SqliteMigrations, BringAnOldDatabaseForwardOnce) {

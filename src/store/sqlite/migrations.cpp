@@ -63,8 +63,9 @@ Result<void> migrate(Database& db, std::string_view what, std::span<const Migrat
             return applied;
         }
     }
-    auto set = db.prepare("INSERT INTO schema_version (one, version) VALUES (1, ?1)"
-                          " ON CONFLICT (one) DO UPDATE SET version = excluded.version");
+    auto set = db.prepare(
+        "INSERT INTO schema_version (one, version) VALUES (1, ?1)"
+        " ON CONFLICT (one) DO UPDATE SET version = excluded.version");
     if (!set) return fail(set.error());
     set->bind(1, std::int64_t{std::max(newest(migrations), *current)});
     if (auto stored = set->run(); !stored) return stored;

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <span>
-#include <string_view>
-
 #include "base/result.hpp"
 #include "store/sqlite/database.hpp"
+
+#include <span>
+#include <string_view>
 
 namespace leeway::store::sqlite {
 

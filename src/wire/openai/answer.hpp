@@ -1,10 +1,10 @@
 #pragma once
 
-#include <string>
-#include <string_view>
-
 #include "wire/openai/request_view.hpp"
 #include "wire/openai/usage.hpp"
+
+#include <string>
+#include <string_view>
 
 namespace leeway::wire::openai {
 

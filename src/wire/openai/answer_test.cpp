@@ -1,11 +1,11 @@
 #include "wire/openai/answer.hpp"
 
-#include <string>
+#include "json/testing/test_data.hpp"
+#include "wire/openai/testing/cassette.hpp"
 
 #include <gtest/gtest.h>
 
-#include "json/testing/test_data.hpp"
-#include "wire/openai/testing/cassette.hpp"
+#include <string>
 
 namespace leeway::wire::openai {
 namespace {
@@ -14,8 +14,10 @@ using prices::UsageState;
 
 AnswerFacts usage(const std::string& inside) {
     return read_answer(Endpoint::kChatCompletions,
-                       "{\"choices\":[{\"message\":{\"content\":\"\\\"usage\\\":{}\"},\"finish_reason\":\"stop\"}],"
-                       "\"model\":\"m\",\"usage\":" + inside + "}");
+                       "{\"choices\":[{\"message\":{\"content\":\"\\\"usage\\\":{}\"},\"finish_"
+                       "reason\":\"stop\"}],"
+                       "\"model\":\"m\",\"usage\":" +
+                           inside + "}");
 }
 
 TEST(Answer, MapsUsageIntoDisjointBuckets) {
@@ -26,8 +28,12 @@ TEST(Answer, MapsUsageIntoDisjointBuckets) {
     EXPECT_EQ(facts.model, "m");
     EXPECT_EQ(facts.finish_reason, "stop");
     EXPECT_EQ(facts.state, UsageState::kFinal);
-    EXPECT_EQ(facts.usage, (prices::Usage{.input = 30, .cached_input = 60, .cache_write_input = 0,
-                                          .audio_input = 10, .output = 15, .reasoning_output = 30,
+    EXPECT_EQ(facts.usage, (prices::Usage{.input = 30,
+                                          .cached_input = 60,
+                                          .cache_write_input = 0,
+                                          .audio_input = 10,
+                                          .output = 15,
+                                          .reasoning_output = 30,
                                           .audio_output = 5}));
     EXPECT_FALSE(facts.usage_sum_mismatch);
     EXPECT_FALSE(facts.usage_clamped);
@@ -37,7 +43,8 @@ TEST(Answer, TellsMissingFromZero) {
     EXPECT_EQ(usage("null").state, UsageState::kMissing);
     EXPECT_EQ(usage("{}").state, UsageState::kMissing);
     EXPECT_EQ(usage("7").state, UsageState::kMissing);
-    EXPECT_EQ(usage(R"({"prompt_tokens":null,"completion_tokens":null})").state, UsageState::kMissing);
+    EXPECT_EQ(usage(R"({"prompt_tokens":null,"completion_tokens":null})").state,
+              UsageState::kMissing);
     EXPECT_EQ(usage(R"({"prompt_tokens":0,"completion_tokens":0,"total_tokens":0})").state,
               UsageState::kZero);
     EXPECT_EQ(read_answer(Endpoint::kChatCompletions, "{}").state, UsageState::kMissing);
@@ -48,18 +55,21 @@ TEST(Answer, FlagsWhatCannotBe) {
     EXPECT_TRUE(negative.usage_clamped);
     EXPECT_EQ(negative.usage.input, 0);
     EXPECT_EQ(negative.usage.output, 3);
-    const auto cached = usage(R"({"prompt_tokens":5,"completion_tokens":0,"prompt_tokens_details":{"cached_tokens":9}})");
+    const auto cached = usage(
+        R"({"prompt_tokens":5,"completion_tokens":0,"prompt_tokens_details":{"cached_tokens":9}})");
     EXPECT_TRUE(cached.usage_clamped);
     EXPECT_EQ(cached.usage.cached_input, 5);
     EXPECT_EQ(cached.usage.input, 0);
     for (const char* huge : {"9007199254740993", "99999999999999999999", "1e300", "1e999"}) {
-        const auto facts = usage("{\"prompt_tokens\":" + std::string(huge) + ",\"completion_tokens\":1}");
+        const auto facts =
+            usage("{\"prompt_tokens\":" + std::string(huge) + ",\"completion_tokens\":1}");
         EXPECT_TRUE(facts.usage_clamped) << huge;
         EXPECT_EQ(facts.usage.input, std::int64_t{1} << 53) << huge;
     }
     EXPECT_FALSE(usage(R"({"prompt_tokens":12.0,"completion_tokens":1})").usage_clamped);
     EXPECT_TRUE(usage(R"({"prompt_tokens":12.5,"completion_tokens":1})").usage_clamped);
-    EXPECT_TRUE(usage(R"({"prompt_tokens":5,"completion_tokens":3,"total_tokens":9})").usage_sum_mismatch);
+    EXPECT_TRUE(
+        usage(R"({"prompt_tokens":5,"completion_tokens":3,"total_tokens":9})").usage_sum_mismatch);
 }
 
 TEST(Answer, KnowsTheHabitsOfProviders) {
@@ -81,18 +91,21 @@ TEST(Answer, ReadsEmbeddingsAndErrors) {
     EXPECT_EQ(embedding.usage.input, 8);
     EXPECT_EQ(embedding.usage.output, 0);
     EXPECT_EQ(embedding.state, UsageState::kFinal);
-    const auto error = read_answer(Endpoint::kChatCompletions, R"({"error":{"message":"no","code":null}})");
+    const auto error =
+        read_answer(Endpoint::kChatCompletions, R"({"error":{"message":"no","code":null}})");
     EXPECT_TRUE(error.is_error);
     EXPECT_EQ(error.error_message, "no");
     EXPECT_FALSE(read_answer(Endpoint::kChatCompletions, R"({"error":null})").is_error);
 }
 
 TEST(Answer, SurvivesWhatIsNotJson) {
-    for (const char* text : {"", "<html>", "{", "{\"usage\":{", "[]", "{\"choices\":[}", "{\"usage\":{\"prompt_tokens\":}"}) {
+    for (const char* text : {"", "<html>", "{", "{\"usage\":{", "[]", "{\"choices\":[}",
+                             "{\"usage\":{\"prompt_tokens\":}"}) {
         EXPECT_FALSE(read_answer(Endpoint::kChatCompletions, text).valid) << text;
     }
-    const auto broken_text = read_answer(
-        Endpoint::kChatCompletions, "{\"x\":\"\xff\",\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}");
+    const auto broken_text =
+        read_answer(Endpoint::kChatCompletions,
+                    "{\"x\":\"\xff\",\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}");
     EXPECT_EQ(broken_text.usage.input, 3);
 }
 
@@ -109,7 +122,8 @@ TEST(Answer, ReadsRecordedAnswers) {
             EXPECT_TRUE(facts.valid) << name;
             EXPECT_FALSE(facts.usage_sum_mismatch) << name;
             EXPECT_FALSE(facts.usage_clamped) << name;
-            EXPECT_EQ(facts.state, facts.is_error ? UsageState::kMissing : UsageState::kFinal) << name;
+            EXPECT_EQ(facts.state, facts.is_error ? UsageState::kMissing : UsageState::kFinal)
+                << name;
             ++answers;
         }
     }

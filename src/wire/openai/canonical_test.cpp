@@ -1,15 +1,15 @@
 #include "wire/openai/canonical.hpp"
 
-#include <algorithm>
-#include <string>
-#include <utility>
-#include <vector>
+#include "json/write.hpp"
 
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
 
-#include "json/write.hpp"
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace leeway::wire::openai {
 namespace {
@@ -58,15 +58,31 @@ TEST(Canonical, LeavesOutWhatCannotChangeTheAnswer) {
         "user":"u","metadata":{"a":1},"store":true,"model":"m","prompt_cache_key":"k",
         "safety_identifier":"s"})"),
               canonical(R"({"messages":[]})"));
-    EXPECT_NE(canonical(R"({"messages":[{"user":"a"}]})"), canonical(R"({"messages":[{"user":"b"}]})"));
+    EXPECT_NE(canonical(R"({"messages":[{"user":"a"}]})"),
+              canonical(R"({"messages":[{"user":"b"}]})"));
 }
 
 TEST(Canonical, KeepsDifferentDocumentsApart) {
     const std::vector<std::string> texts = {
-        R"({"x":1})", R"({"x":"1"})", R"({"x":true})", R"({"x":null})", R"({})", R"({"x":[1]})",
-        R"({"x":[1,1]})", R"({"x":[[1],1]})", R"({"x":{"1":1}})", R"({"x":{}})", R"({"x":[]})",
-        R"({"x":""})", R"({"x":"a","y":"b"})", R"({"x":"as1:yb"})", R"({"x":9007199254740993})",
-        R"({"x":9007199254740992})", R"({"x":1e400})", R"({"x":1e401})", R"({"x":-1})",
+        R"({"x":1})",
+        R"({"x":"1"})",
+        R"({"x":true})",
+        R"({"x":null})",
+        R"({})",
+        R"({"x":[1]})",
+        R"({"x":[1,1]})",
+        R"({"x":[[1],1]})",
+        R"({"x":{"1":1}})",
+        R"({"x":{}})",
+        R"({"x":[]})",
+        R"({"x":""})",
+        R"({"x":"a","y":"b"})",
+        R"({"x":"as1:yb"})",
+        R"({"x":9007199254740993})",
+        R"({"x":9007199254740992})",
+        R"({"x":1e400})",
+        R"({"x":1e401})",
+        R"({"x":-1})",
     };
     std::vector<std::string> all;
     for (const auto& text : texts) all.push_back(canonical(text));
@@ -86,7 +102,8 @@ TEST(Canonical, RefusesDuplicateKeysAnywhere) {
 RC_GTEST_PROP(Canonical, OrderOfKeysDoesNotCount, ()) {
     auto fields = kFields;
     const std::string before = canonical(body_of(fields));
-    const auto keys = *rc::gen::container<std::vector<int>>(fields.size(), rc::gen::arbitrary<int>());
+    const auto keys =
+        *rc::gen::container<std::vector<int>>(fields.size(), rc::gen::arbitrary<int>());
     std::vector<std::pair<int, Field>> order;
     for (std::size_t i = 0; i < fields.size(); ++i) order.emplace_back(keys[i], fields[i]);
     std::sort(order.begin(), order.end());

@@ -1,13 +1,13 @@
+#include "json/tokens.hpp"
+#include "wire/openai/convert.hpp"
+#include "wire/openai/node.hpp"
+#include "wire/openai/sse.hpp"
+
 #include <algorithm>
 #include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include "json/tokens.hpp"
-#include "wire/openai/convert.hpp"
-#include "wire/openai/node.hpp"
-#include "wire/openai/sse.hpp"
 
 namespace leeway::wire::openai {
 
@@ -25,6 +25,15 @@ tl::unexpected<Error> broken(std::string message, std::string reason) {
 std::int64_t index_of(const Node& call) noexcept {
     const Node* index = call.is_object() ? call.find("index") : nullptr;
     return index != nullptr ? index->integer().value_or(INT64_MAX) : INT64_MAX;
+}
+
+void sort_by_index(std::vector<Node>& calls) {
+    std::vector<std::pair<std::int64_t, std::size_t>> order;
+    for (std::size_t i = 0; i < calls.size(); ++i) order.emplace_back(index_of(calls[i]), i);
+    std::sort(order.begin(), order.end());
+    std::vector<Node> sorted;
+    for (const auto& [index, i] : order) sorted.push_back(std::move(calls[i]));
+    calls = std::move(sorted);
 }
 
 /// One use: puts the chunks of one stream together.
@@ -45,6 +54,7 @@ private:
 
     Choice& choice(std::int64_t index);
     void add_choice(Node&& piece);
+    bool full() const noexcept { return choices_.size() > Node::kMostMembers; }
     static Node finished(Choice& choice);
 
     Node head_ = Node::object();  // top-level members as last told
@@ -53,9 +63,9 @@ private:
 };
 
 Assembler::Choice& Assembler::choice(std::int64_t index) {
-    const auto at = std::lower_bound(
-        choices_.begin(), choices_.end(), index,
-        [](const Choice& one, std::int64_t wanted) { return one.index < wanted; });
+    const auto at =
+        std::lower_bound(choices_.begin(), choices_.end(), index,
+                         [](const Choice& one, std::int64_t wanted) { return one.index < wanted; });
     if (at != choices_.end() && at->index == index) return *at;
     Choice fresh;
     fresh.index = index;
@@ -96,11 +106,15 @@ Result<void> Assembler::add(std::string_view data) {
     if (error != nullptr && !error->is_null()) {
         const Node* message = error->is_object() ? error->find("message") : error;
         const bool told = message != nullptr && message->is_string();
-        return broken(told ? message->text : std::string("The stream holds an error."), "stream_error");
+        return broken(told ? message->text : std::string("The stream holds an error."),
+                      "stream_error");
     }
     for (Node::Member& member : chunk.members) {
         if (member.key == "choices") {
-            for (Node& piece : member.value.elements) add_choice(std::move(piece));
+            for (Node& piece : member.value.elements) {
+                if (full()) return broken("The stream has too many choices.", "bad_event");
+                add_choice(std::move(piece));
+            }
         } else if (member.key == "usage") {
             if (!member.value.is_null()) usage_ = std::move(member.value);
         } else if (member.key != "obfuscation") {  // padding against traffic analysis, per chunk
@@ -118,8 +132,7 @@ Node Assembler::finished(Choice& choice) {
     for (Node::Member& member : choice.message.members) {
         if (member.key == "tool_calls") {
             // The index only told which pieces belong together and in which order.
-            std::stable_sort(member.value.elements.begin(), member.value.elements.end(),
-                             [](const Node& a, const Node& b) { return index_of(a) < index_of(b); });
+            sort_by_index(member.value.elements);
             for (Node& call : member.value.elements) call.erase("index");
         }
         message.at(member.key) = std::move(member.value);

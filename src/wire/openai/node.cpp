@@ -1,10 +1,10 @@
 #include "wire/openai/node.hpp"
 
-#include <algorithm>
-#include <utility>
-
 #include "json/number.hpp"
 #include "json/write.hpp"
+
+#include <algorithm>
+#include <utility>
 
 namespace leeway::wire::openai {
 
@@ -27,12 +27,15 @@ void merge_text(std::string& into, std::string&& delta, std::string_view key) {
 
 void merge_elements(Node& into, Node&& delta) {
     for (Node& element : delta.elements) {
-        const Node* index = element.is_object() ? element.find("index") : nullptr;
+        const bool few = into.elements.size() < Node::kMostMembers;
+        const Node* index = few && element.is_object() ? element.find("index") : nullptr;
         const auto number = index != nullptr ? index->integer() : std::nullopt;
-        const auto twin = std::find_if(into.elements.begin(), into.elements.end(), [&](Node& other) {
-            const Node* its = number && other.is_object() ? other.find("index") : nullptr;
+        const auto same_index = [&](Node& other) {
+            const Node* its = other.is_object() ? other.find("index") : nullptr;
             return its != nullptr && its->integer() == number;
-        });
+        };
+        auto twin = into.elements.end();
+        if (number) twin = std::find_if(into.elements.begin(), into.elements.end(), same_index);
         if (twin == into.elements.end()) {
             into.elements.push_back(std::move(element));
         } else {
@@ -133,6 +136,9 @@ bool read_node(json::Cursor& cursor, Node& node) {
             node.kind = Node::Kind::kObject;
             if (!cursor.open_object()) return false;
             while (cursor.next_member(raw)) {
+                if (node.members.size() >= Node::kMostMembers) {
+                    return cursor.fail("too many members in an object");
+                }
                 node.members.push_back(
                     {std::string(json::decoded(raw, cursor.escaped(), scratch)), Node()});
                 if (!read_node(cursor, node.members.back().value)) return false;
@@ -172,6 +178,8 @@ void merge_delta(Node& into, Node&& delta, std::string_view key) {
         merge_elements(into, std::move(delta));
     } else {
         for (Node::Member& member : delta.members) {
+            if (into.members.size() >= Node::kMostMembers && into.find(member.key) == nullptr)
+                continue;
             merge_delta(into.at(member.key), std::move(member.value), member.key);
         }
     }

@@ -1,12 +1,12 @@
 #pragma once
 
+#include "json/cursor.hpp"
+
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "json/cursor.hpp"
 
 namespace leeway::wire::openai {
 
@@ -16,10 +16,14 @@ struct Node {
     enum class Kind : std::uint8_t { kNull, kRaw, kString, kArray, kObject };
     struct Member;
 
+    /// Members of one object, and elements told apart by their index: a hostile answer must not make
+    /// our searches slow.
+    static constexpr std::size_t kMostMembers = 1024;
+
     Kind kind = Kind::kNull;
-    std::string text;            ///< kString: its meaning; kRaw: a number, true or false as spelled
+    std::string text;  ///< kString: its meaning; kRaw: a number, true or false as spelled
     std::vector<Node> elements;  ///< kArray
-    std::vector<Member> members; ///< kObject
+    std::vector<Member> members;  ///< kObject
 
     [[nodiscard]] static Node string(std::string text);
     [[nodiscard]] static Node raw(std::string text);
@@ -48,12 +52,13 @@ struct Node::Member {
     Node value;
 };
 
-/// Reads the value at the cursor. False on a fault, which is in the cursor.
+/// Reads the value at the cursor. False on a fault, which is in the cursor; an object with more than
+/// `kMostMembers` members is one.
 [[nodiscard]] bool read_node(json::Cursor& cursor, Node& node);
 
 /// Merges a piece of a streamed answer into what was put together so far, as the official SDKs do: texts
 /// are appended, objects merged member by member, array elements with an `index` merged with the one of
-/// that index and others appended; names of kinds (role, type, id) and numbers are replaced.
+/// that index and others appended; names of kinds (role, type, id) and numbers are replaced. What is beyond `kMostMembers` is left out.
 void merge_delta(Node& into, Node&& delta, std::string_view key);
 
 }  // namespace leeway::wire::openai

@@ -1,9 +1,9 @@
 #include "wire/openai/request_edit.hpp"
 
+#include "json/write.hpp"
+
 #include <string>
 #include <utility>
-
-#include "json/write.hpp"
 
 namespace leeway::wire::openai {
 
@@ -27,7 +27,8 @@ std::optional<json::Edit> ask_for_usage(const RequestView& view) {
     return json::Edit{view.stream_options.offset + 1, 0, R"("include_usage":true,)"};
 }
 
-json::Edit insert_member(const RequestView& view, std::string_view key, std::string_view json_value) {
+json::Edit insert_member(const RequestView& view, std::string_view key,
+                         std::string_view json_value) {
     std::string text = json::quoted(key);
     text += ':';
     text += json_value;

@@ -1,15 +1,16 @@
 #pragma once
 
-#include <optional>
-#include <string_view>
-
 #include "json/splice.hpp"
 #include "wire/openai/request_view.hpp"
+
+#include <optional>
+#include <string_view>
 
 namespace leeway::wire::openai {
 
 /// The edit that makes the request ask for `model` (plain text, escaped here). nullopt: it does already.
-[[nodiscard]] std::optional<json::Edit> replace_model(const RequestView& view, std::string_view model);
+[[nodiscard]] std::optional<json::Edit> replace_model(const RequestView& view,
+                                                      std::string_view model);
 
 /// The smallest edit that makes a streamed request ask for the usage chunk. nullopt: it does already, or
 /// it is no stream.

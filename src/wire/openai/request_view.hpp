@@ -1,12 +1,12 @@
 #pragma once
 
+#include "base/result.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "base/result.hpp"
 
 namespace leeway::wire::openai {
 
@@ -38,28 +38,28 @@ struct RequestView {
     Endpoint endpoint = Endpoint::kChatCompletions;
 
     std::size_t object_begin = 0;  ///< just behind the opening brace: a first member goes here
-    std::size_t object_end = 0;    ///< at the closing brace: a last member goes here
+    std::size_t object_end = 0;  ///< at the closing brace: a last member goes here
 
-    Span model_value;   ///< the model's name with its quotes
+    Span model_value;  ///< the model's name with its quotes
     std::string model;  ///< the name itself
-    std::string user;   ///< empty: not given
+    std::string user;  ///< empty: not given
 
     bool stream = false;
-    Span stream_options;        ///< the value, an object or null
+    Span stream_options;  ///< the value, an object or null
     bool stream_options_empty = false;  ///< it is null or {}
-    Span include_usage_value;   ///< `stream_options.include_usage`: true, false or null
-    bool include_usage = false; ///< the client wants the usage chunk
+    Span include_usage_value;  ///< `stream_options.include_usage`: true, false or null
+    bool include_usage = false;  ///< the client wants the usage chunk
 
     std::optional<double> temperature;
     std::optional<std::int64_t> max_tokens;
     std::optional<std::int64_t> max_completion_tokens;
     std::int64_t n = 1;
     Span messages;  ///< the array (embeddings: none)
-    Span input;     ///< the value of `input` (chat: none)
+    Span input;  ///< the value of `input` (chat: none)
     std::uint32_t message_count = 0;
     std::uint32_t input_count = 0;  ///< embeddings: how many texts are to be embedded
-    bool has_tools = false;         ///< `tools` or `functions` with at least one entry
-    bool has_media = false;         ///< a content part that is neither text nor refusal
+    bool has_tools = false;  ///< `tools` or `functions` with at least one entry
+    bool has_media = false;  ///< a content part that is neither text nor refusal
 
     /// The lower of the two limits on the answer, if any is given.
     [[nodiscard]] std::optional<std::int64_t> answer_limit() const noexcept;

@@ -1,13 +1,13 @@
 #include "wire/openai/request_view.hpp"
 
-#include <string>
-
-#include <gtest/gtest.h>
-
 #include "json/splice.hpp"
 #include "json/testing/test_data.hpp"
 #include "wire/openai/request_edit.hpp"
 #include "wire/openai/testing/cassette.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
 
 namespace leeway::wire::openai {
 namespace {
@@ -61,7 +61,8 @@ TEST(RequestView, FindsTheFieldsOfAChat) {
 }
 
 TEST(RequestView, TakesNullAsNotGiven) {
-    const auto view = parse_request(kChat, chat(R"(,"stream":null,"temperature":null,"n":null,"user":null,
+    const auto view =
+        parse_request(kChat, chat(R"(,"stream":null,"temperature":null,"n":null,"user":null,
         "max_tokens":null,"tools":null,"stream_options":null)"));
     ASSERT_TRUE(view);
     EXPECT_FALSE(view->stream);
@@ -72,7 +73,8 @@ TEST(RequestView, TakesNullAsNotGiven) {
 }
 
 TEST(RequestView, RefusesWhatIsMissingOrOfTheWrongType) {
-    EXPECT_EQ(verdict(kChat, R"({"messages":[{"role":"user"}]})"), "model missing_required_parameter");
+    EXPECT_EQ(verdict(kChat, R"({"messages":[{"role":"user"}]})"),
+              "model missing_required_parameter");
     EXPECT_EQ(verdict(kChat, R"({"model":null,"messages":[{"role":"user"}]})"),
               "model missing_required_parameter");
     EXPECT_EQ(verdict(kChat, R"({"model":5,"messages":[]})"), "model invalid_type");
@@ -106,12 +108,14 @@ TEST(RequestView, RefusesWhatIsMissingOrOfTheWrongType) {
 TEST(RequestView, SaysItInOpenAisWords) {
     const auto type = parse_request(kChat, with_message(R"({"role":"a","content":5})"));
     EXPECT_EQ(type.error().message,
-              "Invalid type for 'messages[0].content': expected a string or an array of parts, but got an "
+              "Invalid type for 'messages[0].content': expected a string or an array of parts, but "
+              "got an "
               "integer instead.");
     const auto syntax = parse_request(kChat, "{\"model\": \"m\",\n \"messages\": [}");
-    EXPECT_EQ(syntax.error().message,
-              "We could not parse the JSON body of your request: expected a value at byte 29 (line 2, "
-              "column 15).");
+    EXPECT_EQ(
+        syntax.error().message,
+        "We could not parse the JSON body of your request: expected a value at byte 29 (line 2, "
+        "column 15).");
     EXPECT_EQ(syntax.error().code, ErrorCode::kInvalidRequest);
 }
 
@@ -120,16 +124,19 @@ TEST(RequestView, RefusesDuplicateKeysThatMatter) {
     EXPECT_EQ(verdict(kChat, chat(R"(,"x":1,"\u0078":1)")), "x duplicate_key");
     EXPECT_EQ(verdict(kChat, with_message(R"({"role":"a","role":"b"})")),
               "messages[0].role duplicate_key");
-    EXPECT_EQ(verdict(kChat, with_message(R"({"role":"a","content":[{"type":"text","text":"a","text":"b"}]})")),
-              "messages[0].content[0].text duplicate_key");
+    EXPECT_EQ(
+        verdict(kChat,
+                with_message(R"({"role":"a","content":[{"type":"text","text":"a","text":"b"}]})")),
+        "messages[0].content[0].text duplicate_key");
     EXPECT_EQ(verdict(kChat, with_message(R"({"role":"a","tool_calls":[{"id":1,"id":2}]})")),
               "messages.id duplicate_key");
     EXPECT_EQ(verdict(kChat, chat(R"(,"metadata":{"a":1,"a":2})")), "ok");
 }
 
 TEST(RequestView, RefusesBrokenText) {
-    for (const char* body : {"", "{", "\xEF\xBB\xBF{}", "{\"model\":\"m\"} x", "{\"model\":\"\xff\"}",
-                             "{\"model\":\"\\ud800\"}", "{\"a\":tru}", "{\"model\":nul}"}) {
+    for (const char* body :
+         {"", "{", "\xEF\xBB\xBF{}", "{\"model\":\"m\"} x", "{\"model\":\"\xff\"}",
+          "{\"model\":\"\\ud800\"}", "{\"a\":tru}", "{\"model\":nul}"}) {
         EXPECT_EQ(verdict(kChat, body), " invalid_json") << body;
     }
     std::string deep = chat(",\"x\":" + std::string(64, '[') + std::string(64, ']'));
@@ -137,7 +144,8 @@ TEST(RequestView, RefusesBrokenText) {
 }
 
 TEST(RequestView, ReadsEmbeddings) {
-    const auto texts = parse_request(kEmbed, R"({"input":["a","b"],"model":"e","encoding_format":"base64"})");
+    const auto texts =
+        parse_request(kEmbed, R"({"input":["a","b"],"model":"e","encoding_format":"base64"})");
     ASSERT_TRUE(texts);
     EXPECT_EQ(texts->input_count, 2u);
     EXPECT_EQ(parse_request(kEmbed, R"({"input":"a","model":"e"})")->input_count, 1u);
@@ -153,7 +161,8 @@ TEST(RequestView, ReadsEmbeddings) {
               "encoding_format invalid_type");
     EXPECT_EQ(verdict(kEmbed, R"({"model":"e","input":"a","dimensions":0})"),
               "dimensions integer_below_min_value");
-    EXPECT_EQ(verdict(kEmbed, R"({"model":"e","input":"a","dimensions":"1"})"), "dimensions invalid_type");
+    EXPECT_EQ(verdict(kEmbed, R"({"model":"e","input":"a","dimensions":"1"})"),
+              "dimensions invalid_type");
 }
 
 TEST(RequestView, AgreesWithEveryJsonTestSuiteFile) {
@@ -169,7 +178,8 @@ TEST(RequestView, AgreesWithEveryJsonTestSuiteFile) {
         }
         // Wrapped, a file that ends early or goes on too long can become whole; the rest cannot.
         if (name.starts_with("n_") && accepted) {
-            EXPECT_TRUE(text.find('}') != std::string::npos || text.find(',') != std::string::npos) << name;
+            EXPECT_TRUE(text.find('}') != std::string::npos || text.find(',') != std::string::npos)
+                << name;
         }
     }
 }
@@ -183,7 +193,8 @@ TEST(RequestView, AcceptsRecordedRequests) {
         if (!name.starts_with("chat-")) continue;
         for (const auto& exchange : testing::exchanges(json::testing::read_file(file))) {
             if (exchange.request.empty() || exchange.request.front() != '{') continue;
-            const std::string expected = name == "chat-no-messages.yaml" ? "messages empty_array" : "ok";
+            const std::string expected =
+                name == "chat-no-messages.yaml" ? "messages empty_array" : "ok";
             EXPECT_EQ(verdict(kChat, exchange.request), expected) << name;
             ++chats;
         }
@@ -211,7 +222,8 @@ TEST(RequestEdit, AsksForUsageWithTheSmallestEdit) {
         EXPECT_TRUE(!again->stream || again->include_usage) << out;
         return out;
     };
-    const std::string head = R"({"model":"m","messages":[{"role":"user","content":"hi"}],"stream":true)";
+    const std::string head =
+        R"({"model":"m","messages":[{"role":"user","content":"hi"}],"stream":true)";
     EXPECT_EQ(asked(R"(,"stream":true)"),
               R"({"stream_options":{"include_usage":true},)" + head.substr(1) + "}");
     EXPECT_EQ(asked(R"(,"stream":true,"stream_options":{"include_usage":false,"x":1})"),

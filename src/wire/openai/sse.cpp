@@ -22,11 +22,11 @@ std::size_t find_line_end(std::string_view text, std::size_t from) noexcept {
     const __m128i lf = _mm_set1_epi8('\n');
     const __m128i cr = _mm_set1_epi8('\r');
     for (; from + 16 <= text.size(); from += 16) {
-        const __m128i block =
-            _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data() + from));
-        const int mask = _mm_movemask_epi8(
-            _mm_or_si128(_mm_cmpeq_epi8(block, lf), _mm_cmpeq_epi8(block, cr)));
-        if (mask != 0) return from + static_cast<std::size_t>(__builtin_ctz(static_cast<unsigned>(mask)));
+        const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data() + from));
+        const int mask =
+            _mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(block, lf), _mm_cmpeq_epi8(block, cr)));
+        if (mask != 0)
+            return from + static_cast<std::size_t>(__builtin_ctz(static_cast<unsigned>(mask)));
     }
 #endif
     while (from < text.size() && text[from] != '\n' && text[from] != '\r') ++from;
@@ -47,7 +47,8 @@ std::string_view field_value(std::string_view text) noexcept {
 tl::unexpected<Error> too_long(std::string_view what, std::size_t limit, std::string reason) {
     Error error;
     error.code = ErrorCode::kUpstreamInvalid;
-    error.message = fmt::format("The provider's event stream has {} of more than {} bytes.", what, limit);
+    error.message =
+        fmt::format("The provider's event stream has {} of more than {} bytes.", what, limit);
     error.reason = std::move(reason);
     return fail(std::move(error));
 }
@@ -157,11 +158,13 @@ void SseScanner::fields(SseEvent& event) {
     while (!rest.empty()) {
         const std::size_t end = find_line_end(rest, 0);
         const std::string_view line = rest.substr(0, end);
-        rest.remove_prefix(end < rest.size() ? end + 1 : end);  // CR LF: a blank line more, harmless
+        rest.remove_prefix(end < rest.size() ? end + 1
+                                             : end);  // CR LF: a blank line more, harmless
         const std::size_t colon = line.find(':');
         const std::string_view name = line.substr(0, colon);
-        const std::string_view value =
-            colon == std::string_view::npos ? std::string_view() : field_value(line.substr(colon + 1));
+        const std::string_view value = colon == std::string_view::npos
+                                           ? std::string_view()
+                                           : field_value(line.substr(colon + 1));
         if (name == "event") event.type = value;
         if (name != "data") continue;
         if (++data_lines == 1) {

@@ -1,10 +1,10 @@
 #pragma once
 
+#include "base/result.hpp"
+
 #include <cstddef>
 #include <string>
 #include <string_view>
-
-#include "base/result.hpp"
 
 namespace leeway::wire::openai {
 
@@ -16,11 +16,11 @@ struct SseLimits {
 /// One block of an event stream up to and with its blank line. Views into the chunk that was fed, or into
 /// the scanner; valid until the next `next`, `feed` or `finish`, and no longer than the chunk.
 struct SseEvent {
-    std::string_view raw;   ///< all its bytes; the raws of a stream put together are the stream
+    std::string_view raw;  ///< all its bytes; the raws of a stream put together are the stream
     std::string_view data;  ///< joined `data` lines
     std::string_view type;  ///< the `event` field, mostly empty
     bool has_data = false;  ///< false: only comments or other fields
-    bool whole = true;      ///< false: what was left when the stream ended
+    bool whole = true;  ///< false: what was left when the stream ended
 };
 
 /// Cuts an event stream into events, whatever the chunks are: LF, CR LF and CR, a byte order mark, comments
@@ -58,14 +58,14 @@ private:
     SseLimits limits_;
     std::string_view chunk_;
     std::size_t start_ = 0;  // of the current event in chunk_
-    std::size_t scan_ = 0;   // everything in chunk_ before this was looked at
-    std::string held_;       // the part of the current event that came in earlier chunks
-    std::string joined_;     // data of an event with several data lines
-    std::size_t line_ = 0;   // bytes of the current line so far
+    std::size_t scan_ = 0;  // everything in chunk_ before this was looked at
+    std::string held_;  // the part of the current event that came in earlier chunks
+    std::string joined_;  // data of an event with several data lines
+    std::size_t line_ = 0;  // bytes of the current line so far
     std::size_t lines_ = 0;  // lines of the current event that are not blank
     bool after_cr_ = false;  // a LF that follows belongs to the line end before it
-    bool release_ = false;   // held_ was given out
-    bool first_ = true;      // a byte order mark may stand here
+    bool release_ = false;  // held_ was given out
+    bool first_ = true;  // a byte order mark may stand here
     bool broken_ = false;
 };
 

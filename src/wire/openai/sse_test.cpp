@@ -1,11 +1,11 @@
 #include "wire/openai/sse.hpp"
 
-#include <string>
-#include <vector>
-
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
+
+#include <string>
+#include <vector>
 
 namespace leeway::wire::openai {
 namespace {
@@ -60,7 +60,9 @@ TEST(SseScanner, CutsEventsAtBlankLines) {
 TEST(SseScanner, ReadsFieldsAsTheStandardSays) {
     EXPECT_EQ(data_of("data: a\ndata: b\n\n"), (Texts{"a\nb"}));
     EXPECT_EQ(data_of("data\n\n"), (Texts{""}));
-    EXPECT_EQ(data_of("\xEF\xBB\xBF" "data: a\n\n"), (Texts{"a"}));
+    EXPECT_EQ(data_of("\xEF\xBB\xBF"
+                      "data: a\n\n"),
+              (Texts{"a"}));
     EXPECT_EQ(data_of(": ping\n\nid: 1\nretry: 5\ndata: a\n\n"), (Texts{"a"}));
     EXPECT_EQ(data_of("database: x\n\n"), (Texts{}));
     EXPECT_EQ(data_of("\n\n\ndata: a\n\n\n\ndata: b\n\n"), (Texts{"a", "b"}));
@@ -128,7 +130,8 @@ TEST(SseScanner, StopsAtItsLimits) {
 
 TEST(SseScanner, IsTheSameAtEverySplit) {
     const std::string stream =
-        "\xEF\xBB\xBF" "data: one\r\n\r\n: c\n\ndata: a\ndata: b\n\nevent: x\rdata: y\r\rdata: {\"z\":1}\n\n"
+        "\xEF\xBB\xBF"
+        "data: one\r\n\r\n: c\n\ndata: a\ndata: b\n\nevent: x\rdata: y\r\rdata: {\"z\":1}\n\n"
         "data: [DONE]\n\n";
     const auto whole = scan({stream});
     ASSERT_EQ(whole.size(), 6u);
@@ -146,8 +149,9 @@ TEST(SseScanner, IsTheSameAtEverySplit) {
 }
 
 RC_GTEST_PROP(SseScanner, LosesNoByteAndNoEvent, ()) {
-    const auto pieces = *rc::gen::container<std::vector<std::string>>(rc::gen::element<std::string>(
-        "data: x", "data:", "\n", "\r", "\r\n", "\n\n", ": c", "event: e", " ", "\xEF\xBB\xBF", "a:b"));
+    const auto pieces = *rc::gen::container<std::vector<std::string>>(
+        rc::gen::element<std::string>("data: x", "data:", "\n", "\r", "\r\n", "\n\n", ": c",
+                                      "event: e", " ", "\xEF\xBB\xBF", "a:b"));
     std::string stream;
     for (const auto& piece : pieces) stream += piece;
     const auto whole = scan({stream});

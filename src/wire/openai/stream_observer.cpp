@@ -16,9 +16,7 @@ namespace {
 // The model's name is in the first chunk; who leaves it out there is not asked for ever.
 constexpr unsigned kParsesForModel = 3;
 
-constexpr bool is_space(char c) noexcept {
-    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
-}
+constexpr bool is_space(char c) noexcept { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
 
 /// Offset of the next `"` that is followed by the first letter of a key that matters (usage,
 /// finish_reason, error), or npos. One pass for all three.
@@ -32,10 +30,12 @@ std::size_t next_candidate(std::string_view text, std::size_t from) noexcept {
         const char* at = text.data() + from;
         const __m128i here = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
         const __m128i then = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at + 1));
-        const __m128i letter = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(then, u), _mm_cmpeq_epi8(then, f)),
-                                            _mm_cmpeq_epi8(then, e));
+        const __m128i letter =
+            _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(then, u), _mm_cmpeq_epi8(then, f)),
+                         _mm_cmpeq_epi8(then, e));
         const int mask = _mm_movemask_epi8(_mm_and_si128(_mm_cmpeq_epi8(here, quote), letter));
-        if (mask != 0) return from + static_cast<std::size_t>(__builtin_ctz(static_cast<unsigned>(mask)));
+        if (mask != 0)
+            return from + static_cast<std::size_t>(__builtin_ctz(static_cast<unsigned>(mask)));
     }
 #endif
     for (; from + 1 < text.size(); ++from) {
@@ -108,9 +108,9 @@ void read_error(json::Cursor& cursor, std::string& message) {
 
 /// What one parsed event said.
 struct StreamObserver::Chunk {
-    bool has_usage = false;      // a top-level usage that is an object
-    bool has_choices = false;    // `choices` is there and not empty
-    std::size_t usage_key = 0;   // offset of the member's first quote in the data
+    bool has_usage = false;  // a top-level usage that is an object
+    bool has_choices = false;  // `choices` is there and not empty
+    std::size_t usage_key = 0;  // offset of the member's first quote in the data
     std::size_t usage_end = 0;
 };
 
@@ -231,7 +231,8 @@ void StreamObserver::read_chunk(const json::Tokens& tokens, Chunk& chunk) {
 void StreamObserver::finish_choice(std::int64_t index, std::string_view reason) {
     if (std::find(finished_.begin(), finished_.end(), index) == finished_.end()) {
         // A hostile stream cannot make this grow: more than the asked-for choices tell nothing new.
-        if (finished_.size() < static_cast<std::size_t>(std::max<std::int64_t>(options_.choices, 1))) {
+        if (finished_.size() <
+            static_cast<std::size_t>(std::max<std::int64_t>(options_.choices, 1))) {
             finished_.push_back(index);
         }
     }

@@ -1,12 +1,12 @@
 #pragma once
 
+#include "wire/openai/sse.hpp"
+#include "wire/openai/usage.hpp"
+
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "wire/openai/sse.hpp"
-#include "wire/openai/usage.hpp"
 
 namespace leeway::json {
 struct Tokens;
@@ -64,7 +64,7 @@ private:
     StreamFacts facts_;
     UsageReading reading_;
     std::vector<std::int64_t> finished_;  // indexes of the choices with a finish reason
-    bool finish_of_first_ = false;        // facts_.finish_reason is choice 0's
+    bool finish_of_first_ = false;  // facts_.finish_reason is choice 0's
     unsigned parses_for_model_ = 0;
     std::string rewritten_;
 };

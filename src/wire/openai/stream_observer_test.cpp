@@ -1,12 +1,12 @@
 #include "wire/openai/stream_observer.hpp"
 
-#include <string>
-#include <vector>
+#include "json/testing/test_data.hpp"
+#include "wire/openai/testing/cassette.hpp"
 
 #include <gtest/gtest.h>
 
-#include "json/testing/test_data.hpp"
-#include "wire/openai/testing/cassette.hpp"
+#include <string>
+#include <vector>
 
 namespace leeway::wire::openai {
 namespace {
@@ -29,7 +29,8 @@ Relayed relay(const std::string& stream, StreamObserver::Options options = {}) {
 }
 
 std::string chunk(const std::string& choices, const std::string& more = "") {
-    return "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"model\":\"m-1\",\"choices\":[" +
+    return "data: "
+           "{\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"model\":\"m-1\",\"choices\":[" +
            choices + "]" + more + "}\n\n";
 }
 std::string text(const std::string& content, int index = 0) {
@@ -37,7 +38,8 @@ std::string text(const std::string& content, int index = 0) {
            "\"},\"finish_reason\":null}";
 }
 std::string stop(int index = 0, const std::string& reason = "stop") {
-    return "{\"index\":" + std::to_string(index) + ",\"delta\":{},\"finish_reason\":\"" + reason + "\"}";
+    return "{\"index\":" + std::to_string(index) + ",\"delta\":{},\"finish_reason\":\"" + reason +
+           "\"}";
 }
 
 const std::string kUsage =
@@ -65,7 +67,8 @@ TEST(StreamObserver, PassesEverythingAndReadsUsage) {
 
 TEST(StreamObserver, HidesUsageByteForByte) {
     const std::string stream = chunk(text("a"), ",\"usage\":null,\"obfuscation\":\"x}\"") +
-                               chunk(stop(), " , \"usage\" : null") + chunk("", "," + kUsage) + kDone;
+                               chunk(stop(), " , \"usage\" : null") + chunk("", "," + kUsage) +
+                               kDone;
     const auto out = relay(stream, kHide);
     EXPECT_EQ(out.bytes, chunk(text("a"), ",\"obfuscation\":\"x}\"") + chunk(stop(), " ") + kDone);
     EXPECT_EQ(out.facts.usage.output, 10);
@@ -82,9 +85,12 @@ TEST(StreamObserver, HidesUsageInAChunkWithChoices) {
 }
 
 TEST(StreamObserver, IsNotFooledByContent) {
-    const std::string tricky = R"({"index":0,"delta":{"content":"\"usage\":null,\"finish_reason\":\"stop\""},"finish_reason":null})";
-    const std::string nested = R"({"index":0,"delta":{"usage":null,"tool_calls":[{"usage":null}]},"finish_reason":null})";
-    const std::string stream = chunk(tricky) + chunk(nested) + chunk(text("usage")) + chunk(text("error"));
+    const std::string tricky =
+        R"({"index":0,"delta":{"content":"\"usage\":null,\"finish_reason\":\"stop\""},"finish_reason":null})";
+    const std::string nested =
+        R"({"index":0,"delta":{"usage":null,"tool_calls":[{"usage":null}]},"finish_reason":null})";
+    const std::string stream =
+        chunk(tricky) + chunk(nested) + chunk(text("usage")) + chunk(text("error"));
     const auto out = relay(stream, kHide);
     EXPECT_EQ(out.bytes, stream);
     EXPECT_FALSE(out.facts.finished);
@@ -109,7 +115,8 @@ TEST(StreamObserver, TellsACutStreamFromAWholeOne) {
 }
 
 TEST(StreamObserver, SeesErrorsInTheStream) {
-    const auto out = relay(chunk(text("a")) + "data: {\"error\":{\"message\":\"over\\nloaded\"}}\n\n");
+    const auto out =
+        relay(chunk(text("a")) + "data: {\"error\":{\"message\":\"over\\nloaded\"}}\n\n");
     EXPECT_TRUE(out.facts.is_error);
     EXPECT_EQ(out.facts.error_message, "over\nloaded");
     EXPECT_FALSE(out.facts.finished);
@@ -123,23 +130,33 @@ TEST(StreamObserver, TakesTheLastCumulativeUsageWhereverItIs) {
                ",\"total_tokens\":" + std::to_string(n + 1) + "}";
     };
     EXPECT_EQ(relay(chunk(text("a"), "," + usage(1)) + chunk(text("b"), "," + usage(2)) +
-                    chunk(stop(), "," + usage(3)) + kDone).facts.usage.output, 3);
-    EXPECT_EQ(relay(chunk(stop(), ",\"x_groq\":{\"id\":\"r\"," + usage(5) + "}") + kDone).facts.usage.output, 5);
-    EXPECT_EQ(relay(chunk("{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"," + usage(6) + "}") + kDone)
-                  .facts.usage.output, 6);
+                    chunk(stop(), "," + usage(3)) + kDone)
+                  .facts.usage.output,
+              3);
+    EXPECT_EQ(relay(chunk(stop(), ",\"x_groq\":{\"id\":\"r\"," + usage(5) + "}") + kDone)
+                  .facts.usage.output,
+              5);
+    EXPECT_EQ(
+        relay(chunk("{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"," + usage(6) + "}") +
+              kDone)
+            .facts.usage.output,
+        6);
     EXPECT_EQ(relay(chunk(stop()) + kDone).facts.state, prices::UsageState::kMissing);
-    EXPECT_EQ(relay(chunk("", ",\"usage\":{\"prompt_tokens\":0,\"completion_tokens\":0}") + kDone).facts.state,
+    EXPECT_EQ(relay(chunk("", ",\"usage\":{\"prompt_tokens\":0,\"completion_tokens\":0}") + kDone)
+                  .facts.state,
               prices::UsageState::kZero);
 }
 
 TEST(StreamObserver, SurvivesWhatIsNotJson) {
-    for (const char* data : {"{", "null", "[1]", "{\"usage\":", "{\"usage\":nul", "{\"choices\":{\"usage\":1}}",
-                             "\"usage\":{", "{\"error\":}", "{\"choices\":[{\"finish_reason\":\"x\"", "\"u"}) {
+    for (const char* data :
+         {"{", "null", "[1]", "{\"usage\":", "{\"usage\":nul", "{\"choices\":{\"usage\":1}}",
+          "\"usage\":{", "{\"error\":}", "{\"choices\":[{\"finish_reason\":\"x\"", "\"u"}) {
         const std::string stream = "data: " + std::string(data) + "\n\n";
         EXPECT_EQ(relay(stream, kHide).bytes.size() <= stream.size(), true) << data;
         EXPECT_EQ(relay(stream).bytes, stream) << data;
     }
-    const auto broken_text = relay("data: {\"choices\":[{\"delta\":{\"content\":\"\xff\"}}]," + kUsage + "}\n\n" + kDone);
+    const auto broken_text = relay("data: {\"choices\":[{\"delta\":{\"content\":\"\xff\"}}]," +
+                                   kUsage + "}\n\n" + kDone);
     EXPECT_EQ(broken_text.facts.usage.input, 8);
 }
 

@@ -1,10 +1,10 @@
-#include <algorithm>
-#include <utility>
-
 #include "json/text.hpp"
 #include "json/tokens.hpp"
 #include "wire/openai/convert.hpp"
 #include "wire/openai/node.hpp"
+
+#include <algorithm>
+#include <utility>
 
 namespace leeway::wire::openai {
 
@@ -56,7 +56,8 @@ private:
 Result<std::string> StreamWriter::write() {
     if (!completion_.is_object()) return not_a_completion("it is no object.");
     Node choices = take(completion_, "choices");
-    if (!choices.is_array() || choices.elements.empty()) return not_a_completion("it has no choices.");
+    if (!choices.is_array() || choices.elements.empty())
+        return not_a_completion("it has no choices.");
     for (const Node& one : choices.elements) {
         const Node* message = one.is_object() ? one.find("message") : nullptr;
         if (message == nullptr || !message->is_object()) {

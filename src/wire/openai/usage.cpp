@@ -1,11 +1,11 @@
 #include "wire/openai/usage.hpp"
 
+#include "json/number.hpp"
+
 #include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string_view>
-
-#include "json/number.hpp"
 
 namespace leeway::wire::openai {
 
@@ -115,8 +115,8 @@ UsageReading read_usage(json::Cursor& cursor) {
     std::int64_t input = counts.prompt.value_or(0);
     std::int64_t output = counts.completion.value_or(0);
     // Some providers count reasoning beside the completion; only their total tells.
-    const bool reasoning_on_top = counts.total && counts.reasoning > 0 &&
-                                  *counts.total == input + output + counts.reasoning;
+    const bool reasoning_on_top =
+        counts.total && counts.reasoning > 0 && *counts.total == input + output + counts.reasoning;
     prices::Usage& usage = reading.usage;
     usage.cached_input = take(input, std::max(counts.cached, counts.cache_hit), counts.clamped);
     usage.cache_write_input = take(input, counts.cache_write, counts.clamped);

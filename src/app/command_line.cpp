@@ -1,0 +1,413 @@
+#include "app/command_line.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <sstream>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "app/config_values.hpp"
+#include "base/strings.hpp"
+
+namespace leeway::app {
+namespace {
+
+/// The parser writes into `chosen` when it meets a subcommand; the options live as long as it.
+struct Parser {
+    CLI::App app{"Leeway stands between applications and language models and makes the bill smaller.",
+                 "leeway"};
+    Command chosen;
+
+    ServeOptions serve;
+    CheckOptions check;
+    KeysCreateOptions create;
+    KeysListOptions list;
+    KeysRevokeOptions revoke;
+    KeysRotateOptions rotate;
+    ReportCommand report;
+    LedgerExportCommand ledger_export;
+    ModelsOptions models;
+    ModelHostOptions host;
+    std::vector<std::string> host_models;
+    std::string host_memory;
+    bool jsonl = true;
+    VersionOptions version;
+};
+
+void add_config(CLI::App& command, PlaceOptions& place) {
+    command
+        .add_option("--config", place.config,
+                    "Configuration file [./config/leeway.yaml, else that of the built project]")
+        ->type_name("FILE");
+}
+
+void add_place(CLI::App& command, PlaceOptions& place) {
+    add_config(command, place);
+    command.add_option("--state", place.state, "State folder [server.state of the configuration]")
+        ->type_name("DIR");
+}
+
+void add_json(CLI::App& command, bool& json) {
+    command.add_flag("--json", json, "One JSON object instead of text");
+}
+
+/// Marks the command as chosen once it is parsed; `options` is copied then.
+template <class T>
+void choose(CLI::App& command, Parser& parser, const T& options) {
+    command.final_callback([&parser, &options] { parser.chosen = options; });
+}
+
+CLI::App& add_command(CLI::App& parent, const char* name, const char* what, const char* footer) {
+    CLI::App& command = *parent.add_subcommand(name, what);
+    command.footer(footer);
+    return command;
+}
+
+void add_serve(Parser& parser) {
+    CLI::App& command = add_command(
+        parser.app, "serve", "Run the gateway until SIGTERM or Ctrl-C",
+        "SIGHUP, or saving the file, reloads the configuration without dropping a request.\n\n"
+        "Examples:\n"
+        "  leeway serve\n"
+        "  leeway serve --listen 127.0.0.1:9000 --state /tmp/leeway\n"
+        "  leeway serve --config /etc/leeway/leeway.yaml");
+    add_place(command, parser.serve.place);
+    command.add_option("--listen", parser.serve.listen, "Address for clients [server.listen]")
+        ->type_name("ADDRESS");
+    command.add_option("--admin", parser.serve.admin, "Address for health and metrics [server.admin]")
+        ->type_name("ADDRESS");
+    choose(command, parser, parser.serve);
+}
+
+void add_check(Parser& parser) {
+    CLI::App& command = add_command(
+        parser.app, "check", "Test the configuration and print every problem with its line",
+        "Exit status: 0 usable (perhaps with warnings), 1 not usable.\n\n"
+        "Examples:\n"
+        "  leeway check\n"
+        "  leeway check --config new.yaml --json");
+    add_place(command, parser.check.place);
+    add_json(command, parser.check.json);
+    choose(command, parser, parser.check);
+}
+
+void add_keys_create(CLI::App& keys, Parser& parser) {
+    CLI::App& command = add_command(
+        keys, "create", "Make a key; its secret goes to standard output, once",
+        "Examples:\n"
+        "  leeway keys create web\n"
+        "  KEY=$(leeway keys create batch --models gpt-4o-mini --requests-per-minute 60)\n"
+        "  leeway keys create trial --routes assistant --expires 30d");
+    command.add_option("name", parser.create.name, "Name of the key, as the ledger shows it")
+        ->required()
+        ->type_name("");
+    command.add_option("--models", parser.create.models, "Models it may use [all]")
+        ->delimiter(',')
+        ->type_name("A,B");
+    command.add_option("--routes", parser.create.routes, "Routes it may use [all]")
+        ->delimiter(',')
+        ->type_name("A,B");
+    command
+        .add_option("--requests-per-minute", parser.create.requests_per_minute,
+                    "0 for no limit [0]")
+        ->check(CLI::Range(0, 100'000'000))
+        ->type_name("N");
+    command
+        .add_option("--expires", parser.create.expires,
+                    "Date (2027-01-31) or time from now (90d) [never]")
+        ->type_name("WHEN");
+    add_place(command, parser.create.place);
+    add_json(command, parser.create.json);
+    choose(command, parser, parser.create);
+}
+
+void add_keys(Parser& parser) {
+    CLI::App& keys = add_command(
+        parser.app, "keys", "Make, list, revoke and rotate the keys of callers",
+        "A running gateway notices every change at once.\n\n"
+        "Examples:\n"
+        "  leeway keys create web --requests-per-minute 600\n"
+        "  leeway keys list\n"
+        "  leeway keys rotate web --overlap 1h\n"
+        "  leeway keys revoke web");
+    keys.require_subcommand(1);
+    add_keys_create(keys, parser);
+
+    CLI::App& list = add_command(keys, "list", "Show all keys, never their secrets",
+                                 "Example:\n  leeway keys list --json");
+    add_place(list, parser.list.place);
+    add_json(list, parser.list.json);
+    choose(list, parser, parser.list);
+
+    CLI::App& revoke = add_command(keys, "revoke", "End a key, now and for good",
+                                   "Example:\n  leeway keys revoke web");
+    revoke.add_option("name", parser.revoke.name, "Name of the key")->required()->type_name("");
+    add_place(revoke, parser.revoke.place);
+    add_json(revoke, parser.revoke.json);
+    choose(revoke, parser, parser.revoke);
+
+    CLI::App& rotate = add_command(
+        keys, "rotate", "Give a key a new secret; the old one stays valid for a while",
+        "Examples:\n  leeway keys rotate web\n  leeway keys rotate web --overlap 0");
+    rotate.add_option("name", parser.rotate.name, "Name of the key")->required()->type_name("");
+    rotate.add_option("--overlap", parser.rotate.overlap, "How long the old secret stays valid [24h]")
+        ->type_name("TIME");
+    add_place(rotate, parser.rotate.place);
+    add_json(rotate, parser.rotate.json);
+    choose(rotate, parser, parser.rotate);
+}
+
+void add_report(Parser& parser) {
+    CLI::App& command = add_command(
+        parser.app, "report", "What was spent, what it would have cost, what was saved",
+        "Times: 2026-11-24, 2026-11-24T09:30, or a time before now: 24h, 7d (UTC).\n\n"
+        "Examples:\n"
+        "  leeway report\n"
+        "  leeway report --by model --since 7d\n"
+        "  leeway report --by key --since 2026-11-01 --until 2026-12-01 --csv > november.csv");
+    command.add_option("--by", parser.report.by, "day, key, route or model [day]")
+        ->check([](const std::string& word) {
+            const std::vector<std::string> known{"day", "key", "route", "model"};
+            if (std::find(known.begin(), known.end(), word) != known.end()) return std::string();
+            const auto near = nearest(word, known);
+            return fmt::format("unknown group '{}' ({})", word,
+                               near ? fmt::format("did you mean '{}'?", *near)
+                                    : std::string("known: day, key, route, model"));
+        })
+        ->type_name("GROUP");
+    command.add_option("--since", parser.report.since, "First moment [the beginning]")
+        ->type_name("TIME");
+    command.add_option("--until", parser.report.until, "Up to here, exclusive [now]")
+        ->type_name("TIME");
+    add_json(command, parser.report.json);
+    command.add_flag("--csv", parser.report.csv, "Comma-separated lines")->excludes("--json");
+    add_place(command, parser.report.place);
+    choose(command, parser, parser.report);
+}
+
+void add_ledger(Parser& parser) {
+    CLI::App& ledger = add_command(parser.app, "ledger", "The rows behind the report",
+                                   "Example:\n  leeway ledger export --jsonl --since 24h > rows.jsonl");
+    ledger.require_subcommand(1);
+    CLI::App& command = add_command(
+        ledger, "export", "Write one JSON line per upstream attempt to standard output",
+        "Examples:\n"
+        "  leeway ledger export --jsonl\n"
+        "  leeway ledger export --jsonl --since 2026-11-24");
+    // There is one format today; the flag keeps scripts right when there are more.
+    command.add_flag("--jsonl", parser.jsonl, "JSON lines (the only format)");
+    command.add_option("--since", parser.ledger_export.since, "First moment [the beginning]")
+        ->type_name("TIME");
+    add_place(command, parser.ledger_export.place);
+    choose(command, parser, parser.ledger_export);
+}
+
+void add_models(Parser& parser) {
+    using Action = ModelsOptions::Action;
+    CLI::App& models = add_command(
+        parser.app, "models", "List, check, load and try the models [list]",
+        "Examples:\n"
+        "  leeway models\n"
+        "  leeway models check\n"
+        "  leeway models load smollm2\n"
+        "  leeway models try smollm2 \"Why is the sky blue?\"");
+    models.require_subcommand(0, 1);
+    add_place(models, parser.models.place);
+    add_json(models, parser.models.json);
+    choose(models, parser, parser.models);
+    struct Entry {
+        const char* name;
+        Action action;
+        const char* what;
+        const char* footer;
+        bool needs_model;
+    };
+    for (const Entry& entry :
+         {Entry{"list", Action::kList, "Show what is configured, and which files are there",
+                "Example:\n  leeway models list --json", false},
+          Entry{"check", Action::kCheck, "Test files: form, SHA-256, readable by the engine",
+                "Examples:\n  leeway models check\n  leeway models check smollm2", false},
+          Entry{"load", Action::kLoad, "Load an embedded model once and say what it needs",
+                "Example:\n  leeway models load minilm", true},
+          Entry{"try", Action::kTry, "Ask a model one thing and show the answer with its speed",
+                "Example:\n  leeway models try smollm2 \"Name three Greek islands.\"", true}}) {
+        CLI::App& command = add_command(models, entry.name, entry.what, entry.footer);
+        if (entry.action != Action::kList) {
+            command.add_option("model", parser.models.model, "Name of the model")
+                ->required(entry.needs_model)
+                ->type_name("");
+        }
+        if (entry.action == Action::kTry) {
+            command.add_option("prompt", parser.models.prompt, "What to ask [a short greeting]")
+                ->type_name("");
+        }
+        add_place(command, parser.models.place);
+        add_json(command, parser.models.json);
+        command.final_callback([&parser, action = entry.action] {
+            parser.models.action = action;
+            parser.chosen = parser.models;
+        });
+    }
+}
+
+void add_model_host(Parser& parser) {
+    CLI::App& command = add_command(
+        parser.app, "model-host", "Serve GGUF models over OpenAI's protocol (serve starts it itself)",
+        "The same command serves another machine: give its address as base_url of a provider.\n\n"
+        "Examples:\n"
+        "  leeway model-host --listen unix:/run/leeway/models.sock --folder /srv/models \\\n"
+        "      --model smollm2=smollm2-135m-instruct-q4_1.gguf\n"
+        "  leeway model-host --listen 10.0.0.5:8490 --folder /srv/models --model m=m.gguf --threads 8");
+    ModelHostOptions& host = parser.host;
+    command.add_option("--listen", host.listen, "unix:/path or HOST:PORT")
+        ->required()
+        ->check([](const std::string& text) {
+            const auto address = parse_listen_address(text);
+            return address ? std::string() : address.error().text();
+        })
+        ->type_name("ADDRESS");
+    command.add_option("--folder", host.folder, "Folder of the GGUF files; nothing else is opened")
+        ->required()
+        ->type_name("DIR");
+    command.add_option("--model", parser.host_models,
+                       "A model and its file in the folder, perhaps with the SHA-256; may be repeated")
+        ->required()
+        ->check([](const std::string& text) {
+            const std::size_t equals = text.find('=');
+            const bool ok = equals != std::string::npos && equals > 0 && equals + 1 < text.size();
+            return ok ? std::string() : fmt::format("'{}': write NAME=FILE", text);
+        })
+        ->allow_extra_args(false)
+        ->type_name("NAME=FILE[@SHA256]");
+    command.add_option("--threads", host.threads, "Per loaded model [1]")
+        ->check(CLI::Range(1, 1024))
+        ->type_name("N");
+    command.add_option("--parallel", host.parallel, "Requests decoded together, per model [4]")
+        ->check(CLI::Range(1, 256))
+        ->type_name("N");
+    command.add_option("--context", host.context, "Tokens shared by those requests [4096]")
+        ->check(CLI::Range(128, 1'048'576))
+        ->type_name("N");
+    command.add_option("--memory", parser.host_memory, "Most memory the process may use [no cap]")
+        ->check([](const std::string& text) {
+            const auto bytes = parse_bytes(text);
+            return bytes ? std::string() : bytes.error().text();
+        })
+        ->type_name("SIZE");
+    command.final_callback([&parser] {
+        for (const std::string& text : parser.host_models) {
+            const std::size_t equals = text.find('=');
+            parser.host.models.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+        }
+        if (!parser.host_memory.empty()) {
+            parser.host.memory_bytes = parse_bytes(parser.host_memory).value_or(0);
+        }
+        parser.chosen = parser.host;
+    });
+}
+
+void add_version(Parser& parser) {
+    CLI::App& command = add_command(parser.app, "version", "Show version and build",
+                                    "Example:\n  leeway version --json");
+    add_json(command, parser.version.json);
+    choose(command, parser, parser.version);
+}
+
+/// The deepest subcommand that was recognised.
+CLI::App& deepest(CLI::App& app) {
+    const std::vector<CLI::App*> parsed = app.get_subcommands();
+    return parsed.empty() ? app : deepest(*parsed.front());
+}
+
+std::vector<std::string> command_names(CLI::App& app) {
+    std::vector<std::string> out;
+    for (const CLI::App* command : app.get_subcommands([](CLI::App*) { return true; })) {
+        out.push_back(command->get_name());
+    }
+    return out;
+}
+
+/// "leeway keys create" for the deepest of the recognised commands.
+std::string full_name(const CLI::App& app) {
+    const CLI::App* parent = app.get_parent();
+    return parent == nullptr ? app.get_name() : full_name(*parent) + " " + app.get_name();
+}
+
+std::string explain(CLI::App& app, const CLI::ParseError& error) {
+    CLI::App& command = deepest(app);
+    const std::vector<std::string> rest = app.remaining(true);
+    const std::string name = full_name(command);
+    std::string text;
+    if (!rest.empty()) {
+        const std::string& word = rest.front();
+        std::vector<std::string> known;
+        const bool is_option = word.size() > 1 && word.front() == '-';
+        if (is_option) {
+            for (const CLI::Option* option : command.get_options()) {
+                for (const std::string& long_name : option->get_lnames()) {
+                    known.push_back("--" + long_name);
+                }
+            }
+        } else {
+            known = command_names(command);
+        }
+        const std::string asked = word.substr(0, word.find('='));
+        const auto near = nearest(asked, known);
+        text = fmt::format("{} '{}'{}",
+                           is_option        ? "unknown option"
+                           : known.empty()  ? "unexpected argument"
+                                            : "unknown command",
+                           asked, near ? fmt::format(" (did you mean '{}'?)", *near) : "");
+    } else {
+        text = error.what();
+    }
+    return fmt::format("{}: {}\n  `{} --help` shows what there is\n", name, text, name);
+}
+
+}  // namespace
+
+CommandLine parse_command_line(std::vector<std::string> arguments) {
+    const auto parser = std::make_unique<Parser>();
+    CLI::App& app = parser->app;
+    app.require_subcommand(1);
+    app.set_help_flag("-h,--help", "Show this help");
+    app.get_formatter()->column_width(34);
+    app.footer(
+        "Examples:\n"
+        "  leeway serve                       the gateway, with config/leeway.yaml\n"
+        "  leeway check                       is the configuration right?\n"
+        "  leeway keys create web             a key for an application\n"
+        "  leeway report --by model           what was spent and saved\n\n"
+        "Every command has --help with examples.");
+    add_serve(*parser);
+    add_check(*parser);
+    add_keys(*parser);
+    add_report(*parser);
+    add_ledger(*parser);
+    add_models(*parser);
+    add_model_host(*parser);
+    add_version(*parser);
+
+    CommandLine out;
+    constexpr int kUsage = 2;
+    if (arguments.empty()) {
+        out.exit_code = kUsage;
+        out.err = app.help();
+        return out;
+    }
+    if (arguments.size() == 1 && arguments.front() == "--version") arguments.front() = "version";
+    std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
+    try {
+        app.parse(std::move(arguments));
+        out.command = std::move(parser->chosen);
+    } catch (const CLI::CallForHelp&) {
+        out.out = deepest(app).help();
+    } catch (const CLI::ParseError& error) {
+        out.exit_code = kUsage;
+        out.err = explain(app, error);
+    }
+    return out;
+}
+
+}  // namespace leeway::app

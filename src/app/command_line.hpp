@@ -1,0 +1,30 @@
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "app/commands.hpp"
+
+namespace leeway::app {
+
+/// What a command line asks for.
+using Command =
+    std::variant<std::monostate, ServeOptions, CheckOptions, KeysCreateOptions, KeysListOptions,
+                 KeysRevokeOptions, KeysRotateOptions, ReportCommand, LedgerExportCommand,
+                 ModelsOptions, ModelHostOptions, VersionOptions>;
+
+/// A command, or (std::monostate) nothing to run: then `out` and `err` are to be printed and
+/// `exit_code` returned. 0 after --help, 2 after a mistake.
+struct CommandLine {
+    Command command;
+    int exit_code = 0;
+    std::string out;
+    std::string err;
+};
+
+/// Reads the arguments after the program's name. Unknown commands and options are answered with the
+/// nearest known one. Touches no file.
+[[nodiscard]] CommandLine parse_command_line(std::vector<std::string> arguments);
+
+}  // namespace leeway::app

@@ -1,0 +1,141 @@
+#include "app/command_line.hpp"
+
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace leeway::app {
+namespace {
+
+template <class T>
+T parsed(const std::vector<std::string>& arguments) {
+    const CommandLine line = parse_command_line(arguments);
+    EXPECT_EQ(line.err, "");
+    EXPECT_EQ(line.exit_code, 0);
+    const T* command = std::get_if<T>(&line.command);
+    EXPECT_NE(command, nullptr);
+    return command == nullptr ? T() : *command;
+}
+
+/// The first line of what a wrong command line is answered with.
+std::string complaint(const std::vector<std::string>& arguments) {
+    const CommandLine line = parse_command_line(arguments);
+    EXPECT_EQ(line.exit_code, 2);
+    EXPECT_TRUE(std::holds_alternative<std::monostate>(line.command));
+    EXPECT_EQ(line.out, "");
+    return line.err.substr(0, line.err.find('\n'));
+}
+
+TEST(CommandLine, ReadsServe) {
+    const auto plain = parsed<ServeOptions>({"serve"});
+    EXPECT_EQ(plain.place.config, "");
+    const auto full = parsed<ServeOptions>({"serve", "--config", "c.yaml", "--listen=unix:/s",
+                                            "--admin", "127.0.0.1:1", "--state", "/tmp/s"});
+    EXPECT_EQ(full.place.config, "c.yaml");
+    EXPECT_EQ(full.listen, "unix:/s");
+    EXPECT_EQ(full.admin, "127.0.0.1:1");
+    EXPECT_EQ(full.place.state, "/tmp/s");
+}
+
+TEST(CommandLine, ReadsKeys) {
+    const auto create = parsed<KeysCreateOptions>({"keys", "create", "web", "--models", "a,b",
+                                                   "--routes", "r", "--requests-per-minute", "60",
+                                                   "--expires", "90d", "--json"});
+    EXPECT_EQ(create.name, "web");
+    EXPECT_EQ(create.models, (std::vector<std::string>{"a", "b"}));
+    EXPECT_EQ(create.routes, std::vector<std::string>{"r"});
+    EXPECT_EQ(create.requests_per_minute, 60u);
+    EXPECT_EQ(create.expires, "90d");
+    EXPECT_TRUE(create.json);
+    EXPECT_TRUE(parsed<KeysListOptions>({"keys", "list", "--json"}).json);
+    EXPECT_EQ(parsed<KeysRevokeOptions>({"keys", "revoke", "web"}).name, "web");
+    EXPECT_EQ(parsed<KeysRotateOptions>({"keys", "rotate", "web"}).overlap, "24h");
+    EXPECT_EQ(parsed<KeysRotateOptions>({"keys", "rotate", "web", "--overlap", "0"}).overlap, "0");
+}
+
+TEST(CommandLine, ReadsReportAndExport) {
+    const auto report = parsed<ReportCommand>({"report", "--by", "model", "--since", "7d", "--csv"});
+    EXPECT_EQ(report.by, "model");
+    EXPECT_EQ(report.since, "7d");
+    EXPECT_TRUE(report.csv);
+    EXPECT_EQ(parsed<LedgerExportCommand>({"ledger", "export", "--jsonl", "--since", "1h"}).since,
+              "1h");
+}
+
+TEST(CommandLine, ReadsModels) {
+    using Action = ModelsOptions::Action;
+    EXPECT_EQ(parsed<ModelsOptions>({"models"}).action, Action::kList);
+    EXPECT_TRUE(parsed<ModelsOptions>({"models", "--json"}).json);
+    EXPECT_EQ(parsed<ModelsOptions>({"models", "check"}).action, Action::kCheck);
+    const auto tried = parsed<ModelsOptions>({"models", "try", "smollm2", "Hello there"});
+    EXPECT_EQ(tried.action, Action::kTry);
+    EXPECT_EQ(tried.model, "smollm2");
+    EXPECT_EQ(tried.prompt, "Hello there");
+}
+
+TEST(CommandLine, ReadsModelHost) {
+    const auto host = parsed<ModelHostOptions>(
+        {"model-host", "--listen", "unix:/m.sock", "--folder", "/f", "--model", "a=a.gguf", "--model",
+         "b=b.gguf@00ff", "--threads", "2", "--parallel", "8", "--context", "2048", "--memory",
+         "1GiB"});
+    ASSERT_EQ(host.models.size(), 2u);
+    EXPECT_EQ(host.models[0].first, "a");
+    EXPECT_EQ(host.models[1].second, "b.gguf@00ff");
+    EXPECT_EQ(host.threads, 2u);
+    EXPECT_EQ(host.memory_bytes, 1u << 30);
+    EXPECT_NE(complaint({"model-host", "--listen", "x", "--folder", "/f", "--model", "a=b"})
+                  .find("is not an address"),
+              std::string::npos);
+    EXPECT_NE(complaint({"model-host", "--listen", "unix:/s", "--folder", "/f", "--model", "a"})
+                  .find("write NAME=FILE"),
+              std::string::npos);
+}
+
+TEST(CommandLine, SuggestsTheNearestCommandAndOption) {
+    EXPECT_EQ(complaint({"serv"}), "leeway: unknown command 'serv' (did you mean 'serve'?)");
+    EXPECT_EQ(complaint({"serv", "--config", "x"}),
+              "leeway: unknown command 'serv' (did you mean 'serve'?)");
+    EXPECT_EQ(complaint({"keys", "creat", "web"}),
+              "leeway keys: unknown command 'creat' (did you mean 'create'?)");
+    EXPECT_EQ(complaint({"serve", "--confg", "x"}),
+              "leeway serve: unknown option '--confg' (did you mean '--config'?)");
+    EXPECT_EQ(complaint({"serve", "--lisen=x"}),
+              "leeway serve: unknown option '--lisen' (did you mean '--listen'?)");
+    EXPECT_EQ(complaint({"report", "--by", "modle"}).find("leeway report: --by: "), 0u);
+    EXPECT_NE(complaint({"report", "--by", "modle"}).find("did you mean 'model'?"),
+              std::string::npos);
+    EXPECT_EQ(complaint({"version", "extra"}), "leeway version: unexpected argument 'extra'");
+    EXPECT_EQ(complaint({"frobnicate"}), "leeway: unknown command 'frobnicate'");
+}
+
+TEST(CommandLine, MissingPartsAreNamed) {
+    EXPECT_NE(complaint({"keys", "create"}).find("name is required"), std::string::npos);
+    EXPECT_NE(complaint({"keys"}).find("subcommand is required"), std::string::npos);
+    EXPECT_NE(complaint({"serve", "--config"}).find("--config"), std::string::npos);
+    EXPECT_NE(complaint({"report", "--json", "--csv"}).find("excludes"),
+              std::string::npos);
+    EXPECT_NE(complaint({"keys", "create", "a", "--requests-per-minute", "x"})
+                  .find("--requests-per-minute"),
+              std::string::npos);
+    EXPECT_EQ(parse_command_line({}).exit_code, 2);
+}
+
+TEST(CommandLine, EveryCommandHasHelpWithAnExample) {
+    for (const std::vector<std::string>& command : std::vector<std::vector<std::string>>{
+             {}, {"serve"}, {"check"}, {"keys"}, {"keys", "create"}, {"keys", "list"},
+             {"keys", "revoke"}, {"keys", "rotate"}, {"report"}, {"ledger"}, {"ledger", "export"},
+             {"models"}, {"models", "list"}, {"models", "check"}, {"models", "load"},
+             {"models", "try"}, {"model-host"}, {"version"}}) {
+        std::vector<std::string> arguments = command;
+        arguments.emplace_back("--help");
+        const CommandLine line = parse_command_line(arguments);
+        const std::string name = command.empty() ? "leeway" : command.back();
+        EXPECT_EQ(line.exit_code, 0) << name;
+        EXPECT_NE(line.out.find("Example"), std::string::npos) << name << "\n" << line.out;
+        EXPECT_NE(line.out.find("--help"), std::string::npos) << name;
+    }
+}
+
+}  // namespace
+}  // namespace leeway::app

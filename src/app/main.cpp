@@ -1,0 +1,36 @@
+#include <cstdio>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "app/command_line.hpp"
+
+namespace {
+
+struct Runner {
+    int operator()(std::monostate /*nothing*/) const { return 0; }
+    int operator()(const leeway::app::ServeOptions& o) const { return run_serve(o); }
+    int operator()(const leeway::app::CheckOptions& o) const { return run_check(o); }
+    int operator()(const leeway::app::KeysCreateOptions& o) const { return run_keys_create(o); }
+    int operator()(const leeway::app::KeysListOptions& o) const { return run_keys_list(o); }
+    int operator()(const leeway::app::KeysRevokeOptions& o) const { return run_keys_revoke(o); }
+    int operator()(const leeway::app::KeysRotateOptions& o) const { return run_keys_rotate(o); }
+    int operator()(const leeway::app::ReportCommand& o) const { return run_report_command(o); }
+    int operator()(const leeway::app::LedgerExportCommand& o) const { return run_ledger_export(o); }
+    int operator()(const leeway::app::ModelsOptions& o) const { return run_models(o); }
+    int operator()(const leeway::app::ModelHostOptions& o) const { return run_model_host(o); }
+    int operator()(const leeway::app::VersionOptions& o) const { return run_version(o); }
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const leeway::app::CommandLine line =
+        leeway::app::parse_command_line(std::vector<std::string>(argv + 1, argv + argc));
+    if (std::holds_alternative<std::monostate>(line.command)) {
+        std::fputs(line.out.c_str(), stdout);
+        std::fputs(line.err.c_str(), stderr);
+        return line.exit_code;
+    }
+    return std::visit(Runner{}, line.command);
+}
