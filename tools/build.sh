@@ -48,10 +48,15 @@ is_configured=1
 configured || is_configured=0
 if ((is_configured)) && up_to_date; then exit 0; fi
 
+mkdir -p "$folder"
+exec 8>"$folder/.lock" # two builds in one folder would spoil each other
+flock 8
+configured && is_configured=1
+if ((is_configured)) && up_to_date; then exit 0; fi # another one built it while we waited
+
 . tools/setup/progress.sh
 step_total=$((2 - is_configured))
 ((is_configured)) || step "configure ($preset)" "configure-$preset" configure
-mkdir -p "$folder"
 touch "$stamp.new" # an edit made while we build is newer than this
 step_show_failure() {
     # Only what the compiler said about the first faults, not the steps around it.

@@ -1,22 +1,23 @@
 #include "app/command_line.hpp"
 
-#include <algorithm>
-#include <memory>
-#include <sstream>
+#include "app/config_values.hpp"
+#include "base/strings.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
-#include "app/config_values.hpp"
-#include "base/strings.hpp"
+#include <algorithm>
+#include <memory>
+#include <sstream>
 
 namespace leeway::app {
 namespace {
 
 /// The parser writes into `chosen` when it meets a subcommand; the options live as long as it.
 struct Parser {
-    CLI::App app{"Leeway stands between applications and language models and makes the bill smaller.",
-                 "leeway"};
+    CLI::App app{
+        "Leeway stands between applications and language models and makes the bill smaller.",
+        "leeway"};
     Command chosen;
 
     ServeOptions serve;
@@ -75,7 +76,8 @@ void add_serve(Parser& parser) {
     add_place(command, parser.serve.place);
     command.add_option("--listen", parser.serve.listen, "Address for clients [server.listen]")
         ->type_name("ADDRESS");
-    command.add_option("--admin", parser.serve.admin, "Address for health and metrics [server.admin]")
+    command
+        .add_option("--admin", parser.serve.admin, "Address for health and metrics [server.admin]")
         ->type_name("ADDRESS");
     choose(command, parser, parser.serve);
 }
@@ -104,9 +106,11 @@ void add_keys_create(CLI::App& keys, Parser& parser) {
         ->type_name("");
     command.add_option("--models", parser.create.models, "Models it may use [all]")
         ->delimiter(',')
+        ->allow_extra_args(false)
         ->type_name("A,B");
     command.add_option("--routes", parser.create.routes, "Routes it may use [all]")
         ->delimiter(',')
+        ->allow_extra_args(false)
         ->type_name("A,B");
     command
         .add_option("--requests-per-minute", parser.create.requests_per_minute,
@@ -123,14 +127,14 @@ void add_keys_create(CLI::App& keys, Parser& parser) {
 }
 
 void add_keys(Parser& parser) {
-    CLI::App& keys = add_command(
-        parser.app, "keys", "Make, list, revoke and rotate the keys of callers",
-        "A running gateway notices every change at once.\n\n"
-        "Examples:\n"
-        "  leeway keys create web --requests-per-minute 600\n"
-        "  leeway keys list\n"
-        "  leeway keys rotate web --overlap 1h\n"
-        "  leeway keys revoke web");
+    CLI::App& keys =
+        add_command(parser.app, "keys", "Make, list, revoke and rotate the keys of callers",
+                    "A running gateway notices every change at once.\n\n"
+                    "Examples:\n"
+                    "  leeway keys create web --requests-per-minute 600\n"
+                    "  leeway keys list\n"
+                    "  leeway keys rotate web --overlap 1h\n"
+                    "  leeway keys revoke web");
     keys.require_subcommand(1);
     add_keys_create(keys, parser);
 
@@ -147,11 +151,12 @@ void add_keys(Parser& parser) {
     add_json(revoke, parser.revoke.json);
     choose(revoke, parser, parser.revoke);
 
-    CLI::App& rotate = add_command(
-        keys, "rotate", "Give a key a new secret; the old one stays valid for a while",
-        "Examples:\n  leeway keys rotate web\n  leeway keys rotate web --overlap 0");
+    CLI::App& rotate =
+        add_command(keys, "rotate", "Give a key a new secret; the old one stays valid for a while",
+                    "Examples:\n  leeway keys rotate web\n  leeway keys rotate web --overlap 0");
     rotate.add_option("name", parser.rotate.name, "Name of the key")->required()->type_name("");
-    rotate.add_option("--overlap", parser.rotate.overlap, "How long the old secret stays valid [24h]")
+    rotate
+        .add_option("--overlap", parser.rotate.overlap, "How long the old secret stays valid [24h]")
         ->type_name("TIME");
     add_place(rotate, parser.rotate.place);
     add_json(rotate, parser.rotate.json);
@@ -187,14 +192,15 @@ void add_report(Parser& parser) {
 }
 
 void add_ledger(Parser& parser) {
-    CLI::App& ledger = add_command(parser.app, "ledger", "The rows behind the report",
-                                   "Example:\n  leeway ledger export --jsonl --since 24h > rows.jsonl");
+    CLI::App& ledger =
+        add_command(parser.app, "ledger", "The rows behind the report",
+                    "Example:\n  leeway ledger export --jsonl --since 24h > rows.jsonl");
     ledger.require_subcommand(1);
-    CLI::App& command = add_command(
-        ledger, "export", "Write one JSON line per upstream attempt to standard output",
-        "Examples:\n"
-        "  leeway ledger export --jsonl\n"
-        "  leeway ledger export --jsonl --since 2026-11-24");
+    CLI::App& command =
+        add_command(ledger, "export", "Write one JSON line per upstream attempt to standard output",
+                    "Examples:\n"
+                    "  leeway ledger export --jsonl\n"
+                    "  leeway ledger export --jsonl --since 2026-11-24");
     // There is one format today; the flag keeps scripts right when there are more.
     command.add_flag("--jsonl", parser.jsonl, "JSON lines (the only format)");
     command.add_option("--since", parser.ledger_export.since, "First moment [the beginning]")
@@ -205,13 +211,13 @@ void add_ledger(Parser& parser) {
 
 void add_models(Parser& parser) {
     using Action = ModelsOptions::Action;
-    CLI::App& models = add_command(
-        parser.app, "models", "List, check, load and try the models [list]",
-        "Examples:\n"
-        "  leeway models\n"
-        "  leeway models check\n"
-        "  leeway models load smollm2\n"
-        "  leeway models try smollm2 \"Why is the sky blue?\"");
+    CLI::App& models =
+        add_command(parser.app, "models", "List, check, load and try the models [list]",
+                    "Examples:\n"
+                    "  leeway models\n"
+                    "  leeway models check\n"
+                    "  leeway models load smollm2\n"
+                    "  leeway models try smollm2 \"Why is the sky blue?\"");
     models.require_subcommand(0, 1);
     add_place(models, parser.models.place);
     add_json(models, parser.models.json);
@@ -253,12 +259,14 @@ void add_models(Parser& parser) {
 
 void add_model_host(Parser& parser) {
     CLI::App& command = add_command(
-        parser.app, "model-host", "Serve GGUF models over OpenAI's protocol (serve starts it itself)",
+        parser.app, "model-host",
+        "Serve GGUF models over OpenAI's protocol (serve starts it itself)",
         "The same command serves another machine: give its address as base_url of a provider.\n\n"
         "Examples:\n"
         "  leeway model-host --listen unix:/run/leeway/models.sock --folder /srv/models \\\n"
         "      --model smollm2=smollm2-135m-instruct-q4_1.gguf\n"
-        "  leeway model-host --listen 10.0.0.5:8490 --folder /srv/models --model m=m.gguf --threads 8");
+        "  leeway model-host --listen 10.0.0.5:8490 --folder /srv/models --model m=m.gguf "
+        "--threads 8");
     ModelHostOptions& host = parser.host;
     command.add_option("--listen", host.listen, "unix:/path or HOST:PORT")
         ->required()
@@ -270,8 +278,9 @@ void add_model_host(Parser& parser) {
     command.add_option("--folder", host.folder, "Folder of the GGUF files; nothing else is opened")
         ->required()
         ->type_name("DIR");
-    command.add_option("--model", parser.host_models,
-                       "A model and its file in the folder, perhaps with the SHA-256; may be repeated")
+    command
+        .add_option("--model", parser.host_models,
+                    "A model and its file in the folder, perhaps with the SHA-256; may be repeated")
         ->required()
         ->check([](const std::string& text) {
             const std::size_t equals = text.find('=');
@@ -334,6 +343,11 @@ std::string full_name(const CLI::App& app) {
     return parent == nullptr ? app.get_name() : full_name(*parent) + " " + app.get_name();
 }
 
+std::string help_of(const CLI::App& command) {
+    const CLI::App* parent = command.get_parent();
+    return command.help(parent == nullptr ? std::string() : full_name(*parent));
+}
+
 std::string explain(CLI::App& app, const CLI::ParseError& error) {
     CLI::App& command = deepest(app);
     const std::vector<std::string> rest = app.remaining(true);
@@ -355,9 +369,9 @@ std::string explain(CLI::App& app, const CLI::ParseError& error) {
         const std::string asked = word.substr(0, word.find('='));
         const auto near = nearest(asked, known);
         text = fmt::format("{} '{}'{}",
-                           is_option        ? "unknown option"
-                           : known.empty()  ? "unexpected argument"
-                                            : "unknown command",
+                           is_option       ? "unknown option"
+                           : known.empty() ? "unexpected argument"
+                                           : "unknown command",
                            asked, near ? fmt::format(" (did you mean '{}'?)", *near) : "");
     } else {
         text = error.what();
@@ -402,7 +416,7 @@ CommandLine parse_command_line(std::vector<std::string> arguments) {
         app.parse(std::move(arguments));
         out.command = std::move(parser->chosen);
     } catch (const CLI::CallForHelp&) {
-        out.out = deepest(app).help();
+        out.out = help_of(deepest(app));
     } catch (const CLI::ParseError& error) {
         out.exit_code = kUsage;
         out.err = explain(app, error);

@@ -1,9 +1,9 @@
 #include "app/command_line.hpp"
 
+#include <gtest/gtest.h>
+
 #include <string>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 namespace leeway::app {
 namespace {
@@ -39,15 +39,18 @@ TEST(CommandLine, ReadsServe) {
 }
 
 TEST(CommandLine, ReadsKeys) {
-    const auto create = parsed<KeysCreateOptions>({"keys", "create", "web", "--models", "a,b",
-                                                   "--routes", "r", "--requests-per-minute", "60",
-                                                   "--expires", "90d", "--json"});
+    const auto create =
+        parsed<KeysCreateOptions>({"keys", "create", "web", "--models", "a,b", "--routes", "r",
+                                   "--requests-per-minute", "60", "--expires", "90d", "--json"});
     EXPECT_EQ(create.name, "web");
     EXPECT_EQ(create.models, (std::vector<std::string>{"a", "b"}));
     EXPECT_EQ(create.routes, std::vector<std::string>{"r"});
     EXPECT_EQ(create.requests_per_minute, 60u);
     EXPECT_EQ(create.expires, "90d");
     EXPECT_TRUE(create.json);
+    const auto last = parsed<KeysCreateOptions>({"keys", "create", "--models", "a,b", "web"});
+    EXPECT_EQ(last.name, "web") << "a list takes one word";
+    EXPECT_EQ(last.models.size(), 2u);
     EXPECT_TRUE(parsed<KeysListOptions>({"keys", "list", "--json"}).json);
     EXPECT_EQ(parsed<KeysRevokeOptions>({"keys", "revoke", "web"}).name, "web");
     EXPECT_EQ(parsed<KeysRotateOptions>({"keys", "rotate", "web"}).overlap, "24h");
@@ -55,7 +58,8 @@ TEST(CommandLine, ReadsKeys) {
 }
 
 TEST(CommandLine, ReadsReportAndExport) {
-    const auto report = parsed<ReportCommand>({"report", "--by", "model", "--since", "7d", "--csv"});
+    const auto report =
+        parsed<ReportCommand>({"report", "--by", "model", "--since", "7d", "--csv"});
     EXPECT_EQ(report.by, "model");
     EXPECT_EQ(report.since, "7d");
     EXPECT_TRUE(report.csv);
@@ -75,10 +79,10 @@ TEST(CommandLine, ReadsModels) {
 }
 
 TEST(CommandLine, ReadsModelHost) {
-    const auto host = parsed<ModelHostOptions>(
-        {"model-host", "--listen", "unix:/m.sock", "--folder", "/f", "--model", "a=a.gguf", "--model",
-         "b=b.gguf@00ff", "--threads", "2", "--parallel", "8", "--context", "2048", "--memory",
-         "1GiB"});
+    const auto host =
+        parsed<ModelHostOptions>({"model-host", "--listen", "unix:/m.sock", "--folder", "/f",
+                                  "--model", "a=a.gguf", "--model", "b=b.gguf@00ff", "--threads",
+                                  "2", "--parallel", "8", "--context", "2048", "--memory", "1GiB"});
     ASSERT_EQ(host.models.size(), 2u);
     EXPECT_EQ(host.models[0].first, "a");
     EXPECT_EQ(host.models[1].second, "b.gguf@00ff");
@@ -113,8 +117,7 @@ TEST(CommandLine, MissingPartsAreNamed) {
     EXPECT_NE(complaint({"keys", "create"}).find("name is required"), std::string::npos);
     EXPECT_NE(complaint({"keys"}).find("subcommand is required"), std::string::npos);
     EXPECT_NE(complaint({"serve", "--config"}).find("--config"), std::string::npos);
-    EXPECT_NE(complaint({"report", "--json", "--csv"}).find("excludes"),
-              std::string::npos);
+    EXPECT_NE(complaint({"report", "--json", "--csv"}).find("excludes"), std::string::npos);
     EXPECT_NE(complaint({"keys", "create", "a", "--requests-per-minute", "x"})
                   .find("--requests-per-minute"),
               std::string::npos);
@@ -122,18 +125,34 @@ TEST(CommandLine, MissingPartsAreNamed) {
 }
 
 TEST(CommandLine, EveryCommandHasHelpWithAnExample) {
-    for (const std::vector<std::string>& command : std::vector<std::vector<std::string>>{
-             {}, {"serve"}, {"check"}, {"keys"}, {"keys", "create"}, {"keys", "list"},
-             {"keys", "revoke"}, {"keys", "rotate"}, {"report"}, {"ledger"}, {"ledger", "export"},
-             {"models"}, {"models", "list"}, {"models", "check"}, {"models", "load"},
-             {"models", "try"}, {"model-host"}, {"version"}}) {
+    for (const std::vector<std::string>& command :
+         std::vector<std::vector<std::string>>{{},
+                                               {"serve"},
+                                               {"check"},
+                                               {"keys"},
+                                               {"keys", "create"},
+                                               {"keys", "list"},
+                                               {"keys", "revoke"},
+                                               {"keys", "rotate"},
+                                               {"report"},
+                                               {"ledger"},
+                                               {"ledger", "export"},
+                                               {"models"},
+                                               {"models", "list"},
+                                               {"models", "check"},
+                                               {"models", "load"},
+                                               {"models", "try"},
+                                               {"model-host"},
+                                               {"version"}}) {
         std::vector<std::string> arguments = command;
         arguments.emplace_back("--help");
         const CommandLine line = parse_command_line(arguments);
         const std::string name = command.empty() ? "leeway" : command.back();
         EXPECT_EQ(line.exit_code, 0) << name;
         EXPECT_NE(line.out.find("Example"), std::string::npos) << name << "\n" << line.out;
-        EXPECT_NE(line.out.find("--help"), std::string::npos) << name;
+        std::string usage = "Usage: leeway";
+        for (const std::string& word : command) usage += " " + word;
+        EXPECT_NE(line.out.find(usage + " "), std::string::npos) << line.out;
     }
 }
 

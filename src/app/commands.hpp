@@ -1,13 +1,13 @@
 #pragma once
 
+#include "app/config.hpp"
+#include "base/result.hpp"
+
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include "app/config.hpp"
-#include "base/result.hpp"
 
 namespace leeway::app {
 

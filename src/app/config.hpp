@@ -1,14 +1,14 @@
 #pragma once
 
+#include "base/result.hpp"
+#include "base/secret.hpp"
+#include "prices/price.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include "base/result.hpp"
-#include "base/secret.hpp"
-#include "prices/price.hpp"
 
 namespace leeway::app {
 
@@ -61,8 +61,8 @@ struct ProviderConfig {
     std::string name;
     Dialect dialect = Dialect::kOpenAi;
     std::string base_url;  ///< as the provider's own SDK takes it (with /v1); http, https or unix:
-    Secret api_key;        ///< empty: no Authorization header is sent
-    std::string ca_file;   ///< extra CA certificates (PEM) for this provider; empty: system roots
+    Secret api_key;  ///< empty: no Authorization header is sent
+    std::string ca_file;  ///< extra CA certificates (PEM) for this provider; empty: system roots
     TimeoutsConfig timeouts;
     std::uint32_t max_connections = 512;  ///< per worker
     /// Not empty: the provider is configured but cannot be used, and this says why and what to do
@@ -74,21 +74,21 @@ struct ModelConfig {
     std::string name;
     std::string provider;
     std::string upstream_name;  ///< `name:` in the file; defaults to the model's own name
-    prices::ModelPrice price;   ///< all unknown when the file says nothing
-    std::string file;           ///< embedded: file name inside `local.folder`
-    std::string sha256;         ///< embedded: expected SHA-256 of the file; empty: not checked
+    prices::ModelPrice price;  ///< all unknown when the file says nothing
+    std::string file;  ///< embedded: file name inside `local.folder`
+    std::string sha256;  ///< embedded: expected SHA-256 of the file; empty: not checked
     std::vector<std::string> tags;
 };
 
 enum class ExactCacheMode : std::uint8_t {
     kOff,
     kAuto,  ///< only requests with `temperature: 0` (and embeddings)
-    kOn,    ///< every request of the route
+    kOn,  ///< every request of the route
 };
 
 struct RouteConfig {
     std::string name;
-    std::string model;     ///< target; may be empty for the route "default"
+    std::string model;  ///< target; may be empty for the route "default"
     std::string baseline;  ///< model whose price is the baseline; empty: the model that is asked
     std::vector<std::string> stages;  ///< names in order, e.g. [exact_cache]
     ExactCacheMode exact_cache = ExactCacheMode::kAuto;
@@ -97,9 +97,9 @@ struct RouteConfig {
 
 struct KeyConfig {
     std::string name;
-    Secret secret;                       ///< at least 16 characters
-    std::vector<std::string> models;     ///< empty: all
-    std::vector<std::string> routes;     ///< empty: all
+    Secret secret;  ///< at least 16 characters
+    std::vector<std::string> models;  ///< empty: all
+    std::vector<std::string> routes;  ///< empty: all
     std::uint32_t requests_per_minute = 0;  ///< 0: no limit
     std::optional<std::int64_t> expires_unix_s;
 };
@@ -118,16 +118,16 @@ struct LedgerConfig {
 };
 
 struct LogConfig {
-    std::string level = "info";   ///< debug, info, warn, error
+    std::string level = "info";  ///< debug, info, warn, error
     std::string format = "text";  ///< text or json
 };
 
 struct LocalConfig {
     /// Of the GGUF files; absolute. Default: $LEEWAY_MODELS, else where ./run puts them.
     std::string folder;
-    std::uint32_t threads = 1;         ///< per loaded model
-    std::uint32_t parallel = 4;        ///< sequences decoded together, per model
-    std::uint32_t context = 4096;      ///< tokens shared by the sequences of one model
+    std::uint32_t threads = 1;  ///< per loaded model
+    std::uint32_t parallel = 4;  ///< sequences decoded together, per model
+    std::uint32_t context = 4096;  ///< tokens shared by the sequences of one model
     std::uint64_t memory_bytes = 4ULL * 1024 * 1024 * 1024;  ///< cap of the child process
 };
 

@@ -1,9 +1,9 @@
-#include <algorithm>
+#include "app/config_model.hpp"
+#include "base/money.hpp"
 
 #include <fmt/format.h>
 
-#include "app/config_model.hpp"
-#include "base/money.hpp"
+#include <algorithm>
 
 namespace leeway::app {
 namespace {
@@ -18,12 +18,12 @@ void read_api_key(ConfigSource& source, Section& section, ProviderConfig& out) {
         out.disabled_reason =
             value.unset.empty()
                 ? fmt::format("the API key of provider '{}' is empty", out.name)
-                : fmt::format("provider '{}' has no API key: set the environment variable {} and "
-                              "restart",
-                              out.name, value.unset);
-        source.warning(raw->mark,
-                       fmt::format("{}; until then its models answer with an error",
-                                   out.disabled_reason));
+                : fmt::format(
+                      "provider '{}' has no API key: set the environment variable {} and "
+                      "restart",
+                      out.name, value.unset);
+        source.warning(raw->mark, fmt::format("{}; until then its models answer with an error",
+                                              out.disabled_reason));
         return;
     }
     section.secret("api_key", out.api_key);
@@ -33,7 +33,8 @@ void read_api_key(ConfigSource& source, Section& section, ProviderConfig& out) {
     }
     // The key goes into a header line as it is.
     if (std::any_of(key.begin(), key.end(), [](char c) { return c <= ' ' || c >= '\x7f'; })) {
-        source.error(raw->mark, "'api_key' holds a space, a line break or a character outside ASCII");
+        source.error(raw->mark,
+                     "'api_key' holds a space, a line break or a character outside ASCII");
     }
 }
 
@@ -49,9 +50,10 @@ void read_openai(ConfigSource& source, Section& section, ProviderConfig& out) {
     if (!url && !out.base_url.empty()) source.error(url_mark, "base_url", url.error());
     read_api_key(source, section, out);
     if (!out.api_key.empty() && url && !url->tls && !is_this_machine(url->address)) {
-        source.warning(url_mark, fmt::format("the API key of provider '{}' travels unencrypted; use "
-                                             "https:// if the network is not yours",
-                                             out.name));
+        source.warning(url_mark,
+                       fmt::format("the API key of provider '{}' travels unencrypted; use "
+                                   "https:// if the network is not yours",
+                                   out.name));
     }
     section.text("ca_file", out.ca_file);
 }
@@ -68,10 +70,11 @@ void read_rate(ConfigSource& source, Section& section, std::string_view key, std
     }
     constexpr std::int64_t kUsdPerMillion = 1'000'000'000;  // in 1e-15 USD per token
     if (rate->value() > most_usd * kUsdPerMillion) {
-        source.error(value->mark,
-                     fmt::format("{}: {} USD per million tokens is more than any model costs; is it "
-                                 "cents, or a price for another number of tokens?",
-                                 key, value->text));
+        source.error(
+            value->mark,
+            fmt::format("{}: {} USD per million tokens is more than any model costs; is it "
+                        "cents, or a price for another number of tokens?",
+                        key, value->text));
         return;
     }
     if (rate->value() > 0 && rate->value() < kUsdPerMillion / 1000) {
@@ -103,8 +106,8 @@ void read_provider(ConfigSource& source, const PlacedText& name, Section& sectio
     section.choice<Dialect>("dialect", out.dialect,
                             {{"openai", Dialect::kOpenAi}, {"embedded", Dialect::kEmbedded}});
     if (!section.has("dialect")) {
-        source.error(name.mark, fmt::format("provider '{}' needs a dialect: openai or embedded",
-                                            out.name));
+        source.error(name.mark,
+                     fmt::format("provider '{}' needs a dialect: openai or embedded", out.name));
     }
     for (const char* key : {"base_url", "api_key", "ca_file"}) {
         section.declare(key);

@@ -1,10 +1,9 @@
+#include "app/config_model.hpp"
+
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
-
-#include <fmt/format.h>
-
-#include "app/config_model.hpp"
 
 namespace leeway::app {
 namespace {
@@ -23,8 +22,8 @@ bool contains(const std::vector<std::string>& names, const std::string& name) {
 
 template <class T>
 const T* find_named(const std::vector<T>& items, const std::string& name) {
-    const auto at = std::find_if(items.begin(), items.end(),
-                                 [&](const T& item) { return item.name == name; });
+    const auto at =
+        std::find_if(items.begin(), items.end(), [&](const T& item) { return item.name == name; });
     return at == items.end() ? nullptr : &*at;
 }
 
@@ -77,9 +76,10 @@ void check_route(ConfigSource& source, const Config& config, const RouteConfig& 
         }
     }
     if (has_cache && !contains(route.stages, "exact_cache")) {
-        source.warning(marks.cache, fmt::format("route '{}' has cache options, but 'exact_cache' is "
-                                                "not among its stages",
-                                                route.name));
+        source.warning(marks.cache,
+                       fmt::format("route '{}' has cache options, but 'exact_cache' is "
+                                   "not among its stages",
+                                   route.name));
     }
 }
 
@@ -143,11 +143,12 @@ Result<void> check_exposure(const Config& config, bool has_stored_keys) {
     const auto address = parse_listen_address(config.server.listen);
     if (!address) return fail(address.error());
     if (is_this_machine(*address)) return {};
-    return fail(ErrorCode::kConfig,
-                fmt::format("refusing to listen on {} without any key: everyone who reaches it could "
-                            "spend your money",
-                            config.server.listen),
-                "make one with `leeway keys create NAME`, or listen on 127.0.0.1:8484");
+    return fail(
+        ErrorCode::kConfig,
+        fmt::format("refusing to listen on {} without any key: everyone who reaches it could "
+                    "spend your money",
+                    config.server.listen),
+        "make one with `leeway keys create NAME`, or listen on 127.0.0.1:8484");
 }
 
 }  // namespace leeway::app

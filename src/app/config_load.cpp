@@ -1,3 +1,8 @@
+#include "app/config_model.hpp"
+#include "app/config_reader.hpp"
+#include "base/clock.hpp"
+
+#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -6,12 +11,6 @@
 #include <fstream>
 #include <iterator>
 #include <system_error>
-
-#include <fmt/format.h>
-
-#include "app/config_model.hpp"
-#include "app/config_reader.hpp"
-#include "base/clock.hpp"
 
 namespace leeway::app {
 namespace {
@@ -84,7 +83,8 @@ void read_route(ConfigSource& source, const PlacedText& name, Section& section, 
             source.unknown(stage.mark, "stage", stage.text, known);
         } else if (std::find(out.stages.begin(), out.stages.end(), stage.text) !=
                    out.stages.end()) {
-            source.error(stage.mark, fmt::format("stage '{}' stands in the list twice", stage.text));
+            source.error(stage.mark,
+                         fmt::format("stage '{}' stands in the list twice", stage.text));
         } else {
             out.stages.push_back(stage.text);
         }
@@ -208,7 +208,7 @@ ConfigReading read_draft(ConfigSource& source, const std::string& text, const st
 }
 
 Result<std::string> read_text_file(const std::string& path) {
-    struct stat info {};
+    struct stat info{};
     if (stat(path.c_str(), &info) != 0) {
         return fail(ErrorCode::kConfig,
                     fmt::format("cannot be read: {}", std::generic_category().message(errno)),

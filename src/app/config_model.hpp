@@ -1,10 +1,10 @@
 #pragma once
 
-#include <string>
-#include <vector>
-
 #include "app/config.hpp"
 #include "app/config_reader.hpp"
+
+#include <string>
+#include <vector>
 
 namespace leeway::app {
 

@@ -1,12 +1,11 @@
+#include "app/config_model.hpp"
+
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <system_error>
-
-#include <fmt/format.h>
-
-#include "app/config_model.hpp"
 
 namespace leeway::app {
 namespace {
@@ -69,10 +68,10 @@ Result<std::string> default_config_path() {
         const fs::path project = program.parent_path().parent_path().parent_path();
         const fs::path there = project / here;
         if (access(there.c_str(), F_OK) == 0) return there.string();
-        return fail(ErrorCode::kConfig,
-                    fmt::format("no configuration file: neither ./{} nor {} exists", here,
-                                there.string()),
-                    "give one with --config FILE");
+        return fail(
+            ErrorCode::kConfig,
+            fmt::format("no configuration file: neither ./{} nor {} exists", here, there.string()),
+            "give one with --config FILE");
     }
     return fail(ErrorCode::kConfig, fmt::format("no configuration file ./{}", here),
                 "give one with --config FILE");

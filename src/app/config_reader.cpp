@@ -1,13 +1,13 @@
 #include "app/config_reader.hpp"
 
-#include <algorithm>
-#include <cstdlib>
-#include <tuple>
+#include "base/strings.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "base/strings.hpp"
+#include <algorithm>
+#include <cstdlib>
+#include <tuple>
 
 namespace leeway::app {
 namespace {
@@ -76,11 +76,10 @@ void ConfigSource::unknown(const YAML::Mark& mark, std::string_view what, std::s
 }
 
 std::vector<ConfigProblem> ConfigSource::take_problems() {
-    std::sort(problems_.begin(), problems_.end(),
-              [](const ConfigProblem& a, const ConfigProblem& b) {
-                  return std::tie(a.line, a.column, a.message) <
-                         std::tie(b.line, b.column, b.message);
-              });
+    std::sort(
+        problems_.begin(), problems_.end(), [](const ConfigProblem& a, const ConfigProblem& b) {
+            return std::tie(a.line, a.column, a.message) < std::tie(b.line, b.column, b.message);
+        });
     errors_ = 0;
     return std::move(problems_);
 }
@@ -101,7 +100,8 @@ std::optional<YAML::Node> ConfigSource::parse(const std::string& text) {
         const std::vector<YAML::Node> documents = YAML::LoadAll(hide_variables(text));
         if (documents.empty()) return YAML::Node();
         if (documents.size() > 1) {
-            error(documents[1].Mark(), "a second document begins here; a file holds one (remove '---')");
+            error(documents[1].Mark(),
+                  "a second document begins here; a file holds one (remove '---')");
             return std::nullopt;
         }
         return documents.front();
@@ -225,10 +225,11 @@ std::optional<PlacedText> Section::expanded(const PlacedText& raw, std::string_v
         return std::nullopt;
     }
     if (!value.unset.empty()) {
-        source_.error(raw.mark,
-                      fmt::format("'{}' needs the environment variable {}, which is not set (export "
-                                  "it, or give a default: ${{{}:-value}})",
-                                  key, value.unset, value.unset));
+        source_.error(
+            raw.mark,
+            fmt::format("'{}' needs the environment variable {}, which is not set (export "
+                        "it, or give a default: ${{{}:-value}})",
+                        key, value.unset, value.unset));
         return std::nullopt;
     }
     return PlacedText{std::move(value.text), raw.mark};
@@ -293,9 +294,8 @@ void Section::duration(std::string_view key, std::chrono::milliseconds& out,
     if (!parsed) {
         source_.error(value->mark, key, parsed.error());
     } else if (*parsed < least || *parsed > kMost) {
-        source_.error(value->mark,
-                      fmt::format("{}: {} is not between {}ms and ten years", key, value->text,
-                                  least.count()));
+        source_.error(value->mark, fmt::format("{}: {} is not between {}ms and ten years", key,
+                                               value->text, least.count()));
     } else {
         out = *parsed;
     }
@@ -376,7 +376,8 @@ std::vector<Section> Section::list_of_sections(std::string_view key) {
     const Entry* entry = find(key);
     if (entry == nullptr || entry->value.IsNull()) return out;
     if (!entry->value.IsSequence()) {
-        source_.error(entry->key_mark, fmt::format("'{}' must be a list: lines that begin with '-'", key));
+        source_.error(entry->key_mark,
+                      fmt::format("'{}' must be a list: lines that begin with '-'", key));
         return out;
     }
     std::size_t number = 0;

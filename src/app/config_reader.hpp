@@ -1,5 +1,10 @@
 #pragma once
 
+#include "app/config.hpp"
+#include "app/config_values.hpp"
+
+#include <yaml-cpp/yaml.h>
+
 #include <chrono>
 #include <cstdint>
 #include <initializer_list>
@@ -8,11 +13,6 @@
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include "app/config.hpp"
-#include "app/config_values.hpp"
-
-#include <yaml-cpp/yaml.h>
 
 namespace leeway::app {
 
@@ -37,9 +37,9 @@ public:
 
     struct Expanded {
         std::string text;
-        std::string unset;       ///< first variable that is not set and has no default
+        std::string unset;  ///< first variable that is not set and has no default
         bool from_environment = false;
-        bool bad = false;        ///< malformed `${`
+        bool bad = false;  ///< malformed `${`
     };
     /// Replaces the variables of a scalar that parse() gave. Records nothing.
     [[nodiscard]] static Expanded expand(const std::string& scalar);

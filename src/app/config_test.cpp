@@ -1,13 +1,13 @@
 #include "app/config.hpp"
 
+#include "base/money.hpp"
+
+#include <gtest/gtest.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
-
-#include <gtest/gtest.h>
-
-#include "base/money.hpp"
 
 namespace leeway::app {
 namespace {
@@ -122,25 +122,28 @@ TEST(Config, UnknownKeyNamesPlaceAndNearestKey) {
     EXPECT_EQ(only_problem("providers:\n  a:\n    dialect: openai\n    base_ulr: x\n"
                            "    base_url: http://h/v1\n"),
               "4:5: error: unknown key 'base_ulr' (did you mean 'base_url'?)");
-    EXPECT_EQ(only_problem("sever: {}\n"), "1:1: error: unknown key 'sever' (did you mean 'server'?)");
+    EXPECT_EQ(only_problem("sever: {}\n"),
+              "1:1: error: unknown key 'sever' (did you mean 'server'?)");
     EXPECT_EQ(only_problem("log: {colour: on}\n"),
               "1:7: error: unknown key 'colour' (known: level, format)");
 }
 
 TEST(Config, CollectsAllProblemsInTheOrderOfTheLines) {
     const ConfigReading reading = read_config_text(
-        "log: {level: loud}\ncache: {ttl: 1x, memory: many}\nserver: {workers: 0, listen: nowhere}\n",
+        "log: {level: loud}\ncache: {ttl: 1x, memory: many}\nserver: {workers: 0, listen: "
+        "nowhere}\n",
         "f.yaml");
     EXPECT_FALSE(reading.config);
-    EXPECT_EQ(all_text(reading.problems),
-              "f.yaml:1:14: error: unknown level 'loud' (known: debug, info, warn, error)\n"
-              "f.yaml:2:14: error: ttl: '1x' is not a duration (write a whole number with ms, s, m, h "
-              "or d, such as 500ms, 10s or 24h)\n"
-              "f.yaml:2:26: error: memory: 'many' is not a size (write a whole number with B, KiB, MiB "
-              "or GiB, such as 32MiB)\n"
-              "f.yaml:3:19: error: workers: '0' is not a whole number from 1 to 1024\n"
-              "f.yaml:3:30: error: listen: 'nowhere' is not an address (write HOST:PORT, [IPV6]:PORT or "
-              "unix:/path, e.g. 127.0.0.1:8484)\n");
+    EXPECT_EQ(
+        all_text(reading.problems),
+        "f.yaml:1:14: error: unknown level 'loud' (known: debug, info, warn, error)\n"
+        "f.yaml:2:14: error: ttl: '1x' is not a duration (write a whole number with ms, s, m, h "
+        "or d, such as 500ms, 10s or 24h)\n"
+        "f.yaml:2:26: error: memory: 'many' is not a size (write a whole number with B, KiB, MiB "
+        "or GiB, such as 32MiB)\n"
+        "f.yaml:3:19: error: workers: '0' is not a whole number from 1 to 1024\n"
+        "f.yaml:3:30: error: listen: 'nowhere' is not an address (write HOST:PORT, [IPV6]:PORT or "
+        "unix:/path, e.g. 127.0.0.1:8484)\n");
 }
 
 TEST(Config, DuplicateKeysAreErrors) {
@@ -158,7 +161,8 @@ TEST(Config, BrokenYamlNamesThePlace) {
     EXPECT_EQ(only_problem("log: 5\n"), "1:1: error: log must be a map of keys and values");
     EXPECT_EQ(only_problem("log: {level: }\n"), "1:7: error: 'level' has no value");
     EXPECT_EQ(only_problem("log: {level: [a]}\n"), "1:7: error: 'level' must be a single value");
-    EXPECT_EQ(only_problem(std::string("a\0b", 3)), " error: the file holds control characters; is it a text file?");
+    EXPECT_EQ(only_problem(std::string("a\0b", 3)),
+              " error: the file holds control characters; is it a text file?");
 }
 
 TEST(Config, DanglingReferencesNameTheNearest) {
@@ -203,10 +207,10 @@ TEST(Config, PriceIsReadExactlyAndItsUnitIsDoubted) {
 TEST(Config, TakesValuesFromTheEnvironment) {
     const Variable address("LEEWAY_TEST_PORT", "9999");
     const Variable empty("LEEWAY_TEST_EMPTY", "");
-    const Config config =
-        good("server: {listen: '127.0.0.1:${LEEWAY_TEST_PORT}', admin: '${LEEWAY_TEST_NONE:-[::1]:1}'}\n"
-             "log: {level: ${LEEWAY_TEST_EMPTY:-warn}}\n" +
-             kOpenAi + "models: {m: {provider: up, name: 'a$${b}'}}\n");
+    const Config config = good(
+        "server: {listen: '127.0.0.1:${LEEWAY_TEST_PORT}', admin: '${LEEWAY_TEST_NONE:-[::1]:1}'}\n"
+        "log: {level: ${LEEWAY_TEST_EMPTY:-warn}}\n" +
+        kOpenAi + "models: {m: {provider: up, name: 'a$${b}'}}\n");
     EXPECT_EQ(config.server.listen, "127.0.0.1:9999");
     EXPECT_EQ(config.server.admin, "[::1]:1");
     EXPECT_EQ(config.log.level, "warn");
@@ -214,9 +218,10 @@ TEST(Config, TakesValuesFromTheEnvironment) {
 }
 
 TEST(Config, UnsetVariableSaysWhichAndHowToGiveADefault) {
-    EXPECT_EQ(only_problem("log: {level: ${LEEWAY_TEST_NONE}}"),
-              "1:14: error: 'level' needs the environment variable LEEWAY_TEST_NONE, which is not set "
-              "(export it, or give a default: ${LEEWAY_TEST_NONE:-value})");
+    EXPECT_EQ(
+        only_problem("log: {level: ${LEEWAY_TEST_NONE}}"),
+        "1:14: error: 'level' needs the environment variable LEEWAY_TEST_NONE, which is not set "
+        "(export it, or give a default: ${LEEWAY_TEST_NONE:-value})");
     EXPECT_NE(only_problem("log:\n  level: ${a-b}\n").find("write a variable as ${NAME}"),
               std::string::npos);
     EXPECT_NE(only_problem("log:\n  level: ${a\n").find("write a variable as ${NAME}"),
@@ -225,7 +230,8 @@ TEST(Config, UnsetVariableSaysWhichAndHowToGiveADefault) {
 
 TEST(Config, ProviderWithoutItsKeyIsDisabledWithAWarning) {
     const std::string text =
-        "providers: {up: {dialect: openai, base_url: 'https://h/v1', api_key: ${LEEWAY_TEST_NONE}}}";
+        "providers: {up: {dialect: openai, base_url: 'https://h/v1', api_key: "
+        "${LEEWAY_TEST_NONE}}}";
     const Config config = good(text);
     ASSERT_EQ(config.warnings.size(), 1u);
     EXPECT_FALSE(config.warnings[0].is_error);
@@ -240,13 +246,16 @@ TEST(Config, ProviderWithoutItsKeyIsDisabledWithAWarning) {
 TEST(Config, ApiKeyThatWouldSplitAHeaderIsRefusedWithoutShowingIt) {
     const Variable key("LEEWAY_TEST_KEY", "sk-evil\r\nx-other: 1");
     const std::string problem = only_problem(
-        "providers: {up: {dialect: openai, base_url: 'https://h/v1', api_key: ${LEEWAY_TEST_KEY}}}");
+        "providers: {up: {dialect: openai, base_url: 'https://h/v1', api_key: "
+        "${LEEWAY_TEST_KEY}}}");
     EXPECT_NE(problem.find("line break"), std::string::npos);
     EXPECT_EQ(problem.find("evil"), std::string::npos);
 }
 
 TEST(Config, KeySecretsAreCheckedAndNeverShown) {
-    const auto with = [](const std::string& keys) { return "keys:\n" + keys; };
+    const auto with = [](const std::string& keys) {
+        return "keys:\n" + keys;
+    };
     const std::string short_one = only_problem(with("  - {name: a, secret: hunter2}\n"));
     EXPECT_NE(short_one.find("2:23: error: 'secret' has 7 characters"), std::string::npos);
     EXPECT_EQ(short_one.find("hunter2"), std::string::npos);
@@ -341,8 +350,9 @@ TEST(Config, StateFolderIsFoundInAFileWithOtherErrors) {
         std::ofstream(path) << text;
         return read_state_folder(path);
     };
-    EXPECT_EQ(*state_of("server: {state: /s, workers: none}\nkeys: [{secret: ${LEEWAY_TEST_NONE}}]\n"),
-              "/s");
+    EXPECT_EQ(
+        *state_of("server: {state: /s, workers: none}\nkeys: [{secret: ${LEEWAY_TEST_NONE}}]\n"),
+        "/s");
     EXPECT_EQ(*state_of("nonsense: 1\n"), resolve_path(path, "state"));
     EXPECT_EQ(*state_of(""), resolve_path(path, "state"));
     EXPECT_FALSE(state_of("server: ["));

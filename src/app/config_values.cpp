@@ -1,14 +1,13 @@
 #include "app/config_values.hpp"
 
+#include "base/strings.hpp"
+
 #include <arpa/inet.h>
+#include <fmt/format.h>
 
 #include <array>
 #include <limits>
 #include <utility>
-
-#include <fmt/format.h>
-
-#include "base/strings.hpp"
 
 namespace leeway::app {
 namespace {
@@ -28,9 +27,8 @@ std::optional<NumberAndUnit> split_unit(std::string_view text) {
 }
 
 template <std::size_t N>
-std::optional<std::uint64_t> scale(NumberAndUnit value,
-                                   const std::array<std::pair<std::string_view, std::uint64_t>, N>&
-                                       units) {
+std::optional<std::uint64_t> scale(
+    NumberAndUnit value, const std::array<std::pair<std::string_view, std::uint64_t>, N>& units) {
     for (const auto& [unit, factor] : units) {
         std::uint64_t out = 0;
         if (unit == value.unit && !__builtin_mul_overflow(value.number, factor, &out) &&

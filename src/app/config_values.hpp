@@ -1,13 +1,13 @@
 #pragma once
 
+#include "base/result.hpp"
+#include "net/address.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "base/result.hpp"
-#include "net/address.hpp"
 
 namespace leeway::app {
 

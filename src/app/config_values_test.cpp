@@ -32,8 +32,9 @@ TEST(ConfigValues, ReadsDatesAndWritesThemBack) {
     EXPECT_EQ(*parse_date("2027-01-31T08:30:00Z"), 1'801'384'200);
     EXPECT_EQ(format_date(1'801'384'200), "2027-01-31T08:30:00Z");
     EXPECT_EQ(format_date(0), "1970-01-01T00:00:00Z");
-    for (const char* bad : {"", "2027", "2027-02-30", "2027-1-1", "31.01.2027", "2027-01-31T25:00:00Z",
-                            "2027-01-31T08:30:00", "2027-01-31T08:30:00+01"}) {
+    for (const char* bad :
+         {"", "2027", "2027-02-30", "2027-1-1", "31.01.2027", "2027-01-31T25:00:00Z",
+          "2027-01-31T08:30:00", "2027-01-31T08:30:00+01"}) {
         EXPECT_FALSE(parse_date(bad)) << bad;
     }
 }

@@ -1,5 +1,10 @@
 #include "app/key_store.hpp"
 
+#include "app/pepper.hpp"
+#include "base/strings.hpp"
+#include "store/sqlite/migrations.hpp"
+
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -7,12 +12,6 @@
 #include <array>
 #include <string_view>
 #include <utility>
-
-#include <fmt/format.h>
-
-#include "app/pepper.hpp"
-#include "base/strings.hpp"
-#include "store/sqlite/migrations.hpp"
 
 namespace leeway::app {
 namespace {
@@ -61,8 +60,8 @@ std::vector<std::string> split(std::string_view text) {
 }
 
 Result<std::vector<Credential>> credentials_of(Database& db, const std::string& name) {
-    auto query = db.prepare(
-        "SELECT mac, valid_until_unix_s FROM secret WHERE key = ? ORDER BY number DESC");
+    auto query =
+        db.prepare("SELECT mac, valid_until_unix_s FROM secret WHERE key = ? ORDER BY number DESC");
     if (!query) return fail(query.error());
     query->bind(1, std::string_view(name));
     std::vector<Credential> out;
@@ -156,11 +155,11 @@ Result<Secret> KeyStore::create(const KeySpec& spec, std::int64_t now) {
     auto transaction = Transaction::begin(db_);
     if (!transaction) return fail(transaction.error());
     if (const auto old = find(spec.name)) {
-        return fail(ErrorCode::kInvalidRequest,
-                    fmt::format("there {} a key '{}'", old->spec.revoked ? "was" : "is already",
-                                spec.name),
-                    old->spec.revoked ? "choose another name, so that the ledger tells them apart"
-                                      : "`leeway keys rotate` gives it a new secret");
+        return fail(
+            ErrorCode::kInvalidRequest,
+            fmt::format("there {} a key '{}'", old->spec.revoked ? "was" : "is already", spec.name),
+            old->spec.revoked ? "choose another name, so that the ledger tells them apart"
+                              : "`leeway keys rotate` gives it a new secret");
     } else if (old.error().code != ErrorCode::kNotFound) {
         return fail(old.error());
     }
@@ -183,8 +182,7 @@ Result<Secret> KeyStore::create(const KeySpec& spec, std::int64_t now) {
     return secret;
 }
 
-Result<Secret> KeyStore::rotate(const std::string& name, std::int64_t overlap_s,
-                                std::int64_t now) {
+Result<Secret> KeyStore::rotate(const std::string& name, std::int64_t overlap_s, std::int64_t now) {
     auto transaction = Transaction::begin(db_);
     if (!transaction) return fail(transaction.error());
     const auto key = find(name);
@@ -214,8 +212,8 @@ Result<Secret> KeyStore::rotate(const std::string& name, std::int64_t overlap_s,
 Result<void> KeyStore::revoke(const std::string& name, std::int64_t now) {
     const auto key = find(name);
     if (!key) return fail(key.error());
-    auto update = db_.prepare(
-        "UPDATE key SET revoked_unix_s = coalesce(revoked_unix_s, ?) WHERE name = ?");
+    auto update =
+        db_.prepare("UPDATE key SET revoked_unix_s = coalesce(revoked_unix_s, ?) WHERE name = ?");
     if (!update) return fail(update.error());
     update->bind(1, now).bind(2, std::string_view(name));
     return update->run();

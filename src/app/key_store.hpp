@@ -1,16 +1,16 @@
 #pragma once
 
-#include <cstdint>
-#include <memory>
-#include <optional>
-#include <string>
-#include <vector>
-
 #include "app/config.hpp"
 #include "base/result.hpp"
 #include "base/secret.hpp"
 #include "guard/auth/key_directory.hpp"
 #include "store/sqlite/database.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
 
 namespace leeway::app {
 

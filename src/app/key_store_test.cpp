@@ -1,5 +1,6 @@
 #include "app/key_store.hpp"
 
+#include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -7,8 +8,6 @@
 #include <fstream>
 #include <iterator>
 #include <string>
-
-#include <gtest/gtest.h>
 
 namespace leeway::app {
 namespace {
@@ -87,8 +86,9 @@ TEST_F(KeyStoreTest, NoFileHoldsTheSecret) {
 
 TEST_F(KeyStoreTest, FilesBelongToTheOwnerOnly) {
     open();
-    for (const std::string& file : {std::string("/pepper"), std::string("/keys.db"), std::string()}) {
-        struct stat info {};
+    for (const std::string& file :
+         {std::string("/pepper"), std::string("/keys.db"), std::string()}) {
+        struct stat info{};
         ASSERT_EQ(stat((folder_ + file).c_str(), &info), 0) << file;
         EXPECT_EQ(info.st_mode & 077, 0u) << file;
     }
@@ -108,8 +108,7 @@ TEST_F(KeyStoreTest, UnknownNameSuggestsTheNearest) {
     ASSERT_TRUE(open().create(spec("website"), 1));
     const auto revoked = open().revoke("webiste", 2);
     ASSERT_FALSE(revoked);
-    EXPECT_EQ(revoked.error().text(),
-              "there is no stored key 'webiste' (did you mean 'website'?)");
+    EXPECT_EQ(revoked.error().text(), "there is no stored key 'webiste' (did you mean 'website'?)");
 }
 
 TEST_F(KeyStoreTest, RotationKeepsTheOldSecretUntilTheOverlapEnds) {

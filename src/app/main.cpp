@@ -1,9 +1,9 @@
+#include "app/command_line.hpp"
+
 #include <cstdio>
 #include <string>
 #include <variant>
 #include <vector>
-
-#include "app/command_line.hpp"
 
 namespace {
 

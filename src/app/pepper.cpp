@@ -1,6 +1,9 @@
 #include "app/pepper.hpp"
 
+#include "base/random.hpp"
+
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,10 +11,6 @@
 #include <cerrno>
 #include <filesystem>
 #include <system_error>
-
-#include <fmt/format.h>
-
-#include "base/random.hpp"
 
 namespace leeway::app {
 namespace {
@@ -48,9 +47,9 @@ Result<void> create_pepper(const std::string& path) {
     const std::string draft = fmt::format("{}.{}.new", path, getpid());
     const File file(open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     if (!file.ok()) return system_failure("cannot make", draft);
-    const bool written = write(file.fd(), bytes.data(), bytes.size()) ==
-                             static_cast<ssize_t>(bytes.size()) &&
-                         fsync(file.fd()) == 0;
+    const bool written =
+        write(file.fd(), bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()) &&
+        fsync(file.fd()) == 0;
     const bool linked = written && (link(draft.c_str(), path.c_str()) == 0 || errno == EEXIST);
     const int error = errno;
     unlink(draft.c_str());
@@ -77,16 +76,16 @@ Result<Secret> load_pepper(const std::string& state_folder, bool may_create) {
     const std::string path = state_folder + "/pepper";
     if (access(path.c_str(), F_OK) != 0) {
         if (!may_create) {
-            return fail(ErrorCode::kConfig,
-                        fmt::format("{} is missing, and without it no stored key can be checked",
-                                    path),
-                        "restore it from a backup, or remove keys.db beside it and make new keys");
+            return fail(
+                ErrorCode::kConfig,
+                fmt::format("{} is missing, and without it no stored key can be checked", path),
+                "restore it from a backup, or remove keys.db beside it and make new keys");
         }
         if (auto made = create_pepper(path); !made) return fail(made.error());
     }
     const File file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!file.ok()) return system_failure("cannot read", path);
-    struct stat info {};
+    struct stat info{};
     if (fstat(file.fd(), &info) != 0) return system_failure("cannot read", path);
     if ((info.st_mode & 077) != 0) {
         return fail(ErrorCode::kConfig, fmt::format("{} can be read by other users", path),

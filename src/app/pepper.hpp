@@ -1,9 +1,9 @@
 #pragma once
 
-#include <string>
-
 #include "base/result.hpp"
 #include "base/secret.hpp"
+
+#include <string>
 
 namespace leeway::app {
 

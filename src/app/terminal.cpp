@@ -1,10 +1,9 @@
 #include "app/terminal.hpp"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cstdlib>
-
-#include <fmt/format.h>
 
 namespace leeway::app {
 

@@ -1,10 +1,10 @@
 #pragma once
 
+#include "base/result.hpp"
+
 #include <cstdio>
 #include <string>
 #include <string_view>
-
-#include "base/result.hpp"
 
 namespace leeway::app {
 

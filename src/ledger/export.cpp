@@ -214,14 +214,14 @@ private:
     std::string line_;
 };
 
-Result<void> run(const ExportOptions& options, std::FILE* out) {
+Result<void> run(const ExportOptions& options, std::FILE* out, std::FILE* err) {
     std::optional<std::int64_t> since_us;
     if (!options.since.empty()) {
         const auto parsed = parse_time(options.since, unix_now_us());
         if (!parsed) return fail(parsed.error());
         since_us = *parsed;
     }
-    if (auto replayed = replay_leftovers(options.state_dir); !replayed) return replayed;
+    replay_for_reader(options.state_dir, err);
     auto db = open_for_reading(options.state_dir);
     if (!db) return fail(std::move(db.error()));
     if (!*db) return {};  // no ledger yet: no lines
@@ -235,7 +235,7 @@ Result<void> export_jsonl(Database& db, std::optional<std::int64_t> since_us, st
 }
 
 int run_export(const ExportOptions& options, std::FILE* out, std::FILE* err) {
-    const auto done = run(options, out);
+    const auto done = run(options, out, err);
     if (done) return 0;
     fmt::print(err, "leeway ledger export: {}\n", done.error().text());
     return 1;

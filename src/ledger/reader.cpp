@@ -3,6 +3,7 @@
 #include "ledger/ledger.hpp"
 #include "ledger/schema.hpp"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -34,7 +35,11 @@ Result<void> replay_leftovers(const std::string& state_dir) {
         if (ledger.error().reason == "in_use") return {};
         return fail(std::move(ledger.error()));
     }
-    return (*ledger)->flush(std::chrono::minutes(10));
+    // A long journal takes its time; a database that takes nothing must not hold a reader up.
+    while (true) {
+        auto done = (*ledger)->flush(std::chrono::seconds(1));
+        if (done || (*ledger)->stats().failing) return done;
+    }
 }
 
 Result<std::optional<Database>> open_for_reading(const std::string& state_dir) {
@@ -47,6 +52,14 @@ Result<std::optional<Database>> open_for_reading(const std::string& state_dir) {
         return fail(std::move(same.error()));
     }
     return std::optional<Database>(std::move(*db));
+}
+
+void replay_for_reader(const std::string& state_dir, std::FILE* err) {
+    const auto replayed = replay_leftovers(state_dir);
+    if (!replayed) {
+        fmt::print(err, "note: records of a gateway that was killed are not in here yet: {}\n",
+                   replayed.error().text());
+    }
 }
 
 void Names::load() {

@@ -4,6 +4,7 @@
 #include "store/sqlite/database.hpp"
 
 #include <cstdint>
+#include <cstdio>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +15,10 @@ namespace leeway::ledger {
 /// Puts what a dead process left in its journals into the database of `state_dir`. Nothing happens
 /// when a living process owns the folder (it does this itself), or when there is nothing to do.
 [[nodiscard]] Result<void> replay_leftovers(const std::string& state_dir);
+
+/// `replay_leftovers` for a command that only reads: what keeps it from working is said on `err`, and
+/// the command goes on with what is in the database.
+void replay_for_reader(const std::string& state_dir, std::FILE* err);
 
 /// The ledger's database for reading, also while a gateway writes it. nullopt: there is no ledger
 /// yet. An error when it has another schema version or cannot be read.

@@ -142,10 +142,8 @@ Result<std::string> read_all(Database& db, const ReportOptions& options, std::in
     return std::string();
 }
 
-Result<std::string> report_text(const ReportOptions& options) {
-    if (auto replayed = replay_leftovers(options.state_dir); !replayed) {
-        return fail(std::move(replayed.error()));
-    }
+Result<std::string> report_text(const ReportOptions& options, std::FILE* err) {
+    replay_for_reader(options.state_dir, err);
     auto db = open_for_reading(options.state_dir);
     if (!db) return fail(std::move(db.error()));
     if (!*db) {
@@ -217,7 +215,7 @@ Result<Report> build_report(Database& db, const ReportQuery& query) {
 }
 
 int run_report(const ReportOptions& options, std::FILE* out, std::FILE* err) {
-    const auto text = report_text(options);
+    const auto text = report_text(options, err);
     if (!text) {
         fmt::print(err, "leeway report: {}\n", text.error().text());
         return 1;

@@ -1,11 +1,11 @@
-#include <algorithm>
-
-#include <fmt/format.h>
-
 #include "app/commands.hpp"
 #include "app/key_store.hpp"
 #include "app/terminal.hpp"
 #include "json/write.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
 
 namespace leeway::app {
 namespace {

@@ -1,10 +1,3 @@
-#include <algorithm>
-#include <array>
-#include <string_view>
-
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
 #include "app/commands.hpp"
 #include "app/config_values.hpp"
 #include "app/key_store.hpp"
@@ -12,6 +5,13 @@
 #include "base/clock.hpp"
 #include "base/strings.hpp"
 #include "json/write.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <string_view>
 
 namespace leeway::app {
 namespace {
@@ -196,7 +196,8 @@ std::string list_as_table(const std::vector<Listed>& keys, std::int64_t now) {
     const auto names = [](const std::vector<std::string>& list) {
         return list.empty() ? std::string("all") : fmt::format("{}", fmt::join(list, ","));
     };
-    std::vector<Row> rows{{"NAME", "STATE", "PER MINUTE", "EXPIRES", "CREATED", "MODELS", "ROUTES"}};
+    std::vector<Row> rows{
+        {"NAME", "STATE", "PER MINUTE", "EXPIRES", "CREATED", "MODELS", "ROUTES"}};
     for (const Listed& key : keys) {
         const std::uint32_t limit = key.spec.requests_per_minute;
         rows.push_back(
@@ -243,6 +244,13 @@ int run_keys_list(const KeysListOptions& options) {
     const std::int64_t now = now_unix_s();
     const auto keys = collect(options.place, now);
     if (!keys) return report_failure(keys.error());
+    const auto path = config_path_of(options.place);
+    if (path && !config_if_readable(options.place)) {
+        fmt::print(stderr,
+                   "leeway: note: {} cannot be used as it is, so keys in it are not shown "
+                   "(see `leeway check`)\n",
+                   *path);
+    }
     return print_out(options.json ? list_as_json(*keys, now) : list_as_table(*keys, now));
 }
 
@@ -252,10 +260,12 @@ int run_keys_revoke(const KeysRevokeOptions& options) {
     if (const auto done = store->revoke(options.name, now_unix_s()); !done) {
         Error error = done.error();
         if (const auto config = config_if_readable(options.place)) {
-            const auto same = [&](const KeyConfig& key) { return key.name == options.name; };
+            const auto same = [&](const KeyConfig& key) {
+                return key.name == options.name;
+            };
             if (std::any_of(config->keys.begin(), config->keys.end(), same)) {
-                error.hint = fmt::format("'{}' stands in {}: remove it there", options.name,
-                                         config->path);
+                error.hint =
+                    fmt::format("'{}' stands in {}: remove it there", options.name, config->path);
             }
         }
         return report_failure(error);
@@ -264,7 +274,12 @@ int run_keys_revoke(const KeysRevokeOptions& options) {
         return print_out(fmt::format("Key '{}' is revoked.\n", options.name));
     }
     std::string out;
-    json::Writer(out).object().key("name").string(options.name).key("revoked").boolean(true)
+    json::Writer(out)
+        .object()
+        .key("name")
+        .string(options.name)
+        .key("revoked")
+        .boolean(true)
         .close_object();
     return print_out(out + "\n");
 }
@@ -272,8 +287,11 @@ int run_keys_revoke(const KeysRevokeOptions& options) {
 int run_keys_rotate(const KeysRotateOptions& options) {
     const auto overlap = parse_duration(options.overlap);
     if (!overlap) {
-        return report_failure({ErrorCode::kConfig, "--overlap: " + overlap.error().message,
-                               overlap.error().hint, {}, {}});
+        return report_failure({ErrorCode::kConfig,
+                               "--overlap: " + overlap.error().message,
+                               overlap.error().hint,
+                               {},
+                               {}});
     }
     auto store = open_store(options.place);
     if (!store) return report_failure(store.error());

@@ -1,9 +1,9 @@
-#include <cstdio>
-
 #include "app/commands.hpp"
 #include "app/terminal.hpp"
 #include "ledger/export.hpp"
 #include "ledger/report.hpp"
+
+#include <cstdio>
 
 namespace leeway::app {
 
@@ -12,8 +12,11 @@ int run_report_command(const ReportCommand& options) {
     if (!state) return report_failure(state.error());
     const auto by = ledger::parse_report_by(options.by);
     if (!by) {
-        return report_failure({ErrorCode::kConfig, "--by: unknown group '" + options.by + "'",
-                               "write day, key, route or model", {}, {}});
+        return report_failure({ErrorCode::kConfig,
+                               "--by: unknown group '" + options.by + "'",
+                               "write day, key, route or model",
+                               {},
+                               {}});
     }
     ledger::ReportOptions report;
     report.state_dir = *state;

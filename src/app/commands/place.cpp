@@ -1,10 +1,10 @@
-#include <filesystem>
-#include <system_error>
+#include "app/commands.hpp"
+#include "app/config_values.hpp"
 
 #include <fmt/format.h>
 
-#include "app/commands.hpp"
-#include "app/config_values.hpp"
+#include <filesystem>
+#include <system_error>
 
 namespace leeway::app {
 

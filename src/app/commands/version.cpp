@@ -1,9 +1,9 @@
-#include <fmt/format.h>
-
 #include "app/commands.hpp"
 #include "app/terminal.hpp"
 #include "json/write.hpp"
 #include "leeway_build_info.hpp"
+
+#include <fmt/format.h>
 
 namespace leeway::app {
 namespace {

@@ -1,11 +1,11 @@
 #include "guard/auth/key_directory.hpp"
 
+#include "base/random.hpp"
+
 #include <algorithm>
 #include <array>
 #include <span>
 #include <utility>
-
-#include "base/random.hpp"
 
 namespace leeway::guard::auth {
 namespace {
@@ -53,7 +53,9 @@ Result<std::shared_ptr<const KeyDirectory>> KeyDirectory::build(Secret pepper,
     std::shared_ptr<KeyDirectory> out(new KeyDirectory());
     out->pepper_ = std::move(pepper);
     for (KeyEntry& entry : entries) {
-        const auto same = [&](const KeySpec& spec) { return spec.name == entry.spec.name; };
+        const auto same = [&](const KeySpec& spec) {
+            return spec.name == entry.spec.name;
+        };
         if (std::any_of(out->specs_.begin(), out->specs_.end(), same)) {
             return fail(ErrorCode::kConfig, "two keys are called '" + entry.spec.name + "'",
                         "rename the one in the configuration file");

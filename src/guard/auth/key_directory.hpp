@@ -1,5 +1,10 @@
 #pragma once
 
+#include "base/hash.hpp"
+#include "base/result.hpp"
+#include "base/secret.hpp"
+#include "guard/auth/rate_limiter.hpp"
+
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -7,11 +12,6 @@
 #include <string_view>
 #include <unordered_map>
 #include <vector>
-
-#include "base/hash.hpp"
-#include "base/result.hpp"
-#include "base/secret.hpp"
-#include "guard/auth/rate_limiter.hpp"
 
 namespace leeway::guard::auth {
 
@@ -55,7 +55,8 @@ class KeyDirectory {
 public:
     struct Found {
         KeyState state = KeyState::kUnknown;
-        const KeySpec* spec = nullptr;  ///< null exactly when unknown; lives as long as the directory
+        const KeySpec* spec =
+            nullptr;  ///< null exactly when unknown; lives as long as the directory
     };
 
     /// An error when two keys have the same name or secret, or when the pepper is empty.

@@ -1,8 +1,8 @@
 #include "guard/auth/key_directory.hpp"
 
-#include <set>
-
 #include <gtest/gtest.h>
+
+#include <set>
 
 namespace leeway::guard::auth {
 namespace {

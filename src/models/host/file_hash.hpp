@@ -1,9 +1,9 @@
 #pragma once
 
+#include "base/result.hpp"
+
 #include <filesystem>
 #include <string>
-
-#include "base/result.hpp"
 
 namespace leeway::models {
 

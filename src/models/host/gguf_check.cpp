@@ -1,15 +1,15 @@
 #include "models/host/gguf_check.hpp"
 
+#include "models/host/gguf_reader.hpp"
+
+#include <fmt/format.h>
+
 #include <array>
 #include <bit>
 #include <limits>
 #include <map>
 #include <unordered_set>
 #include <utility>
-
-#include <fmt/format.h>
-
-#include "models/host/gguf_reader.hpp"
 
 namespace leeway::models {
 namespace {
@@ -22,10 +22,23 @@ constexpr std::uint64_t kMaxTextBytes = 16U << 20U;      // chat templates and l
 constexpr std::uint64_t kMaxArrayItems = 16U << 20U;     // vocabularies
 constexpr std::uint64_t kMaxTensorName = 63;             // llama.cpp's own limit
 constexpr std::uint32_t kMaxDimensions = 4;
-constexpr std::uint64_t kMaxInt64 = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+constexpr std::uint64_t kMaxInt64 =
+    static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
 
 enum class ValueType : std::uint32_t {
-    kU8, kI8, kU16, kI16, kU32, kI32, kF32, kBool, kString, kArray, kU64, kI64, kF64
+    kU8,
+    kI8,
+    kU16,
+    kI16,
+    kU32,
+    kI32,
+    kF32,
+    kBool,
+    kString,
+    kArray,
+    kU64,
+    kI64,
+    kF64
 };
 constexpr std::uint32_t kValueTypes = 13;
 constexpr std::array<std::uint8_t, kValueTypes> kValueBytes{1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
@@ -91,24 +104,27 @@ void Check::header() {
     }
     info_.version = reader_.number<std::uint32_t>();
     if (reader_.ok() && info_.version != 2 && info_.version != 3) {
-        return reader_.fail_with(fmt::format("has GGUF version {}; 2 and 3 are understood{}",
-                                             info_.version, info_.version > 0xFFFF
-                                                 ? " (a big-endian file?)" : ""));
+        return reader_.fail_with(
+            fmt::format("has GGUF version {}; 2 and 3 are understood{}", info_.version,
+                        info_.version > 0xFFFF ? " (a big-endian file?)" : ""));
     }
     info_.tensor_count = reader_.number<std::uint64_t>();
     keys_ = reader_.number<std::uint64_t>();
     if (info_.tensor_count > kMaxTensors || keys_ > kMaxKeys) {
-        reader_.fail_with(fmt::format("claims {} tensors and {} keys; at most {} of each are accepted",
-                                      info_.tensor_count, keys_, kMaxKeys));
+        reader_.fail_with(
+            fmt::format("claims {} tensors and {} keys; at most {} of each are accepted",
+                        info_.tensor_count, keys_, kMaxKeys));
     }
 }
 
 void Check::key_value(std::uint64_t index) {
     const std::string key = reader_.text(kMaxKeyBytes, "the name of a key");
-    if (reader_.ok() && key.empty()) reader_.fail_with(fmt::format("has key {} without a name", index));
+    if (reader_.ok() && key.empty())
+        reader_.fail_with(fmt::format("has key {} without a name", index));
     const auto type = reader_.number<std::uint32_t>();
     if (!reader_.ok()) return;
-    if (!names_.insert(key).second) return reader_.fail_with(fmt::format("has the key '{}' twice", key));
+    if (!names_.insert(key).second)
+        return reader_.fail_with(fmt::format("has the key '{}' twice", key));
     Value read = value(type, key);
     if (reader_.ok()) note(key, std::move(read));
 }
@@ -122,13 +138,21 @@ Value Check::value(std::uint32_t type, const std::string& key) {
     out.type = static_cast<ValueType>(type);
     switch (out.type) {
         case ValueType::kU8: out.number = reader_.number<std::uint8_t>(); break;
-        case ValueType::kI8: out.number = static_cast<std::uint64_t>(reader_.number<std::int8_t>()); break;
+        case ValueType::kI8:
+            out.number = static_cast<std::uint64_t>(reader_.number<std::int8_t>());
+            break;
         case ValueType::kU16: out.number = reader_.number<std::uint16_t>(); break;
-        case ValueType::kI16: out.number = static_cast<std::uint64_t>(reader_.number<std::int16_t>()); break;
+        case ValueType::kI16:
+            out.number = static_cast<std::uint64_t>(reader_.number<std::int16_t>());
+            break;
         case ValueType::kU32: out.number = reader_.number<std::uint32_t>(); break;
-        case ValueType::kI32: out.number = static_cast<std::uint64_t>(reader_.number<std::int32_t>()); break;
+        case ValueType::kI32:
+            out.number = static_cast<std::uint64_t>(reader_.number<std::int32_t>());
+            break;
         case ValueType::kU64: out.number = reader_.number<std::uint64_t>(); break;
-        case ValueType::kI64: out.number = static_cast<std::uint64_t>(reader_.number<std::int64_t>()); break;
+        case ValueType::kI64:
+            out.number = static_cast<std::uint64_t>(reader_.number<std::int64_t>());
+            break;
         case ValueType::kBool: out.number = reader_.number<std::uint8_t>(); break;
         case ValueType::kF32:
         case ValueType::kF64: reader_.skip(kValueBytes[type]); break;
@@ -146,11 +170,12 @@ void Check::array(const std::string& key, Value& out) {
     out.items = reader_.number<std::uint64_t>();
     if (!reader_.ok()) return;
     if (type >= kValueTypes || type == static_cast<std::uint32_t>(ValueType::kArray)) {
-        return reader_.fail_with(fmt::format("has key '{}', an array of unknown type {}", key, type));
+        return reader_.fail_with(
+            fmt::format("has key '{}', an array of unknown type {}", key, type));
     }
     if (out.items > kMaxArrayItems) {
-        return reader_.fail_with(fmt::format("has key '{}' with {} items; at most {} are accepted", key,
-                                             out.items, kMaxArrayItems));
+        return reader_.fail_with(fmt::format("has key '{}' with {} items; at most {} are accepted",
+                                             key, out.items, kMaxArrayItems));
     }
     if (type == static_cast<std::uint32_t>(ValueType::kString)) {
         for (std::uint64_t i = 0; i < out.items && reader_.ok(); ++i) {
@@ -170,8 +195,8 @@ void Check::note(const std::string& key, Value value) {
     if (key == "general.alignment") {
         if (value.type != ValueType::kU32 || !std::has_single_bit(value.number) ||
             value.number > (1U << 20U)) {
-            return reader_.fail_with(fmt::format("has the alignment {}: not a sensible power of two",
-                                                 value.number));
+            return reader_.fail_with(
+                fmt::format("has the alignment {}: not a sensible power of two", value.number));
         }
         alignment_ = value.number;
     }
@@ -186,7 +211,8 @@ std::uint32_t Check::model_number(const std::string& suffix) const {
     if (found == facts_.end()) return 0;
     const Value& value = found->second;
     const std::uint64_t number = value.type == ValueType::kArray ? value.first : value.number;
-    return number > std::numeric_limits<std::uint32_t>::max() ? 0 : static_cast<std::uint32_t>(number);
+    return number > std::numeric_limits<std::uint32_t>::max() ? 0
+                                                              : static_cast<std::uint32_t>(number);
 }
 
 void Check::model_facts() {
@@ -197,8 +223,8 @@ void Check::model_facts() {
     info_.architecture = architecture->second.text;
     const auto splits = facts_.find("split.count");
     if (splits != facts_.end() && splits->second.number > 1) {
-        return reader_.fail_with(fmt::format("is one of {} parts: join them with llama-gguf-split --merge",
-                                             splits->second.number));
+        return reader_.fail_with(fmt::format(
+            "is one of {} parts: join them with llama-gguf-split --merge", splits->second.number));
     }
     info_.block_count = model_number("block_count");
     info_.context_length = model_number("context_length");
@@ -215,14 +241,15 @@ void Check::model_facts() {
 void Check::tensors() {
     names_.clear();
     std::uint64_t expected_offset = 0;
-    for (std::uint64_t i = 0; i < info_.tensor_count && reader_.ok(); ++i) tensor(i, expected_offset);
+    for (std::uint64_t i = 0; i < info_.tensor_count && reader_.ok(); ++i)
+        tensor(i, expected_offset);
     if (!reader_.ok()) return;
     info_.tensor_bytes = expected_offset;
     const std::uint64_t padding = (alignment_ - reader_.position() % alignment_) % alignment_;
     const std::uint64_t there = reader_.left() >= padding ? reader_.left() - padding : 0;
     if (there < data_end_) {
-        return reader_.fail_with(fmt::format("is cut: its tensors need {} bytes, {} are there",
-                                             data_end_, there));
+        return reader_.fail_with(
+            fmt::format("is cut: its tensors need {} bytes, {} are there", data_end_, there));
     }
     std::uint64_t most = 0;
     for (const auto& [type, parameters] : parameters_by_type_) {
@@ -237,10 +264,12 @@ void Check::tensor(std::uint64_t index, std::uint64_t& expected_offset) {
     const auto dimensions = reader_.number<std::uint32_t>();
     if (!reader_.ok()) return;
     if (name.empty() || !names_.insert(name).second) {
-        return reader_.fail_with(fmt::format("has tensor {} '{}' twice or without a name", index, name));
+        return reader_.fail_with(
+            fmt::format("has tensor {} '{}' twice or without a name", index, name));
     }
     if (dimensions == 0 || dimensions > kMaxDimensions) {
-        return reader_.fail_with(fmt::format("has tensor '{}' with {} dimensions", name, dimensions));
+        return reader_.fail_with(
+            fmt::format("has tensor '{}' with {} dimensions", name, dimensions));
     }
     std::uint64_t row = 0;
     std::uint64_t count = 1;
@@ -253,11 +282,12 @@ void Check::tensor(std::uint64_t index, std::uint64_t& expected_offset) {
     const auto type_number = reader_.number<std::uint32_t>();
     const auto offset = reader_.number<std::uint64_t>();
     if (!reader_.ok()) return;
-    if (!fits) return reader_.fail_with(fmt::format("has tensor '{}' of an impossible shape", name));
+    if (!fits)
+        return reader_.fail_with(fmt::format("has tensor '{}' of an impossible shape", name));
     const GgufTensorType type = gguf_tensor_type(type_number);
     if (type.block == 0 || row % type.block != 0) {
-        return reader_.fail_with(fmt::format("has tensor '{}' of type {} with rows of {} values", name,
-                                             type_number, row));
+        return reader_.fail_with(fmt::format("has tensor '{}' of type {} with rows of {} values",
+                                             name, type_number, row));
     }
     std::uint64_t bytes = 0;
     std::uint64_t end = 0;
@@ -267,8 +297,8 @@ void Check::tensor(std::uint64_t index, std::uint64_t& expected_offset) {
     data_end_ = expected_offset + bytes - (alignment_ - 1);  // the last padding may be missing
     bytes = bytes / alignment_ * alignment_;
     if (offset != expected_offset || !add(offset, bytes, end) || end > kMaxInt64) {
-        return reader_.fail_with(fmt::format("has tensor '{}' at offset {}, expected {}", name, offset,
-                                             expected_offset));
+        return reader_.fail_with(fmt::format("has tensor '{}' at offset {}, expected {}", name,
+                                             offset, expected_offset));
     }
     expected_offset = end;
     parameters_by_type_[type_number] += count;
@@ -288,17 +318,17 @@ std::uint64_t GgufInfo::kv_bytes_per_token() const noexcept {
 
 GgufTensorType gguf_tensor_type(std::uint32_t number) noexcept {
     static constexpr std::array<GgufTensorType, 43> kTypes{{
-        {"F32", 1, 4},       {"F16", 1, 2},       {"Q4_0", 32, 18},   {"Q4_1", 32, 20},
-        {"", 0, 0},          {"", 0, 0},          {"Q5_0", 32, 22},   {"Q5_1", 32, 24},
-        {"Q8_0", 32, 34},    {"Q8_1", 32, 36},    {"Q2_K", 256, 84},  {"Q3_K", 256, 110},
-        {"Q4_K", 256, 144},  {"Q5_K", 256, 176},  {"Q6_K", 256, 210}, {"Q8_K", 256, 292},
+        {"F32", 1, 4},        {"F16", 1, 2},       {"Q4_0", 32, 18},     {"Q4_1", 32, 20},
+        {"", 0, 0},           {"", 0, 0},          {"Q5_0", 32, 22},     {"Q5_1", 32, 24},
+        {"Q8_0", 32, 34},     {"Q8_1", 32, 36},    {"Q2_K", 256, 84},    {"Q3_K", 256, 110},
+        {"Q4_K", 256, 144},   {"Q5_K", 256, 176},  {"Q6_K", 256, 210},   {"Q8_K", 256, 292},
         {"IQ2_XXS", 256, 66}, {"IQ2_XS", 256, 74}, {"IQ3_XXS", 256, 98}, {"IQ1_S", 256, 50},
-        {"IQ4_NL", 32, 18},  {"IQ3_S", 256, 110}, {"IQ2_S", 256, 82}, {"IQ4_XS", 256, 136},
-        {"I8", 1, 1},        {"I16", 1, 2},       {"I32", 1, 4},      {"I64", 1, 8},
-        {"F64", 1, 8},       {"IQ1_M", 256, 56},  {"BF16", 1, 2},     {"", 0, 0},
-        {"", 0, 0},          {"", 0, 0},          {"TQ1_0", 256, 54}, {"TQ2_0", 256, 66},
-        {"", 0, 0},          {"", 0, 0},          {"", 0, 0},         {"MXFP4", 32, 17},
-        {"NVFP4", 64, 36},   {"Q1_0", 128, 18},   {"Q2_0", 64, 18},
+        {"IQ4_NL", 32, 18},   {"IQ3_S", 256, 110}, {"IQ2_S", 256, 82},   {"IQ4_XS", 256, 136},
+        {"I8", 1, 1},         {"I16", 1, 2},       {"I32", 1, 4},        {"I64", 1, 8},
+        {"F64", 1, 8},        {"IQ1_M", 256, 56},  {"BF16", 1, 2},       {"", 0, 0},
+        {"", 0, 0},           {"", 0, 0},          {"TQ1_0", 256, 54},   {"TQ2_0", 256, 66},
+        {"", 0, 0},           {"", 0, 0},          {"", 0, 0},           {"MXFP4", 32, 17},
+        {"NVFP4", 64, 36},    {"Q1_0", 128, 18},   {"Q2_0", 64, 18},
     }};
     return number < kTypes.size() ? kTypes[number] : GgufTensorType{"", 0, 0};
 }
@@ -306,7 +336,8 @@ GgufTensorType gguf_tensor_type(std::uint32_t number) noexcept {
 Result<GgufInfo> check_gguf(const std::filesystem::path& file) {
     Check check(file);
     if (!check.run()) {
-        return fail(ErrorCode::kConfig, fmt::format("model file {} {}", file.string(), check.problem()),
+        return fail(ErrorCode::kConfig,
+                    fmt::format("model file {} {}", file.string(), check.problem()),
                     "fetch the file again, or name another one");
     }
     return check.take_info();

@@ -1,10 +1,10 @@
 #pragma once
 
+#include "base/result.hpp"
+
 #include <cstdint>
 #include <filesystem>
 #include <string>
-
-#include "base/result.hpp"
 
 namespace leeway::models {
 

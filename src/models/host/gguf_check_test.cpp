@@ -1,17 +1,16 @@
 #include "models/host/gguf_check.hpp"
 
+#include "models/host/gguf_testing.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <array>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <string>
-
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include <gtest/gtest.h>
-
-#include "models/host/gguf_testing.hpp"
 
 namespace leeway::models {
 namespace {
@@ -40,7 +39,8 @@ private:
 class GgufCheckTest : public ::testing::Test {
 protected:
     void SetUp() override {
-        std::string pattern = (std::filesystem::temp_directory_path() / "leeway_gguf_XXXXXX").string();
+        std::string pattern =
+            (std::filesystem::temp_directory_path() / "leeway_gguf_XXXXXX").string();
         ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
         folder_ = pattern;
     }
@@ -146,7 +146,8 @@ TEST_F(GgufCheckTest, RefusesWhatDoesNotAddUp) {
 }
 
 TEST_F(GgufCheckTest, RefusesTensorsThatCannotBe) {
-    const auto with = [&](std::uint32_t type, std::vector<std::uint64_t> shape, std::uint64_t offset) {
+    const auto with = [&](std::uint32_t type, std::vector<std::uint64_t> shape,
+                          std::uint64_t offset) {
         GgufBuilder builder = tiny_gguf();
         builder.tensor("extra", type, std::move(shape), offset, 64);
         return refusal(builder.bytes());

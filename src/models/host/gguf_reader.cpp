@@ -1,15 +1,14 @@
 #include "models/host/gguf_reader.hpp"
 
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <utility>
-
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <fmt/format.h>
 
 namespace leeway::models {
 
@@ -17,7 +16,7 @@ static_assert(std::endian::native == std::endian::little, "GGUF numbers are read
 
 GgufReader::GgufReader(const std::filesystem::path& file) {
     fd_ = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe must not hang us
-    struct stat status {};
+    struct stat status{};
     if (fd_ < 0 || ::fstat(fd_, &status) != 0) {
         fail_with(fmt::format("cannot be opened: {}", std::strerror(errno)));
     } else if (!S_ISREG(status.st_mode)) {
@@ -40,8 +39,10 @@ void GgufReader::fail_with(std::string problem) {
 std::string GgufReader::text(std::uint64_t limit, const char* what) {
     const auto length = number<std::uint64_t>();
     if (length > limit || length > left()) {
-        fail_with(fmt::format("{} at byte {} claims {} bytes ({} are left in the file, at most {} are "
-                              "allowed)", what, position_, length, left(), limit));
+        fail_with(
+            fmt::format("{} at byte {} claims {} bytes ({} are left in the file, at most {} are "
+                        "allowed)",
+                        what, position_, length, left(), limit));
     }
     if (failed_) return {};
     std::string value(static_cast<std::size_t>(length), '\0');
@@ -52,8 +53,10 @@ std::string GgufReader::text(std::uint64_t limit, const char* what) {
 void GgufReader::skip_text(std::uint64_t limit, const char* what) {
     const auto length = number<std::uint64_t>();
     if (length > limit || length > left()) {
-        fail_with(fmt::format("{} at byte {} claims {} bytes ({} are left in the file, at most {} are "
-                              "allowed)", what, position_, length, left(), limit));
+        fail_with(
+            fmt::format("{} at byte {} claims {} bytes ({} are left in the file, at most {} are "
+                        "allowed)",
+                        what, position_, length, left(), limit));
     }
     skip(length);
 }

@@ -1,13 +1,13 @@
 #pragma once
 
+#include "base/result.hpp"
+
 #include <array>
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <string>
 #include <type_traits>
-
-#include "base/result.hpp"
 
 namespace leeway::models {
 
@@ -54,7 +54,7 @@ private:
     bool failed_ = false;
     std::string problem_;
     std::uint64_t size_ = 0;
-    std::uint64_t position_ = 0;      // of the next byte to hand out
+    std::uint64_t position_ = 0;  // of the next byte to hand out
     std::uint64_t buffer_start_ = 0;  // file position of buffer_[0]
     std::size_t buffer_size_ = 0;
     std::array<char, 65536> buffer_{};

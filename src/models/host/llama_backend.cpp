@@ -1,13 +1,13 @@
 #include "models/host/llama_backend.hpp"
 
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
 #include <cstdlib>
 #include <exception>
 #include <limits>
 #include <mutex>
 #include <utility>
-
-#include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 namespace leeway::models {
 namespace {
@@ -57,7 +57,8 @@ bool on_progress(float part, void* user) {
 
 Result<void> start_llama() {
     if (const char* missing = missing_cpu_feature()) {
-        return fail(ErrorCode::kUnavailable, fmt::format("this CPU has no {}: local models are off", missing),
+        return fail(ErrorCode::kUnavailable,
+                    fmt::format("this CPU has no {}: local models are off", missing),
                     "run leeway model-host on a newer machine and name it as an upstream");
     }
     static std::once_flag once;
@@ -122,11 +123,13 @@ Result<std::vector<llama_token>> tokenize(const llama_vocab& vocab, std::string_
     const auto length = static_cast<std::int32_t>(text.size());
     tokens.resize(text.size() + 2);  // a token has at least one byte
     try {
-        std::int32_t count = llama_tokenize(&vocab, text.data(), length, tokens.data(),
-                                            static_cast<std::int32_t>(tokens.size()), add_marks, special);
+        std::int32_t count =
+            llama_tokenize(&vocab, text.data(), length, tokens.data(),
+                           static_cast<std::int32_t>(tokens.size()), add_marks, special);
         if (count < 0 && count != std::numeric_limits<std::int32_t>::min()) {
             tokens.resize(static_cast<std::size_t>(-count));
-            count = llama_tokenize(&vocab, text.data(), length, tokens.data(), -count, add_marks, special);
+            count = llama_tokenize(&vocab, text.data(), length, tokens.data(), -count, add_marks,
+                                   special);
         }
         if (count >= 0) {
             tokens.resize(static_cast<std::size_t>(count));
@@ -170,8 +173,13 @@ std::int32_t Batch::add(llama_token token, llama_pos position, llama_seq_id sequ
 }
 
 llama_batch Batch::view() noexcept {
-    return {static_cast<std::int32_t>(size_), tokens_.data(),          nullptr, positions_.data(),
-            sequence_counts_.data(),          sequence_pointers_.data(), outputs_.data()};
+    return {static_cast<std::int32_t>(size_),
+            tokens_.data(),
+            nullptr,
+            positions_.data(),
+            sequence_counts_.data(),
+            sequence_pointers_.data(),
+            outputs_.data()};
 }
 
 }  // namespace leeway::models

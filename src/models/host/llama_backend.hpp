@@ -1,16 +1,16 @@
 #pragma once
 
+#include "base/result.hpp"
+#include "models/host/engine.hpp"
+
+#include <ggml-cpu.h>
+#include <llama.h>
+
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <ggml-cpu.h>
-#include <llama.h>
-
-#include "base/result.hpp"
-#include "models/host/engine.hpp"
 
 namespace leeway::models {
 
@@ -36,13 +36,15 @@ struct ContextWithThreads {
     ContextPtr context;
 };
 /// Makes a context with `threads` threads; a pool of more than one sleeps when idle.
-[[nodiscard]] Result<ContextWithThreads> make_context(llama_model& model, llama_context_params params,
+[[nodiscard]] Result<ContextWithThreads> make_context(llama_model& model,
+                                                      llama_context_params params,
                                                       std::uint32_t threads);
 
 /// Token ids of `text`. `special`: marks like <|im_end|> in the text are read as such. `add_marks`: add
 /// the model's own start and end marks.
-[[nodiscard]] Result<std::vector<llama_token>> tokenize(const llama_vocab& vocab, std::string_view text,
-                                                        bool add_marks, bool special);
+[[nodiscard]] Result<std::vector<llama_token>> tokenize(const llama_vocab& vocab,
+                                                        std::string_view text, bool add_marks,
+                                                        bool special);
 
 /// The bytes of a token; empty for control tokens.
 [[nodiscard]] std::string token_bytes(const llama_vocab& vocab, llama_token token);
@@ -53,7 +55,8 @@ public:
     explicit Batch(std::size_t capacity);
     void clear() noexcept { size_ = 0; }
     /// There must be room. Returns the token's row.
-    std::int32_t add(llama_token token, llama_pos position, llama_seq_id sequence, bool output) noexcept;
+    std::int32_t add(llama_token token, llama_pos position, llama_seq_id sequence,
+                     bool output) noexcept;
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
     [[nodiscard]] std::size_t room() const noexcept { return tokens_.size() - size_; }
     /// Valid until the next call.

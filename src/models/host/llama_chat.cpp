@@ -1,11 +1,11 @@
 #include "models/host/llama_chat.hpp"
 
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <exception>
 #include <utility>
-
-#include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 namespace leeway::models {
 namespace {
@@ -40,7 +40,8 @@ ChatRun::ChatRun(JobId id_, std::vector<llama_token> prompt, ChatJob job, std::u
       text(std::move(job.sampling.stop)),
       sink(std::move(job.sink)) {}
 
-Result<std::unique_ptr<ChatRunner>> ChatRunner::make(llama_model& model, const EngineOptions& options,
+Result<std::unique_ptr<ChatRunner>> ChatRunner::make(llama_model& model,
+                                                     const EngineOptions& options,
                                                      EngineCounters& counters) {
     const auto trained = static_cast<std::uint32_t>(std::max(1, llama_model_n_ctx_train(&model)));
     const std::uint32_t wanted = options.context_tokens == 0 ? trained : options.context_tokens;
@@ -50,7 +51,8 @@ Result<std::unique_ptr<ChatRunner>> ChatRunner::make(llama_model& model, const E
     params.n_seq_max = std::clamp(options.sequences, 1U, most);
     params.n_batch = static_cast<std::uint32_t>(kPromptPiece) + params.n_seq_max;
     params.n_ubatch = params.n_batch;
-    params.n_outputs_max = params.n_seq_max;  // else logits for a whole batch of tokens are reserved
+    params.n_outputs_max =
+        params.n_seq_max;  // else logits for a whole batch of tokens are reserved
     params.kv_unified = true;
     auto context = make_context(model, params, std::max(1U, options.threads));
     if (!context) return fail(std::move(context.error()));
@@ -78,16 +80,16 @@ ChatRunner::ChatRunner(ContextWithThreads context, llama_model& model, std::uint
 }
 
 bool ChatRunner::has_work() const noexcept {
-    return !queue_.empty() ||
-           std::any_of(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.run != nullptr; });
+    return !queue_.empty() || std::any_of(slots_.begin(), slots_.end(),
+                                          [](const Slot& slot) { return slot.run != nullptr; });
 }
 
 void ChatRunner::cancel(JobId id) noexcept {
     for (Slot& slot : slots_) {
         if (slot.run && slot.run->id == id) return finish(slot, FinishReason::kCanceled);
     }
-    const auto found = std::find_if(queue_.begin(), queue_.end(),
-                                    [&](const auto& run) { return run->id == id; });
+    const auto found =
+        std::find_if(queue_.begin(), queue_.end(), [&](const auto& run) { return run->id == id; });
     if (found == queue_.end()) return;
     end_unstarted(**found, FinishReason::kCanceled, std::nullopt);
     queue_.erase(found);
@@ -144,7 +146,8 @@ void ChatRunner::admit() {
         if (prefix.slot != nullptr && !prefix.slot->run) {
             Slot* other = oldest_idle(prefix.slot);
             // Continues in place, unless that would throw most of a kept conversation away needlessly.
-            target = prefix.length * 2 >= prefix.slot->cached || other == nullptr ? prefix.slot : other;
+            target =
+                prefix.length * 2 >= prefix.slot->cached || other == nullptr ? prefix.slot : other;
         }
         std::unique_ptr<ChatRun> run = std::move(queue_.front());
         queue_.pop_front();
@@ -164,7 +167,8 @@ bool ChatRunner::fits(const ChatRun& run) const {
 ChatRunner::Prefix ChatRunner::best_prefix(const std::vector<llama_token>& wanted) {
     Prefix best;
     if (!reuse_prefixes_) return best;
-    const std::size_t most = wanted.size() - 1;  // the last token is always evaluated: for its logits
+    const std::size_t most =
+        wanted.size() - 1;  // the last token is always evaluated: for its logits
     std::size_t coming = 0;
     for (Slot& slot : slots_) {
         const std::size_t length = std::min(common_prefix(slot.tokens(), wanted), most);
@@ -177,8 +181,8 @@ ChatRunner::Prefix ChatRunner::best_prefix(const std::vector<llama_token>& wante
 }
 
 void ChatRunner::start(Slot& slot, std::unique_ptr<ChatRun> run, const Prefix& prefix) {
-    if (prefix.slot == &slot && llama_memory_seq_rm(memory_, slot.sequence,
-                                                    static_cast<llama_pos>(prefix.length), -1)) {
+    if (prefix.slot == &slot &&
+        llama_memory_seq_rm(memory_, slot.sequence, static_cast<llama_pos>(prefix.length), -1)) {
         slot.cached = prefix.length;
     } else {
         forget(slot);
@@ -321,7 +325,8 @@ void ChatRunner::take_output(Slot& slot, std::int32_t row) {
     float total = 0;
     if (run.top_logprobs >= 0) {
         total = log_sum_exp(raw);
-        for (const auto& [token, logit] : largest(raw, static_cast<std::size_t>(run.top_logprobs))) {
+        for (const auto& [token, logit] :
+             largest(raw, static_cast<std::size_t>(run.top_logprobs))) {
             info.top.emplace_back(token_bytes(vocab_, token), logit - total);
         }
         logits_.assign(raw.begin(), raw.end());  // sampling changes what it samples from
@@ -349,7 +354,8 @@ void ChatRunner::show(ChatRun& run, std::string bytes, TokenInfo info, bool& sto
     const std::size_t start = run.text.taken();
     text_.clear();
     stopped = run.text.push(bytes, text_);
-    if (run.top_logprobs >= 0) run.pending.push_back({std::move(info), start, start + bytes.size()});
+    if (run.top_logprobs >= 0)
+        run.pending.push_back({std::move(info), start, start + bytes.size()});
     deliver(run, stopped);
 }
 
@@ -363,7 +369,8 @@ void ChatRunner::deliver(ChatRun& run, bool last) {
         infos_.push_back(std::move(token.info));
         ++count;
     }
-    run.pending.erase(run.pending.begin(), run.pending.begin() + static_cast<std::ptrdiff_t>(count));
+    run.pending.erase(run.pending.begin(),
+                      run.pending.begin() + static_cast<std::ptrdiff_t>(count));
     if (!text_.empty() || !infos_.empty()) run.sink->on_delta({text_, infos_});
 }
 

@@ -1,16 +1,16 @@
 #pragma once
 
+#include "models/host/engine_counters.hpp"
+#include "models/host/llama_backend.hpp"
+#include "models/host/sampler.hpp"
+#include "models/host/text_stream.hpp"
+
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include "models/host/engine_counters.hpp"
-#include "models/host/llama_backend.hpp"
-#include "models/host/sampler.hpp"
-#include "models/host/text_stream.hpp"
 
 namespace leeway::models {
 
@@ -69,7 +69,9 @@ private:
         std::unique_ptr<ChatRun> run;
         std::uint64_t last_used = 0;
 
-        [[nodiscard]] const std::vector<llama_token>& tokens() const { return run ? run->tokens : kept; }
+        [[nodiscard]] const std::vector<llama_token>& tokens() const {
+            return run ? run->tokens : kept;
+        }
         [[nodiscard]] std::size_t left() const { return run ? run->tokens.size() - cached : 0; }
     };
     struct Share {
@@ -119,9 +121,9 @@ private:
     std::vector<Share> shares_;
     Batch batch_;
     std::uint64_t tick_ = 0;
-    std::string text_;                // of one delta
-    std::vector<TokenInfo> infos_;    // of one delta
-    std::vector<float> logits_;       // copy, where the raw ones are wanted afterwards
+    std::string text_;  // of one delta
+    std::vector<TokenInfo> infos_;  // of one delta
+    std::vector<float> logits_;  // copy, where the raw ones are wanted afterwards
     EngineCounters& counters_;
 };
 

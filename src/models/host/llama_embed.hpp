@@ -1,13 +1,13 @@
 #pragma once
 
+#include "models/host/engine_counters.hpp"
+#include "models/host/llama_backend.hpp"
+
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
 #include <vector>
-
-#include "models/host/engine_counters.hpp"
-#include "models/host/llama_backend.hpp"
 
 namespace leeway::models {
 

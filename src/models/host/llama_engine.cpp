@@ -1,3 +1,13 @@
+#include "base/random.hpp"
+#include "models/host/engine.hpp"
+#include "models/host/llama_backend.hpp"
+#include "models/host/llama_chat.hpp"
+#include "models/host/llama_embed.hpp"
+#include "models/host/llama_prompt.hpp"
+
+#include <fmt/format.h>
+#include <pthread.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -7,17 +17,6 @@
 #include <system_error>
 #include <thread>
 #include <utility>
-
-#include <pthread.h>
-
-#include <fmt/format.h>
-
-#include "base/random.hpp"
-#include "models/host/engine.hpp"
-#include "models/host/llama_backend.hpp"
-#include "models/host/llama_chat.hpp"
-#include "models/host/llama_embed.hpp"
-#include "models/host/llama_prompt.hpp"
 
 namespace leeway::models {
 namespace {
@@ -45,7 +44,8 @@ tl::unexpected<Error> busy(std::string what) {
 bool within(float value, float low, float high) noexcept { return value >= low && value <= high; }
 
 Result<void> check_sampling(const Sampling& sampling, std::uint32_t vocabulary) {
-    if (!within(sampling.temperature, 0, 100)) return invalid("temperature", "temperature must be 0 or more");
+    if (!within(sampling.temperature, 0, 100))
+        return invalid("temperature", "temperature must be 0 or more");
     if (!within(sampling.top_p, 0, 1)) return invalid("top_p", "top_p must lie between 0 and 1");
     if (!within(sampling.min_p, 0, 1)) return invalid("min_p", "min_p must lie between 0 and 1");
     if (!within(sampling.frequency_penalty, -2, 2)) {
@@ -56,15 +56,19 @@ Result<void> check_sampling(const Sampling& sampling, std::uint32_t vocabulary) 
     }
     if (sampling.max_tokens < 0) return invalid("max_tokens", "max_tokens must not be negative");
     if (sampling.top_logprobs > kMaxTopLogprobs) {
-        return invalid("top_logprobs", fmt::format("top_logprobs must be at most {}", kMaxTopLogprobs));
+        return invalid("top_logprobs",
+                       fmt::format("top_logprobs must be at most {}", kMaxTopLogprobs));
     }
     if (sampling.stop.size() > kMaxStops) {
         return invalid("stop", fmt::format("stop must have at most {} strings", kMaxStops));
     }
     for (const auto& [token, bias] : sampling.logit_bias) {
-        if (token < 0 || static_cast<std::uint32_t>(token) >= vocabulary || !within(bias, -100, 100)) {
-            return invalid("logit_bias", fmt::format("logit_bias has token {} (of {}) with bias {} (-100 to "
-                                                     "100)", token, vocabulary, bias));
+        if (token < 0 || static_cast<std::uint32_t>(token) >= vocabulary ||
+            !within(bias, -100, 100)) {
+            return invalid("logit_bias",
+                           fmt::format("logit_bias has token {} (of {}) with bias {} (-100 to "
+                                       "100)",
+                                       token, vocabulary, bias));
         }
     }
     return {};
@@ -137,7 +141,8 @@ public:
         try {
             thread_ = std::thread([this] { run(); });
         } catch (const std::system_error& error) {
-            return fail(ErrorCode::kUnavailable, fmt::format("cannot start a thread: {}", error.what()));
+            return fail(ErrorCode::kUnavailable,
+                        fmt::format("cannot start a thread: {}", error.what()));
         }
         return {};
     }
@@ -227,7 +232,8 @@ private:
 
 Result<JobId> LlamaEngine::submit_chat(ChatJob job) {
     if (!chat_) {
-        return invalid("model", fmt::format("the model {} gives vectors and does not chat", info_.name));
+        return invalid("model",
+                       fmt::format("the model {} gives vectors and does not chat", info_.name));
     }
     if (auto good = check_sampling(job.sampling, info_.vocabulary); !good) {
         return fail(std::move(good.error()));
@@ -261,7 +267,8 @@ Result<JobId> LlamaEngine::submit_chat(ChatJob job) {
     }
 }
 
-Result<std::vector<llama_token>> LlamaEngine::text_tokens(const EmbedJob& job, std::size_t index) const {
+Result<std::vector<llama_token>> LlamaEngine::text_tokens(const EmbedJob& job,
+                                                          std::size_t index) const {
     auto tokens = tokenize(vocab_, job.texts[index], true, false);
     if (!tokens) return tokens;
     const std::size_t most = job.truncate_tokens == 0
@@ -270,8 +277,8 @@ Result<std::vector<llama_token>> LlamaEngine::text_tokens(const EmbedJob& job, s
     if (tokens->empty()) return invalid("input", fmt::format("input[{}] has no tokens", index));
     if (tokens->size() <= most) return tokens;
     if (job.truncate_tokens == 0) {
-        return invalid("input", fmt::format("input[{}] has {} tokens, the model reads at most {}", index,
-                                            tokens->size(), most));
+        return invalid("input", fmt::format("input[{}] has {} tokens, the model reads at most {}",
+                                            index, tokens->size(), most));
     }
     const llama_token last = tokens->back();  // the closing mark, e.g. [SEP]
     tokens->resize(most);

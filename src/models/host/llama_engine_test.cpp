@@ -1,3 +1,10 @@
+#include "models/host/engine.hpp"
+#include "models/host/gguf_check.hpp"
+#include "models/host/models_testing.hpp"
+
+#include <ggml.h>
+#include <gtest/gtest.h>
+
 #include <array>
 #include <cmath>
 #include <condition_variable>
@@ -7,13 +14,6 @@
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <ggml.h>
-#include <gtest/gtest.h>
-
-#include "models/host/engine.hpp"
-#include "models/host/gguf_check.hpp"
-#include "models/host/models_testing.hpp"
 
 namespace leeway::models {
 namespace {
@@ -105,14 +105,18 @@ TEST_F(ChatEngineTest, ReusesTheCommonPrefix) {
     const Asked again = ask("Count from one to five, please.", greedy(12));
     const ChatEnd end = again.sink->wait();
     EXPECT_EQ(again.sink->text(), first);
-    EXPECT_EQ(end.usage.cached_tokens, end.usage.prompt_tokens - 1);  // the last one is always evaluated
+    EXPECT_EQ(end.usage.cached_tokens,
+              end.usage.prompt_tokens - 1);  // the last one is always evaluated
 }
 
 TEST_F(ChatEngineTest, GivesEqualAnswersAloneAndTogether) {
     load();
-    const std::array<std::string, 6> questions{
-        "Name a colour.", "What is two plus two?", "Name an animal of the sea.",
-        "Who wrote Hamlet?", "Say hello.", "What is the opposite of hot?"};
+    const std::array<std::string, 6> questions{"Name a colour.",
+                                               "What is two plus two?",
+                                               "Name an animal of the sea.",
+                                               "Who wrote Hamlet?",
+                                               "Say hello.",
+                                               "What is the opposite of hot?"};
     std::vector<std::string> alone;
     for (const std::string& question : questions) alone.push_back(answer(question, greedy(16)));
     std::vector<Asked> together;
@@ -129,7 +133,8 @@ TEST_F(ChatEngineTest, GivesEqualAnswersAloneAndTogether) {
 TEST_F(ChatEngineTest, RepeatsADrawForTheSameSeed) {
     load();
     const Sampling sampling{.temperature = 1.2F, .top_p = 0.9F, .seed = 5, .max_tokens = 16};
-    (void)answer("Invent a name for a ship.", sampling);  // so that both find the same cached prefix
+    (void)answer("Invent a name for a ship.",
+                 sampling);  // so that both find the same cached prefix
     const std::string first = answer("Invent a name for a ship.", sampling);
     EXPECT_EQ(answer("Invent a name for a ship.", sampling), first);
     Sampling other = sampling;
@@ -164,7 +169,8 @@ TEST_F(ChatEngineTest, GivesLogProbabilities) {
         EXPECT_FLOAT_EQ(token.top[0].second, token.logprob);
         EXPECT_LE(token.logprob, 0.0F);
         double mass = 0;
-        for (const auto& [bytes, logprob] : token.top) mass += std::exp(static_cast<double>(logprob));
+        for (const auto& [bytes, logprob] : token.top)
+            mass += std::exp(static_cast<double>(logprob));
         EXPECT_LE(mass, 1.0001);
         joined += token.bytes;
     }
@@ -201,7 +207,8 @@ TEST_F(ChatEngineTest, RefusesWhatDoesNotFitBeforeAnyWork) {
     job.sink = std::make_shared<CollectingSink>();
     EXPECT_EQ(engine_->submit_chat(std::move(job)).error().param, "messages[0].role");
     EXPECT_EQ(engine_->submit_chat({}).error().param, "messages");
-    EXPECT_FALSE(engine_->submit_embeddings({.texts = {"x"}, .done = [](auto) {}}));
+    EXPECT_FALSE(engine_->submit_embeddings({.texts = {"x"}, .done = [](auto) {
+                                             }}));
     EXPECT_EQ(engine_->stats().waiting, 0U);
 }
 
@@ -228,7 +235,8 @@ TEST_F(ChatEngineTest, YieldsTheCacheToTheOldestAndStillFinishesAll) {
     load();
     std::vector<Asked> asked;
     for (const char* topic : {"sea", "moon"}) {
-        asked.push_back(ask(std::string("Write a very long story about the ") + topic, greedy(130)));
+        asked.push_back(
+            ask(std::string("Write a very long story about the ") + topic, greedy(130)));
     }
     for (const Asked& one : asked) {
         const ChatEnd end = one.sink->wait();
@@ -243,11 +251,13 @@ TEST_F(ChatEngineTest, FillsTheContextAndEndsWithLength) {
     load();
     std::string question = "Write a very long story about the sea.";
     for (int i = 0; i < 180; ++i) question += " sea";
-    const Asked asked = ask(question, {.temperature = 0,
-        .logit_bias = {{2, -100.0F}, {0, -100.0F}}});  // never its end-of-answer tokens
+    const Asked asked = ask(
+        question, {.temperature = 0,
+                   .logit_bias = {{2, -100.0F}, {0, -100.0F}}});  // never its end-of-answer tokens
     const ChatEnd end = asked.sink->wait();
     EXPECT_EQ(end.reason, FinishReason::kLength);
-    EXPECT_EQ(end.usage.prompt_tokens + end.usage.completion_tokens, engine_->info().context_tokens);
+    EXPECT_EQ(end.usage.prompt_tokens + end.usage.completion_tokens,
+              engine_->info().context_tokens);
 }
 
 TEST_F(ChatEngineTest, TreatsControlTokensInTextAsText) {
@@ -287,13 +297,16 @@ protected:
         engine_ = std::move(*engine);
     }
 
-    std::future<Result<Embeddings>> submit(std::vector<std::string> texts, std::uint32_t truncate = 0) {
+    std::future<Result<Embeddings>> submit(std::vector<std::string> texts,
+                                           std::uint32_t truncate = 0) {
         auto promise = std::make_shared<std::promise<Result<Embeddings>>>();
         auto future = promise->get_future();
         EmbedJob job;
         job.texts = std::move(texts);
         job.truncate_tokens = truncate;
-        job.done = [promise](Result<Embeddings> result) { promise->set_value(std::move(result)); };
+        job.done = [promise](Result<Embeddings> result) {
+            promise->set_value(std::move(result));
+        };
         auto id = engine_->submit_embeddings(std::move(job));
         if (!id) promise->set_value(fail(std::move(id.error())));
         return future;
@@ -312,7 +325,8 @@ protected:
 };
 
 TEST_F(EmbeddingEngineTest, GivesUnitVectorsThatMeanSomething) {
-    auto result = submit({"A man is eating food.", "Someone has a meal.", "The stock market fell."}).get();
+    auto result =
+        submit({"A man is eating food.", "Someone has a meal.", "The stock market fell."}).get();
     ASSERT_TRUE(result) << result.error().text();
     ASSERT_EQ(result->dimension, 384U);
     ASSERT_EQ(result->values.size(), 3U * 384U);
@@ -350,7 +364,8 @@ TEST_F(EmbeddingEngineTest, RefusesOrCutsWhatIsTooLong) {
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, ErrorCode::kInvalidRequest);
     EXPECT_NE(refused.error().message.find("input[1] has 702 tokens, the model reads at most 512"),
-              std::string::npos) << refused.error().message;
+              std::string::npos)
+        << refused.error().message;
     const auto cut = submit({text}, 256).get();
     ASSERT_TRUE(cut);
     EXPECT_EQ(cut->tokens[0], 256U);

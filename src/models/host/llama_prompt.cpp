@@ -1,10 +1,10 @@
 #include "models/host/llama_prompt.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cctype>
 #include <utility>
-
-#include <fmt/format.h>
 
 namespace leeway::models {
 namespace {
@@ -45,7 +45,8 @@ PromptBuilder::PromptBuilder(const llama_model& model, std::string chat_template
     for (llama_token token = 0; token < llama_vocab_n_tokens(&vocab_); ++token) {
         const std::string_view text = llama_vocab_get_text(&vocab_, token);
         longest_token_ = std::max(longest_token_, text.size());
-        if ((static_cast<unsigned>(llama_vocab_get_attr(&vocab_, token)) & kSpecial) != 0 && !text.empty()) {
+        if ((static_cast<unsigned>(llama_vocab_get_attr(&vocab_, token)) & kSpecial) != 0 &&
+            !text.empty()) {
             controls_.emplace_back(text);
         }
     }
@@ -61,7 +62,8 @@ Result<std::vector<llama_token>> PromptBuilder::build(const std::vector<ChatMess
                                                       std::size_t most_tokens) const {
     if (messages.empty()) return fail(invalid("messages is empty", "messages"));
     if (template_.empty()) {
-        return fail(ErrorCode::kUnavailable, "the model has no chat template: it is not made for chat",
+        return fail(ErrorCode::kUnavailable,
+                    "the model has no chat template: it is not made for chat",
                     "name another model");
     }
     std::size_t bytes = 0;
@@ -69,14 +71,17 @@ Result<std::vector<llama_token>> PromptBuilder::build(const std::vector<ChatMess
     for (std::size_t i = 0; i < messages.size(); ++i) {
         const ChatMessage& message = messages[i];
         if (!is_role(message.role)) {
-            return fail(invalid("the role must be system, user, assistant or tool", field(i, "role")));
+            return fail(
+                invalid("the role must be system, user, assistant or tool", field(i, "role")));
         }
         bytes += message.content.size();
     }
     // Saves the work for what can never fit, whatever the tokeniser makes of it.
     if (bytes / longest_token_ > most_tokens) {
-        return fail(invalid(fmt::format("the prompt has at least {} tokens, the model's context holds {}",
-                                        bytes / longest_token_, most_tokens), "messages"));
+        return fail(
+            invalid(fmt::format("the prompt has at least {} tokens, the model's context holds {}",
+                                bytes / longest_token_, most_tokens),
+                    "messages"));
     }
     for (std::size_t i = 0; i < messages.size(); ++i) {
         // The template works on C strings, which end at a NUL.
@@ -102,10 +107,11 @@ Result<std::string> PromptBuilder::apply(const std::vector<ChatMessage>& message
     std::string text(size, '\0');
     for (int attempt = 0; attempt < 2; ++attempt) {
         const std::int32_t length =
-            llama_chat_apply_template(template_.c_str(), turns.data(), turns.size(), true, text.data(),
-                                      static_cast<std::int32_t>(text.size()));
+            llama_chat_apply_template(template_.c_str(), turns.data(), turns.size(), true,
+                                      text.data(), static_cast<std::int32_t>(text.size()));
         if (length < 0) {
-            return fail(ErrorCode::kUnavailable, "llama.cpp does not know the model's chat template",
+            return fail(ErrorCode::kUnavailable,
+                        "llama.cpp does not know the model's chat template",
                         "set chat_template to the name of a like one, e.g. chatml");
         }
         const bool fits = static_cast<std::size_t>(length) <= text.size();

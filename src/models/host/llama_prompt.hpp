@@ -1,9 +1,9 @@
 #pragma once
 
+#include "models/host/llama_backend.hpp"
+
 #include <string>
 #include <vector>
-
-#include "models/host/llama_backend.hpp"
 
 namespace leeway::models {
 
@@ -31,7 +31,7 @@ private:
     const llama_vocab& vocab_;
     std::string template_;
     std::vector<std::string> controls_;  // the texts of all tokens that parsing treats as special
-    std::size_t longest_token_ = 1;      // bytes
+    std::size_t longest_token_ = 1;  // bytes
 };
 
 }  // namespace leeway::models

@@ -1,5 +1,14 @@
 // Measures, so it runs only when asked: LEEWAY_BENCH=1 leeway_tests --gtest_filter='ModelSpeed*'
 
+#include "models/host/engine.hpp"
+#include "models/host/llama_backend.hpp"
+#include "models/host/llama_prompt.hpp"
+#include "models/host/models_testing.hpp"
+#include "models/host/sampler.hpp"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
@@ -9,15 +18,6 @@
 #include <span>
 #include <string>
 #include <vector>
-
-#include <fmt/format.h>
-#include <gtest/gtest.h>
-
-#include "models/host/engine.hpp"
-#include "models/host/llama_backend.hpp"
-#include "models/host/llama_prompt.hpp"
-#include "models/host/models_testing.hpp"
-#include "models/host/sampler.hpp"
 
 namespace leeway::models {
 namespace {
@@ -64,8 +64,8 @@ public:
     /// CPU seconds from the first to the last token.
     double run() {
         llama_context* context = context_.context.get();
-        const auto vocabulary = static_cast<std::size_t>(
-            llama_vocab_n_tokens(llama_model_get_vocab(model_.get())));
+        const auto vocabulary =
+            static_cast<std::size_t>(llama_vocab_n_tokens(llama_model_get_vocab(model_.get())));
         llama_memory_clear(llama_get_memory(context), false);
         auto prompt = prompt_;
         llama_decode(context, llama_batch_get_one(prompt.data(), static_cast<int>(prompt.size())));
@@ -126,8 +126,9 @@ TEST_F(ModelSpeed, DecodesAtTheSpeedOfBareLlama) {
         ours.push_back((kTokens - 1) / taken);
         ratios.push_back(least / taken);
     }
-    fmt::print("decode tokens per CPU-second: engine {:.1f}, bare llama_decode {:.1f}, ratio {:.3f}\n",
-               median(ours), median(theirs), median(ratios));
+    fmt::print(
+        "decode tokens per CPU-second: engine {:.1f}, bare llama_decode {:.1f}, ratio {:.3f}\n",
+        median(ours), median(theirs), median(ratios));
     EXPECT_GE(median(ratios), 0.95);
 }
 
@@ -178,9 +179,10 @@ TEST_F(ModelSpeed, EmbedsAtTheSpeedOfBareLlama) {
         batched.push_back((end - late) / 32 * 1e3);
         ratios.push_back((late - middle) / (middle - start));
     }
-    fmt::print("embedding of {} tokens, CPU-ms: engine {:.2f}, bare llama.cpp {:.2f}, ratio {:.3f}; in a "
-               "batch of 32: {:.2f} per text\n", tokens.size(), median(ours), median(theirs),
-               median(ratios), median(batched));
+    fmt::print(
+        "embedding of {} tokens, CPU-ms: engine {:.2f}, bare llama.cpp {:.2f}, ratio {:.3f}; in a "
+        "batch of 32: {:.2f} per text\n",
+        tokens.size(), median(ours), median(theirs), median(ratios), median(batched));
     EXPECT_LE(median(ratios), 1.1);
 }
 

@@ -1,19 +1,18 @@
 #include "models/host/model_store.hpp"
 
+#include "base/clock.hpp"
+#include "base/strings.hpp"
+#include "models/host/file_hash.hpp"
+
+#include <fmt/format.h>
+#include <pthread.h>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <set>
 #include <system_error>
 #include <utility>
-
-#include <pthread.h>
-#include <sys/stat.h>
-
-#include <fmt/format.h>
-#include <spdlog/spdlog.h>
-
-#include "base/clock.hpp"
-#include "base/strings.hpp"
-#include "models/host/file_hash.hpp"
 
 namespace leeway::models {
 namespace {
@@ -26,7 +25,8 @@ constexpr std::uint64_t kOverheadBytes = 48ULL << 20U;
 
 bool is_plain_name(std::string_view file) noexcept {
     return file.size() > kSuffix.size() && file.size() <= 255 && file.ends_with(kSuffix) &&
-           file.front() != '.' && file.find_first_of(std::string_view("/\\\0", 3)) == std::string_view::npos;
+           file.front() != '.' &&
+           file.find_first_of(std::string_view("/\\\0", 3)) == std::string_view::npos;
 }
 
 Error file_error(ErrorCode code, std::string message, std::string hint) {
@@ -36,7 +36,8 @@ Error file_error(ErrorCode code, std::string message, std::string hint) {
 }  // namespace
 
 std::uint64_t estimate_bytes(const GgufInfo& info, const EngineOptions& options) noexcept {
-    std::uint64_t context = options.context_tokens == 0 ? info.context_length : options.context_tokens;
+    std::uint64_t context =
+        options.context_tokens == 0 ? info.context_length : options.context_tokens;
     if (info.context_length != 0) context = std::min<std::uint64_t>(context, info.context_length);
     return info.file_bytes + context * info.kv_bytes_per_token() + kOverheadBytes;
 }
@@ -50,7 +51,8 @@ ModelStore::~ModelStore() {
     }
     changed_.notify_all();
     if (loader_.joinable()) loader_.join();
-    for (auto& [name, done] : wanted_) done(fail(ErrorCode::kUnavailable, "the model host is stopping"));
+    for (auto& [name, done] : wanted_)
+        done(fail(ErrorCode::kUnavailable, "the model host is stopping"));
 }
 
 Result<fs::path> ModelStore::resolve(std::string_view file) const {
@@ -68,17 +70,17 @@ Result<fs::path> ModelStore::resolve(std::string_view file) const {
         const fs::path real = fs::canonical(home / file, error);
         if (error) continue;
         if (real.parent_path() != home) {
-            return fail(file_error(ErrorCode::kForbidden,
-                                   fmt::format("model file {} is a link that leads out of {}", file,
-                                               folder.string()),
-                                   "copy the file into the folder"));
+            return fail(file_error(
+                ErrorCode::kForbidden,
+                fmt::format("model file {} is a link that leads out of {}", file, folder.string()),
+                "copy the file into the folder"));
         }
         return real;
     }
-    return fail(file_error(ErrorCode::kNotFound,
-                           fmt::format("model file {} is not in {}", file,
-                                       folders.empty() ? "any folder" : folders),
-                           "./run fetches the default models; leeway models lists what is there"));
+    return fail(file_error(
+        ErrorCode::kNotFound,
+        fmt::format("model file {} is not in {}", file, folders.empty() ? "any folder" : folders),
+        "./run fetches the default models; leeway models lists what is there"));
 }
 
 Result<ModelEntry> ModelStore::find(std::string_view name) const {
@@ -123,7 +125,8 @@ std::vector<ModelFacts> ModelStore::list() const {
     std::set<std::string> others;
     for (const fs::path& folder : options_.folders) {
         std::error_code error;
-        for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
+        for (fs::directory_iterator at(folder, error), end; !error && at != end;
+             at.increment(error)) {
             std::string file = at->path().filename().string();
             if (is_plain_name(file) && !seen.contains(file)) others.insert(std::move(file));
         }
@@ -141,7 +144,7 @@ Result<ModelFacts> ModelStore::inspect(std::string_view name) const {
 }
 
 Result<std::string> ModelStore::hash_of(const fs::path& path) {
-    struct stat status {};
+    struct stat status{};
     if (::stat(path.c_str(), &status) != 0) return sha256_of_file(path);  // says why
     const Fingerprint now{status.st_dev, status.st_ino, static_cast<std::uint64_t>(status.st_size),
                           status.st_mtim.tv_sec * 1'000'000'000LL + status.st_mtim.tv_nsec};
@@ -165,10 +168,11 @@ Result<std::string> ModelStore::verify(std::string_view name) {
     if (!path) return fail(std::move(path.error()));
     auto hex = hash_of(*path);
     if (hex && !entry->sha256.empty() && !equals_ignore_case(*hex, entry->sha256)) {
-        return fail(file_error(ErrorCode::kConfig,
-                               fmt::format("model file {} has SHA-256 {}, the configuration wants {}",
-                                           path->string(), *hex, entry->sha256),
-                               "fetch the file again, or correct sha256 in the configuration"));
+        return fail(
+            file_error(ErrorCode::kConfig,
+                       fmt::format("model file {} has SHA-256 {}, the configuration wants {}",
+                                   path->string(), *hex, entry->sha256),
+                       "fetch the file again, or correct sha256 in the configuration"));
     }
     return hex;
 }
@@ -225,8 +229,8 @@ Result<std::uint64_t> ModelStore::reserve(const ModelEntry& entry, const GgufInf
     if (options_.memory_bytes != 0 && used + needs > options_.memory_bytes) {
         return fail(file_error(
             ErrorCode::kUnavailable,
-            fmt::format("model {} needs about {}; {} of {} are taken", entry.name, human_bytes(needs),
-                        human_bytes(used), human_bytes(options_.memory_bytes)),
+            fmt::format("model {} needs about {}; {} of {} are taken", entry.name,
+                        human_bytes(needs), human_bytes(used), human_bytes(options_.memory_bytes)),
             "raise local.memory, lower local.context, or unload another model"));
     }
     slots_[entry.name].needs_bytes = needs;
@@ -244,8 +248,8 @@ Result<std::shared_ptr<Engine>> ModelStore::load(const ModelEntry& entry) {
     }
     auto needs = reserve(entry, *info);
     if (!needs) return fail(std::move(needs.error()));
-    spdlog::info("model {}: loading {} ({}, {}, {})", entry.name, path->string(), info->architecture,
-                 info->quantization, human_bytes(info->file_bytes));
+    spdlog::info("model {}: loading {} ({}, {}, {})", entry.name, path->string(),
+                 info->architecture, info->quantization, human_bytes(info->file_bytes));
     EngineOptions options = options_.engine;
     options.file = *path;
     options.name = entry.name;

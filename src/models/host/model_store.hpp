@@ -1,5 +1,9 @@
 #pragma once
 
+#include "base/result.hpp"
+#include "models/host/engine.hpp"
+#include "models/host/gguf_check.hpp"
+
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -12,10 +16,6 @@
 #include <string_view>
 #include <thread>
 #include <vector>
-
-#include "base/result.hpp"
-#include "models/host/engine.hpp"
-#include "models/host/gguf_check.hpp"
 
 namespace leeway::models {
 
@@ -31,9 +31,10 @@ struct ModelEntry {
 struct ModelStoreOptions {
     std::vector<std::filesystem::path> folders;  ///< model files lie directly in one of these
     std::vector<ModelEntry> models;
-    bool only_listed = false;  ///< else a `.gguf` file in a folder can be asked for by its file name
+    bool only_listed =
+        false;  ///< else a `.gguf` file in a folder can be asked for by its file name
     std::uint64_t memory_bytes = 0;  ///< cap over all loaded models; 0 = none
-    EngineOptions engine;            ///< threads, sequences, context and queue bounds for every model
+    EngineOptions engine;  ///< threads, sequences, context and queue bounds for every model
 };
 
 /// A model as far as its file tells; nothing of it is loaded for this.
@@ -41,14 +42,15 @@ struct ModelFacts {
     std::string name;
     std::string file;
     std::filesystem::path path;  ///< empty when not found
-    bool listed = false;         ///< named by the configuration
+    bool listed = false;  ///< named by the configuration
     bool loaded = false;
     std::uint64_t needs_bytes = 0;  ///< estimate of what it takes when loaded
     Result<GgufInfo> info = fail(ErrorCode::kNotFound, "not looked at");
 };
 
 /// Bytes that a model takes when loaded: weights, key-value cache, buffers.
-[[nodiscard]] std::uint64_t estimate_bytes(const GgufInfo& info, const EngineOptions& options) noexcept;
+[[nodiscard]] std::uint64_t estimate_bytes(const GgufInfo& info,
+                                           const EngineOptions& options) noexcept;
 
 /// Finds, checks and lazily loads model files. A file name never leads out of the folders, neither by
 /// its text nor through a symbolic link. Thread-safe.
@@ -113,10 +115,10 @@ private:
     mutable std::mutex mutex_;
     std::condition_variable changed_;
     std::map<std::string, Slot, std::less<>> slots_;  // guarded by mutex_
-    std::map<std::filesystem::path, Hash> hashes_;    // guarded by mutex_
+    std::map<std::filesystem::path, Hash> hashes_;  // guarded by mutex_
     std::deque<std::pair<std::string, Loaded>> wanted_;  // guarded by mutex_
-    bool stopping_ = false;                              // guarded by mutex_
-    std::thread loader_;                                 // started with the first asynchronous load
+    bool stopping_ = false;  // guarded by mutex_
+    std::thread loader_;  // started with the first asynchronous load
 };
 
 }  // namespace leeway::models

@@ -1,17 +1,17 @@
 #include "models/host/model_store.hpp"
 
+#include "models/host/file_hash.hpp"
+#include "models/host/gguf_testing.hpp"
+#include "models/host/models_testing.hpp"
+
+#include <gtest/gtest.h>
+
 #include <filesystem>
 #include <fstream>
 #include <future>
 #include <string>
 #include <thread>
 #include <vector>
-
-#include <gtest/gtest.h>
-
-#include "models/host/file_hash.hpp"
-#include "models/host/gguf_testing.hpp"
-#include "models/host/models_testing.hpp"
 
 namespace leeway::models {
 namespace {
@@ -94,7 +94,8 @@ TEST_F(ModelStoreTest, OffersTheNearestNameForAnUnknownOne) {
 TEST_F(ModelStoreTest, ComparesTheHashAndNoticesAChangedFile) {
     const std::string right = sha256_of_file(folder_ / "tiny.gguf").value();
     ModelStoreOptions with = options();
-    with.models = {{"good", "tiny.gguf", right, {}}, {"bad", "tiny.gguf", std::string(64, '0'), {}}};
+    with.models = {{"good", "tiny.gguf", right, {}},
+                   {"bad", "tiny.gguf", std::string(64, '0'), {}}};
     ModelStore store(with);
     EXPECT_EQ(store.verify("good").value(), right);
     EXPECT_EQ(store.verify("good").value(), right);

@@ -2,6 +2,8 @@
 
 // Test support only: where the model files are, and a sink that a test can wait for.
 
+#include "models/host/engine.hpp"
+
 #include <condition_variable>
 #include <cstdlib>
 #include <filesystem>
@@ -11,8 +13,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "models/host/engine.hpp"
 
 namespace leeway::models::testing {
 
@@ -27,7 +27,8 @@ inline std::filesystem::path model_folder() {
     };
     if (const auto folder = variable("LEEWAY_MODELS"); !folder.empty()) return folder;
     if (const auto cache = variable("LEEWAY_CACHE"); !cache.empty()) return cache / "models";
-    if (const auto cache = variable("XDG_CACHE_HOME"); !cache.empty()) return cache / "leeway/models";
+    if (const auto cache = variable("XDG_CACHE_HOME"); !cache.empty())
+        return cache / "leeway/models";
     return variable("HOME") / ".cache/leeway/models";
 }
 
@@ -65,9 +66,12 @@ public:
     /// Waits for the end; the deadline is far above what any machine needs.
     [[nodiscard]] ChatEnd wait() {
         std::unique_lock lock(mutex_);
-        const bool ended = changed_.wait_for(lock, std::chrono::minutes(2), [&] { return ends_ > 0; });
+        const bool ended =
+            changed_.wait_for(lock, std::chrono::minutes(2), [&] { return ends_ > 0; });
         if (ended) return end_;
-        return {FinishReason::kError, {}, Error{ErrorCode::kInternal, "the test waited in vain", {}, {}, {}}};
+        return {FinishReason::kError,
+                {},
+                Error{ErrorCode::kInternal, "the test waited in vain", {}, {}, {}}};
     }
     /// Waits for the first piece.
     void wait_for_text() {

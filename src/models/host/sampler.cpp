@@ -89,7 +89,9 @@ std::int32_t Sampler::draw(std::span<const float> logits) {
     if (!std::isfinite(best)) return arg_max(logits);
     // Nothing may be left out before the mass is known, unless min-p drops it in any case.
     const float floor = min_p_ > 0 ? std::max(kNegligible, std::log(min_p_)) : kNegligible;
-    const auto heavier = [](const Candidate& a, const Candidate& b) { return a.weight > b.weight; };
+    const auto heavier = [](const Candidate& a, const Candidate& b) {
+        return a.weight > b.weight;
+    };
     if (top_k_ == 0 && top_p_ >= 1) {
         collect(logits, best, floor);
         return pick(candidates_);
@@ -109,7 +111,8 @@ std::int32_t Sampler::draw(std::span<const float> logits) {
     auto head = std::partition(candidates_.begin(), candidates_.end(),
                                [&](const Candidate& c) { return c.weight >= head_weight; });
     double head_mass = 0;
-    for (auto at = candidates_.begin(); at != head; ++at) head_mass += static_cast<double>(at->weight);
+    for (auto at = candidates_.begin(); at != head; ++at)
+        head_mass += static_cast<double>(at->weight);
     if (head_mass < wanted) head = candidates_.end();
     std::sort(candidates_.begin(), head, heavier);
     double mass = 0;

@@ -1,13 +1,13 @@
 #pragma once
 
+#include "models/host/engine.hpp"
+
 #include <array>
 #include <cstdint>
 #include <span>
 #include <unordered_map>
 #include <utility>
 #include <vector>
-
-#include "models/host/engine.hpp"
 
 namespace leeway::models {
 

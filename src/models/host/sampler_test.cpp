@@ -1,11 +1,11 @@
 #include "models/host/sampler.hpp"
 
+#include <gtest/gtest.h>
+
 #include <array>
 #include <cmath>
 #include <set>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 namespace leeway::models {
 namespace {
@@ -62,11 +62,13 @@ TEST(Sampler, KeepsToTopKTopPAndMinP) {
     EXPECT_EQ(drawn({.temperature = 1, .top_p = 0.7F}), (std::set<std::int32_t>{1, 4}));
     EXPECT_EQ(drawn({.temperature = 1, .top_p = 0.01F}), std::set<std::int32_t>{1});
     EXPECT_EQ(drawn({.temperature = 1, .min_p = 0.3F}), (std::set<std::int32_t>{1, 2, 4}));
-    EXPECT_EQ(drawn({.temperature = 1, .top_p = 0.99F, .min_p = 0.5F}), (std::set<std::int32_t>{1, 4}));
+    EXPECT_EQ(drawn({.temperature = 1, .top_p = 0.99F, .min_p = 0.5F}),
+              (std::set<std::int32_t>{1, 4}));
 }
 
 TEST(Sampler, AppliesBiasAndPenalties) {
-    EXPECT_EQ(drawn({.temperature = 0, .logit_bias = {{1, -100.0F}}}, 3), std::set<std::int32_t>{4});
+    EXPECT_EQ(drawn({.temperature = 0, .logit_bias = {{1, -100.0F}}}, 3),
+              std::set<std::int32_t>{4});
     Sampler sampler({.temperature = 0, .presence_penalty = 1.0F}, 1);
     EXPECT_EQ(sample_once(sampler), 1);  // 3.0 falls to 2.0
     EXPECT_EQ(sample_once(sampler), 4);  // 2.5 falls to 1.5

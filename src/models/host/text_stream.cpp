@@ -17,7 +17,9 @@ struct Sequence {
 
 // Reads one character by the table of well-formed byte sequences (Unicode 15, table 3-7).
 Sequence read_character(std::string_view bytes) noexcept {
-    const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(bytes[i]); };
+    const auto byte = [&](std::size_t i) {
+        return static_cast<std::uint8_t>(bytes[i]);
+    };
     const std::uint8_t first = byte(0);
     if (first < 0x80) return {1, true, false};
     if (first < 0xC2 || first > 0xF4) return {1, false, false};

@@ -1,10 +1,10 @@
 #include "models/host/text_stream.hpp"
 
+#include <gtest/gtest.h>
+
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 namespace leeway::models {
 namespace {
@@ -42,9 +42,9 @@ TEST(TextStream, HoldsACharacterUntilItIsWhole) {
 TEST(TextStream, ReplacesWhatIsNotUtf8) {
     EXPECT_EQ(run({}, {"a\xFFz"}).text, "a\xEF\xBF\xBDz");
     EXPECT_EQ(run({}, {"a\xE2\x82"}).text, "a\xEF\xBF\xBD");              // cut at the end
-    EXPECT_EQ(run({}, {"\xED\xA0\x80"}).text,                            // a surrogate: three parts
+    EXPECT_EQ(run({}, {"\xED\xA0\x80"}).text,  // a surrogate: three parts
               "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD");
-    EXPECT_EQ(run({}, {"\xC0\xAF"}).text, "\xEF\xBF\xBD\xEF\xBF\xBD");    // an overlong slash
+    EXPECT_EQ(run({}, {"\xC0\xAF"}).text, "\xEF\xBF\xBD\xEF\xBF\xBD");  // an overlong slash
 }
 
 TEST(TextStream, EndsBeforeAStopStringAcrossTokens) {

@@ -58,12 +58,6 @@ Error error_of(sqlite3* db, std::string_view doing) {
                       path == nullptr ? "" : path);
 }
 
-/// SQLite's own memory statistics take a process-wide lock at each allocation; nobody reads them.
-void configure_once() noexcept {
-    static const int kCode = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-    (void)kCode;  // refused if someone in this process used SQLite before us: only slower
-}
-
 int open_flags(Access access) {
     // Each connection belongs to one thread at a time, so SQLite's own mutexes are left out.
     switch (access) {
@@ -90,7 +84,6 @@ Result<Database> Database::open(const std::string& path, const OpenOptions& opti
         const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
         if (fd >= 0) ::close(fd);
     }
-    configure_once();
     sqlite3* raw = nullptr;
     const int code = sqlite3_open_v2(path.c_str(), &raw, open_flags(options.access), nullptr);
     Database db(raw, path);

@@ -69,7 +69,7 @@ TEST(Convert, RoundTripsEverything) {
         completion(
             R"({"index":0,"message":{"role":"assistant","content":""},"finish_reason":"length"})"),
         completion(
-            R"({"index":0,"message":{"role":"assistant","content":null,"refusal":"no \"way\"","annotations":[]},"logprobs":null,"finish_reason":"stop"})"),
+            R"({"index":0,"message":{"role":"assistant","content":null,"refusal":"no \"way\"","annotations":[],"tool_calls":null},"logprobs":null,"finish_reason":"stop"})"),
         completion(R"({"index":0,"message":{"role":"assistant","content":null,"tool_calls":[
             {"id":"call_1","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}},
             {"id":"call_2","type":"function","function":{"name":"g","arguments":""}},

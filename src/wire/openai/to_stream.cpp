@@ -92,7 +92,10 @@ void StreamWriter::choice(Node& choice) {
     Node role = take(message, "role");
     const bool has_content = message.find("content") != nullptr;
     Node text = take(message, "content");
-    Node calls = take(message, "tool_calls");
+    Node calls;
+    if (const Node* found = message.find("tool_calls"); found != nullptr && !found->is_null()) {
+        calls = take(message, "tool_calls");
+    }
 
     Node first = Node::object();
     first.at("role") = role.is_string() ? std::move(role) : Node::string("assistant");
