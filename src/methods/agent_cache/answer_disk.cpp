@@ -387,8 +387,11 @@ Result<void> AnswerDisk::evict() {
     }
     more_to_erase_ = true;
     std::uint64_t count = 0;
+    const double share = 1.0 - static_cast<double>(goal) / static_cast<double>(bytes_.load());
+    const double rows = share * static_cast<double>(index_.size());
+    const int limit = 1 + static_cast<int>(std::min<double>(rows, kEraseRows));
     auto done =
-        file_->erase_oldest(kEraseRows, [&](const Sha256& key, std::int64_t, std::uint64_t size) {
+        file_->erase_oldest(limit, [&](const Sha256& key, std::int64_t, std::uint64_t size) {
             ++count;
             index_.erase(key);
             forget_bytes(size);
