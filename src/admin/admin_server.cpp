@@ -1,12 +1,12 @@
 #include "admin/admin_server.hpp"
 
-#include <array>
-#include <chrono>
-#include <future>
+#include "json/write.hpp"
 
 #include <pthread.h>
 
-#include "json/write.hpp"
+#include <array>
+#include <chrono>
+#include <future>
 
 namespace leeway::admin {
 namespace {
@@ -19,7 +19,8 @@ net::ServerOptions limits() {
 }
 
 Task<void> answer(net::Exchange& exchange, int status, std::string_view type, std::string body) {
-    const std::array<net::Field, 2> fields{net::Field{"content-type", type}, net::Field{"cache-control", "no-store"}};
+    const std::array<net::Field, 2> fields{net::Field{"content-type", type},
+                                           net::Field{"cache-control", "no-store"}};
     co_await exchange.respond(status, fields, body);
 }
 
@@ -71,7 +72,8 @@ Task<void> AdminServer::handle(net::Exchange& exchange) {
     const std::string_view path = exchange.head().path;
     const std::string_view method = exchange.head().method;
     if (method != "GET" && method != "HEAD") {
-        co_await answer(exchange, 405, "application/json", status_json("method_not_allowed", "use GET"));
+        co_await answer(exchange, 405, "application/json",
+                        status_json("method_not_allowed", "use GET"));
     } else if (path == "/healthz") {
         co_await answer(exchange, 200, "application/json", status_json("ok", std::nullopt));
     } else if (path == "/readyz") {

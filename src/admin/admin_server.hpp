@@ -1,15 +1,15 @@
 #pragma once
 
+#include "base/result.hpp"
+#include "base/task.hpp"
+#include "net/event_loop.hpp"
+#include "net/http_server.hpp"
+
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <thread>
-
-#include "base/result.hpp"
-#include "base/task.hpp"
-#include "net/event_loop.hpp"
-#include "net/http_server.hpp"
 
 namespace leeway::admin {
 

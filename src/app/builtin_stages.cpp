@@ -4,7 +4,8 @@
 
 namespace leeway::app {
 
-std::map<std::string, std::unique_ptr<pipeline::Stage>, std::less<>> make_builtin_stages(const Services& services) {
+std::map<std::string, std::unique_ptr<pipeline::Stage>, std::less<>> make_builtin_stages(
+    const Services& services) {
     std::map<std::string, std::unique_ptr<pipeline::Stage>, std::less<>> stages;
     const auto add = [&stages](std::unique_ptr<pipeline::Stage> stage) {
         std::string name(stage->info().name);

@@ -1,12 +1,12 @@
-#include <algorithm>
-
-#include <fmt/format.h>
-
 #include "app/client_request.hpp"
 #include "base/strings.hpp"
 #include "prices/price.hpp"
 #include "wire/openai/answer.hpp"
 #include "wire/openai/error.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
 
 namespace leeway::app {
 namespace {
@@ -22,9 +22,13 @@ bool forbids_storing(const net::ResponseHead& head) {
 Error not_an_answer(int status, std::string_view body) {
     std::string start;
     for (const char c : body.substr(0, 160)) start.push_back(c >= ' ' && c < 0x7f ? c : ' ');
-    return Error{ErrorCode::kUpstreamInvalid,
-                 fmt::format("the upstream answered with status {} and a body that is not JSON: \"{}\"", status, start),
-                 "check that `base_url` points to an OpenAI-compatible API", {}, "upstream_invalid_answer"};
+    return Error{
+        ErrorCode::kUpstreamInvalid,
+        fmt::format("the upstream answered with status {} and a body that is not JSON: \"{}\"",
+                    status, start),
+        "check that `base_url` points to an OpenAI-compatible API",
+        {},
+        "upstream_invalid_answer"};
 }
 
 }  // namespace
@@ -79,12 +83,16 @@ ledger::EndState ClientRequest::end_of(const Error& error) const {
 
 Task<Result<void>> ClientRequest::admit(const providers::Provider& provider) {
     if (worker_.ledger != nullptr && !worker_.ledger->healthy()) {
-        co_return fail(Error{ErrorCode::kUnavailable, "the ledger cannot keep records, so no paid work is taken",
-                             "free space on the disk that holds the state folder", {}, "ledger_unavailable"});
+        co_return fail(Error{ErrorCode::kUnavailable,
+                             "the ledger cannot keep records, so no paid work is taken",
+                             "free space on the disk that holds the state folder",
+                             {},
+                             "ledger_unavailable"});
     }
     if (provider.kind != providers::Kind::kEmbedded) co_return Result<void>();
     if (worker_.models == nullptr) {
-        co_return fail(Error{ErrorCode::kUnavailable, "this build runs no local models", {}, {}, "no_local_models"});
+        co_return fail(Error{
+            ErrorCode::kUnavailable, "this build runs no local models", {}, {}, "no_local_models"});
     }
     auto ready = co_await worker_.models->wait_ready(worker_.loop, *deadline_);
     co_return ready;
@@ -115,7 +123,8 @@ Task<void> ClientRequest::forward() {
                             deadline_->reason() == net::Deadline::Reason::kConnect;
         if (unsent) attempt_.cost = PicoUsd(0);
         end_attempt(0, end_of(started.error()), {}, prices::UsageState::kMissing);
-        const bool child_broke = provider.kind == providers::Kind::kEmbedded && !deadline_->interrupted();
+        const bool child_broke =
+            provider.kind == providers::Kind::kEmbedded && !deadline_->interrupted();
         Error error = child_broke ? worker_.models->crash_error() : std::move(started.error());
         co_await refuse(std::move(error));
         co_return;
@@ -132,7 +141,8 @@ Task<void> ClientRequest::forward() {
 
 void ClientRequest::keep_upstream_fields(const net::ResponseHead& head) {
     for (const net::Field& field : head.fields) {
-        if (providers::passes_to_client(field.name)) upstream_fields_.emplace_back(field.name, field.value);
+        if (providers::passes_to_client(field.name))
+            upstream_fields_.emplace_back(field.name, field.value);
     }
 }
 
@@ -154,7 +164,8 @@ Task<void> ClientRequest::deliver_buffered(net::UpstreamCall& call) {
     const bool ok = status == 200 && facts.valid && !facts.is_error;
     attempt_.finish_reason = facts.finish_reason;
     attempt_.model_reported = facts.model;
-    end_attempt(status, ok ? ledger::EndState::kOk : ledger::EndState::kError, facts.usage, facts.state);
+    end_attempt(status, ok ? ledger::EndState::kOk : ledger::EndState::kError, facts.usage,
+                facts.state);
     if (facts.usage_sum_mismatch || facts.usage_clamped) context_.note("usage", "mismatch");
     if (!facts.valid) {
         upstream_fields_.clear();
@@ -256,8 +267,11 @@ Task<void> ClientRequest::finish_relay(Relay& relay, std::optional<Error> broken
         co_return;
     }
     // Never let a cut look like an end.
-    Error error = Error{ErrorCode::kUpstreamInvalid, "the upstream's stream ended before the answer was complete",
-                        "send the request again", {}, "upstream_stream_cut"};
+    Error error = Error{ErrorCode::kUpstreamInvalid,
+                        "the upstream's stream ended before the answer was complete",
+                        "send the request again",
+                        {},
+                        "upstream_stream_cut"};
     if (broken && broken->code != ErrorCode::kUpstreamInvalid) error = std::move(*broken);
     const bool late = error.code == ErrorCode::kUpstreamTimeout;
     record_.error = error.reason;

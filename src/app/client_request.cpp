@@ -6,7 +6,8 @@
 
 namespace leeway::app {
 
-ClientRequest::ClientRequest(WorkerState& worker, net::Exchange& exchange, pipeline::Endpoint endpoint)
+ClientRequest::ClientRequest(WorkerState& worker, net::Exchange& exchange,
+                             pipeline::Endpoint endpoint)
     : worker_(worker),
       exchange_(exchange),
       snapshot_(worker.snapshot),
@@ -59,14 +60,18 @@ Task<Result<void>> ClientRequest::read_request() {
     if (!view) co_return fail(std::move(view.error()));
     context_.view = std::move(*view);
     if (!snapshot_->resolve(context_.view.model, context_)) {
-        co_return fail(Error{ErrorCode::kNotFound, "The model '" + context_.view.model + "' does not exist.",
+        co_return fail(Error{ErrorCode::kNotFound,
+                             "The model '" + context_.view.model + "' does not exist.",
                              "GET /v1/models lists what there is", "model", "model_not_found"});
     }
     resolved_ = true;
     if (!context_.model->disabled.empty()) {
-        co_return fail(Error{ErrorCode::kUnavailable,
-                             "The model '" + context_.model->name + "' cannot be used: " + context_.model->disabled,
-                             {}, "model", "provider_disabled"});
+        co_return fail(Error{
+            ErrorCode::kUnavailable,
+            "The model '" + context_.model->name + "' cannot be used: " + context_.model->disabled,
+            {},
+            "model",
+            "provider_disabled"});
     }
     deadline_.emplace(worker_.loop, snapshot_->provider(*context_.model).origin.timeouts);
     co_return Result<void>();
@@ -111,7 +116,8 @@ Task<void> ClientRequest::deliver_stage_answer(pipeline::StageAnswer answer) {
         co_await exchange_.respond(200, answer_fields("application/json", true), *answer.body);
         co_return;
     }
-    const bool begun = co_await exchange_.begin_stream(200, answer_fields("text/event-stream", true));
+    const bool begun =
+        co_await exchange_.begin_stream(200, answer_fields("text/event-stream", true));
     if (!begun) co_return;
     const std::array<std::string_view, 1> pieces{*answer.body};
     const bool sent = co_await exchange_.send(pieces);

@@ -1,11 +1,5 @@
 #pragma once
 
-#include <array>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <vector>
-
 #include "app/gateway.hpp"
 #include "ledger/record.hpp"
 #include "net/deadline.hpp"
@@ -15,6 +9,12 @@
 #include "providers/provider.hpp"
 #include "wire/openai/sse.hpp"
 #include "wire/openai/stream_observer.hpp"
+
+#include <array>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
 
 namespace leeway::app {
 
@@ -38,7 +38,9 @@ private:
     // pipeline::HeaderSource, pipeline::Interruption
     std::optional<std::string_view> header(std::string_view name) const override;
     bool interrupted() const noexcept override { return deadline_ && deadline_->interrupted(); }
-    Duration remaining() const noexcept override { return deadline_ ? deadline_->remaining() : Duration::max(); }
+    Duration remaining() const noexcept override {
+        return deadline_ ? deadline_->remaining() : Duration::max();
+    }
     void on_interrupt(void (*callback)(void*), void* context) override;
 
     Task<Result<void>> read_request();
@@ -57,7 +59,8 @@ private:
     void settle_relay(Relay& relay, ledger::EndState end);
     void keep_upstream_fields(const net::ResponseHead& head);
     void begin_attempt(const providers::Provider& provider);
-    void end_attempt(int status, ledger::EndState end, const prices::Usage& usage, prices::UsageState state);
+    void end_attempt(int status, ledger::EndState end, const prices::Usage& usage,
+                     prices::UsageState state);
     ledger::EndState end_of(const Error& error) const;
 
     // client_settle.cpp: money, ledger, metrics, headers

@@ -1,8 +1,8 @@
-#include <spdlog/spdlog.h>
-
 #include "app/client_request.hpp"
 #include "base/money.hpp"
 #include "prices/price.hpp"
+
+#include <spdlog/spdlog.h>
 
 namespace leeway::app {
 namespace {
@@ -39,7 +39,8 @@ void ClientRequest::price(const pipeline::Outcome& outcome) {
         return;
     }
     if (outcome.usage_state == prices::UsageState::kMissing) return;
-    const pipeline::Model* baseline = context_.route == nullptr ? nullptr : context_.route->baseline;
+    const pipeline::Model* baseline =
+        context_.route == nullptr ? nullptr : context_.route->baseline;
     if (baseline == nullptr) baseline = context_.asked;
     if (baseline == nullptr) baseline = context_.model;
     record_.baseline = prices::cost(outcome.usage, baseline->price);
@@ -53,7 +54,8 @@ void ClientRequest::settle(const pipeline::Outcome& outcome, ledger::EndState en
 
     record_.total_us = to_us(monotonic_now() - exchange_.arrival());
     Duration upstream{};
-    for (const auto& attempt : record_.attempts) upstream += std::chrono::microseconds(attempt.total_us);
+    for (const auto& attempt : record_.attempts)
+        upstream += std::chrono::microseconds(attempt.total_us);
     record_.http_status = outcome.status;
     record_.end = end;
     price(outcome);
@@ -69,7 +71,9 @@ void ClientRequest::settle(const pipeline::Outcome& outcome, ledger::EndState en
         record_.notes = context_.notes;
         if (!worker_.ledger->append(record_)) {
             worker_.metrics.rows_lost();
-            spdlog::critical("id={} the ledger could not keep this request's row: is the disk full?", context_.id.text());
+            spdlog::critical(
+                "id={} the ledger could not keep this request's row: is the disk full?",
+                context_.id.text());
         }
     }
     telemetry::RequestSample sample;
@@ -88,7 +92,8 @@ void ClientRequest::settle(const pipeline::Outcome& outcome, ledger::EndState en
 }
 
 // What every answer says about itself. `final_figures`: the cost is known by now.
-std::span<const net::Field> ClientRequest::answer_fields(std::string_view content_type, bool final_figures) {
+std::span<const net::Field> ClientRequest::answer_fields(std::string_view content_type,
+                                                         bool final_figures) {
     fields_.clear();
     if (!content_type.empty()) fields_.push_back({"content-type", content_type});
     for (const auto& [name, value] : upstream_fields_) fields_.push_back({name, value});
@@ -97,7 +102,8 @@ std::span<const net::Field> ClientRequest::answer_fields(std::string_view conten
     if (!resolved_) return fields_;
     fields_.push_back({"x-leeway-model", context_.model->name});
     if (context_.route != nullptr) fields_.push_back({"x-leeway-route", context_.route->name});
-    if (!context_.cache_status.empty()) fields_.push_back({"x-leeway-cache", context_.cache_status});
+    if (!context_.cache_status.empty())
+        fields_.push_back({"x-leeway-cache", context_.cache_status});
     if (!context_.notes.empty()) fields_.push_back({"x-leeway-stages", context_.notes});
     if (!final_figures) return fields_;
     if (record_.cost) {

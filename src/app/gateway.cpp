@@ -18,7 +18,9 @@ Task<void> send_error(net::Exchange& exchange, Error error) {
 Error wrong_method(std::string_view method, std::string_view path, std::string allowed) {
     return Error{ErrorCode::kMethodNotAllowed,
                  "Not allowed to " + std::string(method) + " on " + std::string(path) + ".",
-                 "use " + std::move(allowed), {}, "method_not_allowed"};
+                 "use " + std::move(allowed),
+                 {},
+                 "method_not_allowed"};
 }
 
 Task<void> list_models(WorkerState& worker, net::Exchange& exchange) {
@@ -58,7 +60,8 @@ Task<void> Gateway::handle(net::Exchange& exchange) {
             co_await send_error(exchange, std::move(error));
             co_return;
         }
-        const auto endpoint = chat ? pipeline::Endpoint::kChatCompletions : pipeline::Endpoint::kEmbeddings;
+        const auto endpoint =
+            chat ? pipeline::Endpoint::kChatCompletions : pipeline::Endpoint::kEmbeddings;
         ClientRequest request(worker_, exchange, endpoint);
         co_await request.run();
         co_return;
@@ -72,11 +75,16 @@ Task<void> Gateway::handle(net::Exchange& exchange) {
         co_await send_error(exchange, std::move(error));
         co_return;
     }
-    Error error{ErrorCode::kNotFound, "Unknown request URL: " + std::string(method) + " " + std::string(path) + ".",
-                "the paths are /v1/chat/completions, /v1/embeddings and /v1/models", {}, "unknown_url"};
+    Error error{ErrorCode::kNotFound,
+                "Unknown request URL: " + std::string(method) + " " + std::string(path) + ".",
+                "the paths are /v1/chat/completions, /v1/embeddings and /v1/models",
+                {},
+                "unknown_url"};
     co_await send_error(exchange, std::move(error));
 }
 
-std::string Gateway::render_error(const Error& error, std::string_view) { return wire::openai::render_error(error); }
+std::string Gateway::render_error(const Error& error, std::string_view) {
+    return wire::openai::render_error(error);
+}
 
 }  // namespace leeway::app

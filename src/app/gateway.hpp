@@ -1,14 +1,14 @@
 #pragma once
 
-#include <memory>
-#include <string>
-
 #include "app/snapshot.hpp"
 #include "ledger/sink.hpp"
 #include "models/supervisor.hpp"
 #include "net/http_client.hpp"
 #include "net/http_server.hpp"
 #include "telemetry/metrics.hpp"
+
+#include <memory>
+#include <string>
 
 namespace leeway::app {
 

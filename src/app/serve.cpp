@@ -1,15 +1,15 @@
-#include <csignal>
-#include <cstdio>
-#include <cstring>
-#include <ctime>
+#include "app/commands.hpp"
+#include "app/server.hpp"
+#include "telemetry/log.hpp"
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 
-#include "app/commands.hpp"
-#include "app/server.hpp"
-#include "telemetry/log.hpp"
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <ctime>
 
 namespace leeway::app {
 namespace {
@@ -25,7 +25,7 @@ struct FileStamp {
     std::int64_t size = -1;
 
     static FileStamp of(const std::string& path) {
-        struct stat info {};
+        struct stat info{};
         if (::stat(path.c_str(), &info) != 0) return {};
         return {info.st_mtim.tv_sec, info.st_mtim.tv_nsec, info.st_ino, info.st_size};
     }
@@ -41,8 +41,8 @@ sigset_t handled_signals() {
 
 void say_what_next(const Server& server) {
     const Config& config = server.config();
-    spdlog::info("leeway serves on {} with {} models and {} routes; admin on {}", server.url(), config.models.size(),
-                 config.routes.size(), server.admin_url());
+    spdlog::info("leeway serves on {} with {} models and {} routes; admin on {}", server.url(),
+                 config.models.size(), config.routes.size(), server.admin_url());
     std::string model = "MODEL";
     for (const RouteConfig& route : config.routes) {
         if (!route.model.empty()) model = route.name;
@@ -51,7 +51,8 @@ void say_what_next(const Server& server) {
     fmt::print(stderr,
                "\n  Ask it something:\n"
                "    curl {}/v1/chat/completions{} -H 'Content-Type: application/json' \\\n"
-               "      -d '{{\"model\": \"{}\", \"temperature\": 0, \"messages\": [{{\"role\": \"user\", \"content\": "
+               "      -d '{{\"model\": \"{}\", \"temperature\": 0, \"messages\": [{{\"role\": "
+               "\"user\", \"content\": "
                "\"What is the capital of Greece?\"}}]}}'\n"
                "  See what it cost and saved:  ./run report        Stop it:  Ctrl-C\n\n",
                server.url(), key, model);
@@ -94,7 +95,8 @@ int run_serve(const ServeOptions& options) {
     if (!config) return report_failure(config.error());
     telemetry::start_log(config->log.level, config->log.format == "json");
     for (const ProviderConfig& provider : config->providers) {
-        if (!provider.disabled_reason.empty()) spdlog::warn("provider {} is off: {}", provider.name, provider.disabled_reason);
+        if (!provider.disabled_reason.empty())
+            spdlog::warn("provider {} is off: {}", provider.name, provider.disabled_reason);
     }
     auto server = Server::start(options, std::move(*config));
     if (!server) return report_failure(server.error());

@@ -1,11 +1,11 @@
 #include "app/server.hpp"
 
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <chrono>
 #include <thread>
-
-#include <spdlog/spdlog.h>
-#include <sys/resource.h>
 
 namespace leeway::app {
 namespace {
@@ -38,8 +38,9 @@ void raise_descriptor_limit(std::uint32_t connections) {
         ::setrlimit(RLIMIT_NOFILE, &limit);
     }
     if (limit.rlim_cur < rlim_t{connections} * 2) {
-        spdlog::warn("only {} files may be open, so fewer than {} connections can be served (see ulimit -n)",
-                     limit.rlim_cur, connections);
+        spdlog::warn(
+            "only {} files may be open, so fewer than {} connections can be served (see ulimit -n)",
+            limit.rlim_cur, connections);
     }
 }
 
@@ -57,7 +58,8 @@ models::HostSettings host_settings(const Config& config) {
     out.memory_bytes = config.local.memory_bytes;
     for (const ModelConfig& model : config.models) {
         if (model.file.empty()) continue;
-        out.models.push_back({model.upstream_name.empty() ? model.name : model.upstream_name, model.file, model.sha256});
+        out.models.push_back({model.upstream_name.empty() ? model.name : model.upstream_name,
+                              model.file, model.sha256});
     }
     return out;
 }
@@ -87,8 +89,9 @@ Result<void> Server::open_stores() {
         ledger::LedgerOptions ledger_options;
         ledger_options.state_dir = state;
         ledger_options.workers = worker_count(config_);
-        ledger_options.durability = config_.ledger.full_durability ? store::sqlite::Durability::kFull
-                                                                   : store::sqlite::Durability::kNormal;
+        ledger_options.durability = config_.ledger.full_durability
+                                        ? store::sqlite::Durability::kFull
+                                        : store::sqlite::Durability::kNormal;
         auto opened = ledger::Ledger::open(ledger_options);
         if (!opened) return fail(std::move(opened.error()));
         ledger_ = std::move(*opened);
@@ -133,8 +136,8 @@ Result<void> Server::start_workers() {
     const unsigned count = worker_count(config_);
     for (unsigned i = 0; i < count; ++i) {
         ledger::Sink* sink = ledger_ ? &ledger_->sink(i) : nullptr;
-        auto worker = std::make_unique<Worker>(i, server_options(config_.server.limits, count), sink, models_.get(),
-                                               *snapshot);
+        auto worker = std::make_unique<Worker>(i, server_options(config_.server.limits, count),
+                                               sink, models_.get(), *snapshot);
         if (i == 0 || !address->is_unix()) {
             auto bound = worker->listen(i == 0 ? *address : listening_, count > 1);
             if (!bound) return fail(std::move(bound.error()));
@@ -150,8 +153,12 @@ Result<void> Server::start_admin() {
     auto address = net::parse_address(config_.server.admin);
     if (!address) return fail(std::move(address.error()));
     admin::AdminSource source;
-    source.not_ready = [this] { return not_ready(); };
-    source.metrics = [this](net::EventLoop& loop) { return metrics_text(loop); };
+    source.not_ready = [this] {
+        return not_ready();
+    };
+    source.metrics = [this](net::EventLoop& loop) {
+        return metrics_text(loop);
+    };
     admin_ = std::make_unique<admin::AdminServer>(std::move(source));
     auto bound = admin_->start(*address);
     if (!bound) return fail(std::move(bound.error()));
@@ -180,7 +187,8 @@ void Server::reload() {
     if (auto version = key_store_->version()) key_version_ = *version;
     auto keys = load_key_directory(*config, *key_store_, limiter_);
     if (!keys) return refused(keys.error());
-    if (auto exposed = check_exposure(*config, !(*keys)->empty()); !exposed) return refused(exposed.error());
+    if (auto exposed = check_exposure(*config, !(*keys)->empty()); !exposed)
+        return refused(exposed.error());
     keys_.swap(*keys);
     auto snapshot = build_snapshot(*config);
     if (!snapshot) {
@@ -190,13 +198,15 @@ void Server::reload() {
     for (auto& worker : workers_) worker->use(*snapshot);
     const ServerConfig& now = config_.server;
     const ServerConfig& next = config->server;
-    if (now.listen != next.listen || now.admin != next.admin || now.workers != next.workers || now.state != next.state) {
-        spdlog::warn("changes of server.listen, admin, workers and state take effect at the next start");
+    if (now.listen != next.listen || now.admin != next.admin || now.workers != next.workers ||
+        now.state != next.state) {
+        spdlog::warn(
+            "changes of server.listen, admin, workers and state take effect at the next start");
     }
     config_ = std::move(*config);
     reloads_.fetch_add(1, std::memory_order_relaxed);
-    spdlog::info("configuration loaded: {} models, {} routes, {} keys", config_.models.size(), config_.routes.size(),
-                 keys_->keys().size());
+    spdlog::info("configuration loaded: {} models, {} routes, {} keys", config_.models.size(),
+                 config_.routes.size(), keys_->keys().size());
 }
 
 std::size_t Server::connections() const {
@@ -215,7 +225,9 @@ void Server::drain(const std::function<bool()>& hurry) {
     wait_until(monotonic_now() + config_.server.drain_delay, true, [] { return false; });
     spdlog::info("draining: {} connections", connections());
     for (auto& worker : workers_) worker->drain();
-    const auto empty = [this] { return connections() == 0; };
+    const auto empty = [this] {
+        return connections() == 0;
+    };
     wait_until(monotonic_now() + config_.server.drain_timeout, true, empty);
     if (!empty()) {
         spdlog::warn("ending {} connections that did not finish in time", connections());

@@ -1,12 +1,5 @@
 #pragma once
 
-#include <atomic>
-#include <cstdint>
-#include <memory>
-#include <optional>
-#include <string>
-#include <vector>
-
 #include "admin/admin_server.hpp"
 #include "app/commands.hpp"
 #include "app/config.hpp"
@@ -17,6 +10,13 @@
 #include "methods/agent_cache/exact_store.hpp"
 #include "methods/agent_cache/single_flight.hpp"
 #include "models/supervisor.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
 
 namespace leeway::app {
 
@@ -44,7 +44,8 @@ public:
     [[nodiscard]] bool needs_keys() const noexcept { return !keys_->empty(); }
 
 private:
-    Server(ServeOptions options, Config config) : options_(std::move(options)), config_(std::move(config)) {}
+    Server(ServeOptions options, Config config)
+        : options_(std::move(options)), config_(std::move(config)) {}
     Result<void> open_stores();
     Result<void> start_workers();
     Result<void> start_admin();

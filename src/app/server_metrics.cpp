@@ -1,12 +1,12 @@
-#include <coroutine>
-#include <cstdio>
-#include <memory>
+#include "app/server.hpp"
+#include "net/timer.hpp"
 
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "app/server.hpp"
-#include "net/timer.hpp"
+#include <coroutine>
+#include <cstdio>
+#include <memory>
 
 namespace leeway::app {
 namespace {
@@ -32,7 +32,8 @@ struct Gathering {
 class GatheringAwaiter {
 public:
     GatheringAwaiter(net::EventLoop& loop, std::shared_ptr<Gathering> gathering)
-        : gathering_(std::move(gathering)), timer_(loop.timers(), &GatheringAwaiter::give_up, gathering_.get()) {
+        : gathering_(std::move(gathering)),
+          timer_(loop.timers(), &GatheringAwaiter::give_up, gathering_.get()) {
         timer_.arm(monotonic_now() + kPatience);
     }
     [[nodiscard]] bool await_ready() const noexcept { return gathering_->missing == 0; }
@@ -78,27 +79,36 @@ Task<std::string> Server::metrics_text(net::EventLoop& admin_loop) {
 
 std::string Server::process_metrics() const {
     std::string out;
-    const auto line = [&out](std::string_view name, std::string_view type, std::string_view help, std::uint64_t value) {
+    const auto line = [&out](std::string_view name, std::string_view type, std::string_view help,
+                             std::uint64_t value) {
         append_help(out, name, type, help);
         append_sample(out, name, {}, std::to_string(value));
     };
     line("leeway_client_connections", "gauge", "Open client connections.", connections());
-    line("leeway_config_reloads_total", "counter", "Configurations put to work after the start.", reloads_.load());
-    line("leeway_config_reloads_failed_total", "counter", "Configurations refused.", failed_reloads_.load());
+    line("leeway_config_reloads_total", "counter", "Configurations put to work after the start.",
+         reloads_.load());
+    line("leeway_config_reloads_failed_total", "counter", "Configurations refused.",
+         failed_reloads_.load());
     line("process_resident_memory_bytes", "gauge", "Resident memory.", resident_bytes());
     if (ledger_) {
         const auto stats = ledger_->stats();
-        line("leeway_ledger_rows_total", "counter", "Requests written to the ledger.", stats.rows_written);
-        line("leeway_ledger_pending_bytes", "gauge", "Journal bytes not in the database yet.", stats.pending_bytes);
-        line("leeway_ledger_spilled_bytes_total", "counter", "Bytes that went to spill files.", stats.spilled_bytes);
-        line("leeway_ledger_failing", "gauge", "1 while the database takes no rows.", stats.failing ? 1 : 0);
+        line("leeway_ledger_rows_total", "counter", "Requests written to the ledger.",
+             stats.rows_written);
+        line("leeway_ledger_pending_bytes", "gauge", "Journal bytes not in the database yet.",
+             stats.pending_bytes);
+        line("leeway_ledger_spilled_bytes_total", "counter", "Bytes that went to spill files.",
+             stats.spilled_bytes);
+        line("leeway_ledger_failing", "gauge", "1 while the database takes no rows.",
+             stats.failing ? 1 : 0);
     }
     const auto cache = cache_->stats();
     line("leeway_exact_cache_memory_bytes", "gauge", "Answers in memory.", cache.memory_bytes);
     line("leeway_exact_cache_entries", "gauge", "Answers in memory.", cache.memory_entries);
     line("leeway_exact_cache_disk_bytes", "gauge", "Answers on disk.", cache.disk_bytes);
-    line("leeway_exact_cache_hits_total", "counter", "Answers found in memory or on disk.", cache.memory_hits + cache.disk_hits);
-    line("leeway_exact_cache_misses_total", "counter", "Look-ups that found nothing.", cache.misses);
+    line("leeway_exact_cache_hits_total", "counter", "Answers found in memory or on disk.",
+         cache.memory_hits + cache.disk_hits);
+    line("leeway_exact_cache_misses_total", "counter", "Look-ups that found nothing.",
+         cache.misses);
     return out;
 }
 

@@ -18,9 +18,9 @@ pipeline::CacheMode cache_mode(ExactCacheMode mode) {
 
 }  // namespace
 
-Result<std::shared_ptr<const Snapshot>> Snapshot::build(const Config& config,
-                                                        std::shared_ptr<const guard::auth::KeyDirectory> keys,
-                                                        const Services& services, bool loopback_only) {
+Result<std::shared_ptr<const Snapshot>> Snapshot::build(
+    const Config& config, std::shared_ptr<const guard::auth::KeyDirectory> keys,
+    const Services& services, bool loopback_only) {
     auto out = std::shared_ptr<Snapshot>(new Snapshot);
     out->loopback_only_ = loopback_only;
     out->stages_ = make_builtin_stages(services);
@@ -28,7 +28,8 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::build(const Config& config,
     auto auth = std::make_unique<guard::auth::AuthStage>(std::move(keys));
     out->mandatory_.push_back(auth.get());
     out->stages_.emplace("auth", std::move(auth));
-    if (auto added = out->add_providers(config, services); !added) return fail(std::move(added.error()));
+    if (auto added = out->add_providers(config, services); !added)
+        return fail(std::move(added.error()));
     out->add_models(config);
     if (auto added = out->add_routes(config); !added) return fail(std::move(added.error()));
     out->render_models();
@@ -49,11 +50,12 @@ Result<void> Snapshot::add_providers(const Config& config, const Services& servi
             if (!tls) return fail(std::move(tls.error()));
             to.origin.tls = std::move(*tls);
         }
-        to.origin.timeouts = {from.timeouts.connect, from.timeouts.first_byte, from.timeouts.between_chunks,
-                              from.timeouts.total};
+        to.origin.timeouts = {from.timeouts.connect, from.timeouts.first_byte,
+                              from.timeouts.between_chunks, from.timeouts.total};
         to.origin.max_connections = from.max_connections;
         // A change of what is trusted must not reuse connections made before it.
-        to.origin.key = to.origin.url.address.text() + (to.origin.url.tls ? " tls " + from.ca_file : "");
+        to.origin.key =
+            to.origin.url.address.text() + (to.origin.url.tls ? " tls " + from.ca_file : "");
         if (!from.api_key.empty()) to.authorization = Secret("Bearer " + from.api_key.expose());
         providers_.push_back(std::move(to));
     }
@@ -87,7 +89,8 @@ Result<void> Snapshot::add_routes(const Config& config) {
         for (const std::string& name : from.stages) {
             const auto stage = stages_.find(name);
             if (stage == stages_.end()) {
-                return fail(ErrorCode::kConfig, "route '" + from.name + "' names the unknown stage '" + name + "'");
+                return fail(ErrorCode::kConfig,
+                            "route '" + from.name + "' names the unknown stage '" + name + "'");
             }
             to.stages.push_back(stage->second.get());
         }
@@ -102,7 +105,8 @@ void Snapshot::render_models() {
         if (model.disabled.empty()) entries.push_back({name, 0, model.provider_name});
     }
     for (const auto& [name, route] : routes_) {
-        if (route.target != nullptr && !models_.contains(name)) entries.push_back({name, 0, "leeway"});
+        if (route.target != nullptr && !models_.contains(name))
+            entries.push_back({name, 0, "leeway"});
     }
     models_json_ = wire::openai::render_models(entries);
 }

@@ -1,18 +1,18 @@
 #pragma once
 
-#include <cstdint>
-#include <map>
-#include <memory>
-#include <string>
-#include <string_view>
-#include <vector>
-
 #include "app/config.hpp"
 #include "guard/auth/key_directory.hpp"
 #include "methods/agent_cache/exact_cache_stage.hpp"
 #include "pipeline/model.hpp"
 #include "pipeline/stage.hpp"
 #include "providers/provider.hpp"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
 
 namespace leeway::app {
 
@@ -28,8 +28,8 @@ class Snapshot {
 public:
     /// Builds all of it or nothing. Errors are kConfig in words for the operator.
     [[nodiscard]] static Result<std::shared_ptr<const Snapshot>> build(
-        const Config& config, std::shared_ptr<const guard::auth::KeyDirectory> keys, const Services& services,
-        bool loopback_only);
+        const Config& config, std::shared_ptr<const guard::auth::KeyDirectory> keys,
+        const Services& services, bool loopback_only);
     Snapshot(const Snapshot&) = delete;
     Snapshot& operator=(const Snapshot&) = delete;
 
@@ -40,7 +40,9 @@ public:
     [[nodiscard]] const providers::Provider& provider(const pipeline::Model& model) const {
         return providers_[model.provider];
     }
-    [[nodiscard]] std::span<pipeline::Stage* const> mandatory() const noexcept { return mandatory_; }
+    [[nodiscard]] std::span<pipeline::Stage* const> mandatory() const noexcept {
+        return mandatory_;
+    }
     /// The body of `GET /v1/models`.
     [[nodiscard]] const std::string& models_json() const noexcept { return models_json_; }
     [[nodiscard]] bool has_name(std::string_view name) const;

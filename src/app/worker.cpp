@@ -4,8 +4,8 @@
 
 namespace leeway::app {
 
-Worker::Worker(unsigned index, const net::ServerOptions& options, ledger::Sink* ledger, models::Supervisor* models,
-               std::shared_ptr<const Snapshot> snapshot)
+Worker::Worker(unsigned index, const net::ServerOptions& options, ledger::Sink* ledger,
+               models::Supervisor* models, std::shared_ptr<const Snapshot> snapshot)
     : index_(index), state_(loop_), gateway_(state_), server_(loop_, options, gateway_) {
     state_.ledger = ledger;
     state_.models = models;

@@ -1,13 +1,13 @@
 #pragma once
 
+#include "app/gateway.hpp"
+#include "net/event_loop.hpp"
+#include "net/http_server.hpp"
+
 #include <functional>
 #include <memory>
 #include <string>
 #include <thread>
-
-#include "app/gateway.hpp"
-#include "net/event_loop.hpp"
-#include "net/http_server.hpp"
 
 namespace leeway::app {
 
@@ -15,8 +15,8 @@ namespace leeway::app {
 /// shared with other workers but the stores behind the stages.
 class Worker {
 public:
-    Worker(unsigned index, const net::ServerOptions& options, ledger::Sink* ledger, models::Supervisor* models,
-           std::shared_ptr<const Snapshot> snapshot);
+    Worker(unsigned index, const net::ServerOptions& options, ledger::Sink* ledger,
+           models::Supervisor* models, std::shared_ptr<const Snapshot> snapshot);
     ~Worker();  ///< stops and joins
     Worker(const Worker&) = delete;
     Worker& operator=(const Worker&) = delete;

@@ -1,10 +1,10 @@
 #include "base/hash.hpp"
 
-#include <cstring>
-
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+
+#include <cstring>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 

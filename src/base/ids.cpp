@@ -1,8 +1,8 @@
 #include "base/ids.hpp"
 
-#include <cstring>
-
 #include "base/random.hpp"
+
+#include <cstring>
 
 namespace leeway {
 namespace {

@@ -11,8 +11,7 @@ constexpr Int128 kPicoPerUsd = 1'000'000'000'000;
 std::string digits(Int128 value) {
     const bool negative = value < 0;
     // The magnitude of the smallest value does not fit the signed type.
-    auto magnitude = negative ? -static_cast<UInt128>(value)
-                              : static_cast<UInt128>(value);
+    auto magnitude = negative ? -static_cast<UInt128>(value) : static_cast<UInt128>(value);
     std::string out;
     do {
         out.push_back(static_cast<char>('0' + static_cast<int>(magnitude % 10)));
@@ -37,9 +36,10 @@ std::optional<PicoUsd> cost_of(std::int64_t units, FemtoUsdPerUnit rate) noexcep
 
 Result<FemtoUsdPerUnit> parse_usd_per_million(std::string_view text) {
     const auto bad = [&] {
-        return fail(ErrorCode::kConfig,
-                    "'" + std::string(text) + "' is not a price in USD per million tokens",
-                    "write a decimal number from 0 to 9000000 with at most nine decimals, e.g. 2.50");
+        return fail(
+            ErrorCode::kConfig,
+            "'" + std::string(text) + "' is not a price in USD per million tokens",
+            "write a decimal number from 0 to 9000000 with at most nine decimals, e.g. 2.50");
     };
     std::int64_t whole = 0;
     std::int64_t fraction = 0;

@@ -1,13 +1,13 @@
 #pragma once
 
+#include "base/result.hpp"
+
 #include <compare>
 #include <cstdint>
 #include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "base/result.hpp"
 
 namespace leeway {
 
@@ -85,7 +85,9 @@ private:
 [[nodiscard]] inline std::string to_usd_string(PicoUsd amount) {
     return to_usd_string(Int128{amount.value()});
 }
-[[nodiscard]] inline std::string to_usd_string(PicoUsdSum sum) { return to_usd_string(sum.value()); }
+[[nodiscard]] inline std::string to_usd_string(PicoUsdSum sum) {
+    return to_usd_string(sum.value());
+}
 
 /// The plain integer, for JSON and CSV ("cost_pico_usd").
 [[nodiscard]] std::string to_pico_string(PicoUsdSum sum);

@@ -29,7 +29,8 @@ TEST(Money, OverflowIsNoValue) {
 }
 
 TEST(Money, RefusesPricesThatAreNoDecimals) {
-    for (const char* text : {"", ".", "-1", "1e3", "2,50", "1.0000000001", "9000001", "0x10", " 1"}) {
+    for (const char* text :
+         {"", ".", "-1", "1e3", "2,50", "1.0000000001", "9000001", "0x10", " 1"}) {
         EXPECT_FALSE(parse_usd_per_million(text)) << text;
     }
     EXPECT_EQ(parse_usd_per_million(".15")->value(), 150'000'000);

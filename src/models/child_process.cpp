@@ -1,6 +1,9 @@
 #include "models/child_process.hpp"
 
+#include "base/clock.hpp"
+
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -11,10 +14,6 @@
 #include <cerrno>
 #include <cstring>
 #include <utility>
-
-#include <fmt/format.h>
-
-#include "base/clock.hpp"
 
 namespace leeway::models {
 namespace {
@@ -30,9 +29,7 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
     return out;
 }
 
-int open_pidfd(int pid) noexcept {
-    return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0U));
-}
+int open_pidfd(int pid) noexcept { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0U)); }
 
 }  // namespace
 
@@ -122,7 +119,8 @@ std::string ChildProcess::stop(std::chrono::milliseconds grace) {
             send_signal(SIGKILL);
             killed = true;
         }
-        pollfd wait{exit_descriptor_, POLLIN, 0};  // a negative descriptor is skipped: a plain pause
+        pollfd wait{exit_descriptor_, POLLIN,
+                    0};  // a negative descriptor is skipped: a plain pause
         constexpr int kPauseMs = 10;
         ::poll(&wait, 1, kPauseMs);
     }

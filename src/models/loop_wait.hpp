@@ -1,11 +1,11 @@
 #pragma once
 
+#include "net/event_loop.hpp"
+
 #include <coroutine>
 #include <memory>
 #include <optional>
 #include <utility>
-
-#include "net/event_loop.hpp"
 
 namespace leeway::models {
 

@@ -1,7 +1,13 @@
 #include "models/supervisor.hpp"
 
+#include "base/hash.hpp"
+#include "models/child_process.hpp"
+#include "models/loop_wait.hpp"
+
+#include <fmt/format.h>
 #include <poll.h>
 #include <pthread.h>
+#include <spdlog/spdlog.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -19,13 +25,6 @@
 #include <string_view>
 #include <thread>
 
-#include <fmt/format.h>
-#include <spdlog/spdlog.h>
-
-#include "base/hash.hpp"
-#include "models/child_process.hpp"
-#include "models/loop_wait.hpp"
-
 namespace leeway::models {
 namespace {
 
@@ -41,9 +40,10 @@ constexpr milliseconds kWorthWaiting{1'000};
 /// Only what a child process needs: the gateway's environment holds API keys.
 bool passes_on(std::string_view variable) {
     constexpr std::array<std::string_view, 16> kNames{
-        "PATH=",   "HOME=",        "LANG=",         "LC_",           "TZ=",           "TMPDIR=",
-        "USER=",   "TERM=",        "NO_COLOR=",     "LEEWAY_CACHE=", "LEEWAY_MODELS=",
-        "GGML_",   "ASAN_OPTIONS=", "TSAN_OPTIONS=", "UBSAN_OPTIONS=", "LSAN_OPTIONS="};
+        "PATH=",         "HOME=",         "LANG=",          "LC_",
+        "TZ=",           "TMPDIR=",       "USER=",          "TERM=",
+        "NO_COLOR=",     "LEEWAY_CACHE=", "LEEWAY_MODELS=", "GGML_",
+        "ASAN_OPTIONS=", "TSAN_OPTIONS=", "UBSAN_OPTIONS=", "LSAN_OPTIONS="};
     return std::any_of(kNames.begin(), kNames.end(),
                        [&](std::string_view name) { return variable.starts_with(name); });
 }
@@ -70,16 +70,16 @@ bool listens(const std::string& path) {
 }
 
 Error unavailable(std::string message, std::string hint) {
-    return Error{ErrorCode::kUnavailable, std::move(message), std::move(hint), {},
-                 "model_host_unavailable"};
+    return Error{
+        ErrorCode::kUnavailable, std::move(message), std::move(hint), {}, "model_host_unavailable"};
 }
 
 }  // namespace
 
 std::vector<std::string> host_arguments(const HostSettings& settings,
                                         const std::string& socket_path) {
-    std::vector<std::string> out{"model-host", "--listen", "unix:" + socket_path,
-                                 "--folder",   settings.folder};
+    std::vector<std::string> out{"model-host", "--listen", "unix:" + socket_path, "--folder",
+                                 settings.folder};
     for (const HostModel& model : settings.models) {
         out.emplace_back("--model");
         std::string value = model.name + "=" + model.file;
@@ -131,7 +131,8 @@ struct Supervisor::Impl {
         std::function<void(Result<void>)> done;
     };
 
-    explicit Impl(SupervisorOptions o) : options(std::move(o)), wake_fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    explicit Impl(SupervisorOptions o)
+        : options(std::move(o)), wake_fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
         std::error_code error;
         const auto real = std::filesystem::canonical(options.program, error);
         if (!error) options.program = real.string();
@@ -212,8 +213,8 @@ Error Supervisor::Impl::backing_off_error() const {
     const auto left = std::chrono::duration_cast<std::chrono::seconds>(now.until - monotonic_now());
     return unavailable(
         fmt::format("the process that runs local models {}", now.why),
-        fmt::format("it is started again in {} s; its log says why it ended", std::max<std::int64_t>(
-                        1, static_cast<std::int64_t>(left.count()))));
+        fmt::format("it is started again in {} s; its log says why it ended",
+                    std::max<std::int64_t>(1, static_cast<std::int64_t>(left.count()))));
 }
 
 // From the start of the child to its end (how, in words); or to our own stop.
@@ -277,7 +278,8 @@ void Supervisor::Impl::run() {
         std::string why;
         bool was_healthy = false;
         {
-            auto child = ChildProcess::start(options.program, options.arguments, child_environment(options.environment));
+            auto child = ChildProcess::start(options.program, options.arguments,
+                                             child_environment(options.environment));
             if (child) {
                 {
                     const std::scoped_lock lock(mutex);
@@ -298,7 +300,8 @@ void Supervisor::Impl::run() {
     ::unlink(options.socket_path.c_str());
 }
 
-Supervisor::Supervisor(SupervisorOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+Supervisor::Supervisor(SupervisorOptions options)
+    : impl_(std::make_unique<Impl>(std::move(options))) {}
 
 Supervisor::~Supervisor() { stop(); }
 
@@ -328,8 +331,8 @@ void Supervisor::when_ready(Executor& executor, std::function<void(Result<void>)
     {
         const std::scoped_lock lock(impl_->mutex);
         const HostState& now = impl_->now;
-        const bool far = now.phase == HostPhase::kBackingOff &&
-                         now.until - monotonic_now() > kWorthWaiting;
+        const bool far =
+            now.phase == HostPhase::kBackingOff && now.until - monotonic_now() > kWorthWaiting;
         if (impl_->stopping || now.phase == HostPhase::kStopped) {
             error = unavailable("the gateway is shutting down", "send the request again");
         } else if (far) {
@@ -368,10 +371,13 @@ Error Supervisor::crash_error() const {
     const std::scoped_lock lock(impl_->mutex);
     constexpr std::chrono::seconds kRecent{2};
     const bool known = !impl_->now.why.empty() && monotonic_now() - impl_->ended_at < kRecent;
-    return Error{ErrorCode::kUpstreamInvalid,
-                 fmt::format("the process that runs local models {} while it worked on this request",
-                             known ? impl_->now.why : "ended"),
-                 "it is started again by itself; send the request again", {}, "model_host_crashed"};
+    return Error{
+        ErrorCode::kUpstreamInvalid,
+        fmt::format("the process that runs local models {} while it worked on this request",
+                    known ? impl_->now.why : "ended"),
+        "it is started again by itself; send the request again",
+        {},
+        "model_host_crashed"};
 }
 
 void Supervisor::stop() {

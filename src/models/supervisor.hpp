@@ -1,5 +1,12 @@
 #pragma once
 
+#include "base/clock.hpp"
+#include "base/executor.hpp"
+#include "base/result.hpp"
+#include "base/task.hpp"
+#include "net/deadline.hpp"
+#include "net/event_loop.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -8,32 +15,25 @@
 #include <utility>
 #include <vector>
 
-#include "base/clock.hpp"
-#include "base/executor.hpp"
-#include "base/result.hpp"
-#include "base/task.hpp"
-#include "net/deadline.hpp"
-#include "net/event_loop.hpp"
-
 namespace leeway::models {
 
 /// How the child process is started and kept.
 struct SupervisorOptions {
     std::string program = "/proc/self/exe";  ///< its path is resolved when the supervisor is made
-    std::vector<std::string> arguments;      ///< see `host_arguments`
-    std::vector<std::string> environment;    ///< "NAME=value" on top of what is harmless of ours
-    std::string socket_path;                 ///< where the child listens
-    std::chrono::milliseconds start_limit{30'000};    ///< from the start until it listens
-    std::chrono::milliseconds first_backoff{200};     ///< doubled by each failure in a row
+    std::vector<std::string> arguments;  ///< see `host_arguments`
+    std::vector<std::string> environment;  ///< "NAME=value" on top of what is harmless of ours
+    std::string socket_path;  ///< where the child listens
+    std::chrono::milliseconds start_limit{30'000};  ///< from the start until it listens
+    std::chrono::milliseconds first_backoff{200};  ///< doubled by each failure in a row
     std::chrono::milliseconds longest_backoff{30'000};
     std::chrono::milliseconds healthy_after{60'000};  ///< running so long forgets earlier failures
-    std::chrono::milliseconds stop_grace{3'000};      ///< between SIGTERM and SIGKILL
+    std::chrono::milliseconds stop_grace{3'000};  ///< between SIGTERM and SIGKILL
 };
 
 /// A model that the child may serve: the allow-list.
 struct HostModel {
     std::string name;
-    std::string file;    ///< name inside the folder
+    std::string file;  ///< name inside the folder
     std::string sha256;  ///< expected, 64 hex digits; empty: not checked
 };
 
@@ -45,7 +45,7 @@ struct HostSettings {
     std::uint32_t parallel = 4;
     std::uint32_t context = 4096;
     std::uint64_t memory_bytes = 0;  ///< 0: no cap
-    std::string log_level;           ///< empty: info
+    std::string log_level;  ///< empty: info
     bool log_json = false;
 };
 
@@ -65,10 +65,10 @@ enum class HostPhase : std::uint8_t { kIdle, kStarting, kRunning, kBackingOff, k
 
 struct HostState {
     HostPhase phase = HostPhase::kIdle;
-    TimePoint until{};         ///< kBackingOff: when the next start is tried
-    std::string why;           ///< how the child ended last; empty: it never did
+    TimePoint until{};  ///< kBackingOff: when the next start is tried
+    std::string why;  ///< how the child ended last; empty: it never did
     std::uint64_t starts = 0;  ///< since the supervisor was made
-    int pid = 0;               ///< 0: no child
+    int pid = 0;  ///< 0: no child
 };
 
 /// Keeps `leeway model-host` running: starts it on the first need, waits until it listens, starts it

@@ -1,5 +1,11 @@
 #include "models/supervisor.hpp"
 
+#include "models/child_process.hpp"
+#include "models/host/http_testing.hpp"
+#include "models/host/models_testing.hpp"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -12,13 +18,6 @@
 #include <optional>
 #include <string>
 #include <thread>
-
-#include <fmt/format.h>
-#include <gtest/gtest.h>
-
-#include "models/child_process.hpp"
-#include "models/host/http_testing.hpp"
-#include "models/host/models_testing.hpp"
 
 namespace leeway::models {
 namespace {
@@ -42,7 +41,8 @@ Result<void> wait_ready(Supervisor& supervisor) {
         changed.notify_one();
     });
     std::unique_lock lock(mutex);
-    const bool came = changed.wait_for(lock, std::chrono::minutes(1), [&] { return outcome.has_value(); });
+    const bool came =
+        changed.wait_for(lock, std::chrono::minutes(1), [&] { return outcome.has_value(); });
     if (!came) return fail(ErrorCode::kInternal, "the test waited in vain");
     return *outcome;
 }
@@ -59,7 +59,8 @@ bool wait_for(const std::function<bool()>& condition) {
 class SupervisorTest : public ::testing::Test {
 protected:
     SupervisorTest()
-        : folder_(std::filesystem::temp_directory_path() / fmt::format("leeway-sup-{}", ::getpid())) {
+        : folder_(std::filesystem::temp_directory_path() /
+                  fmt::format("leeway-sup-{}", ::getpid())) {
         std::filesystem::create_directories(folder_);
         options_.socket_path = (folder_ / "host.sock").string();
     }
@@ -83,7 +84,8 @@ TEST_F(SupervisorTest, a_child_that_fails_is_started_again_ever_later) {
     const auto ready = wait_ready(supervisor);
     ASSERT_FALSE(ready);
     EXPECT_EQ(ready.error().code, ErrorCode::kUnavailable);
-    EXPECT_NE(ready.error().message.find("exited with status 1 before it listened"), std::string::npos)
+    EXPECT_NE(ready.error().message.find("exited with status 1 before it listened"),
+              std::string::npos)
         << ready.error().message;
     const HostState state = supervisor.ensure_running();
     EXPECT_EQ(state.phase, HostPhase::kBackingOff);
@@ -98,7 +100,8 @@ TEST_F(SupervisorTest, a_program_that_is_not_there_is_an_error_in_words) {
     Supervisor supervisor(options_);
     const auto ready = wait_ready(supervisor);
     ASSERT_FALSE(ready);
-    EXPECT_NE(ready.error().message.find("No such file"), std::string::npos) << ready.error().message;
+    EXPECT_NE(ready.error().message.find("No such file"), std::string::npos)
+        << ready.error().message;
 }
 
 TEST_F(SupervisorTest, a_child_that_never_listens_is_given_up) {
@@ -118,7 +121,8 @@ TEST_F(SupervisorTest, stopping_ends_waiting_requests) {
     Supervisor supervisor(options_);
     Inline executor;
     std::optional<Result<void>> outcome;
-    supervisor.when_ready(executor, [&](Result<void> result) { outcome.emplace(std::move(result)); });
+    supervisor.when_ready(executor,
+                          [&](Result<void> result) { outcome.emplace(std::move(result)); });
     supervisor.stop();  // joins the thread that answers
     ASSERT_TRUE(outcome);
     EXPECT_FALSE(*outcome);
@@ -151,7 +155,8 @@ TEST_F(SupervisorTest, a_coroutine_waits_no_longer_than_its_deadline) {
 TEST_F(SupervisorTest, the_child_gets_no_secret_of_ours) {
     const std::string out = (folder_ / "environment").string();
     options_.program = "/bin/sh";
-    options_.arguments = {"-c", "env > " + out + ".part; mv " + out + ".part " + out + "; sleep 1000"};
+    options_.arguments = {"-c",
+                          "env > " + out + ".part; mv " + out + ".part " + out + "; sleep 1000"};
     options_.environment = {"LEEWAY_LOG_LEVEL=debug"};
     ::setenv("OPENAI_API_KEY", "sk-secret", 1);
     Supervisor supervisor(options_);
@@ -160,7 +165,8 @@ TEST_F(SupervisorTest, the_child_gets_no_secret_of_ours) {
     supervisor.stop();
     ::unsetenv("OPENAI_API_KEY");
     std::ifstream file(out);
-    const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+    const std::string text((std::istreambuf_iterator<char>(file)),
+                           std::istreambuf_iterator<char>());
     EXPECT_EQ(text.find("sk-secret"), std::string::npos);
     EXPECT_NE(text.find(fmt::format("LEEWAY_SUPERVISED_BY={}", ::getpid())), std::string::npos);
     EXPECT_NE(text.find("LEEWAY_LOG_LEVEL=debug"), std::string::npos);
@@ -172,7 +178,8 @@ TEST(ChildProcess, says_how_it_ended) {
     EXPECT_FALSE(child->poll_exit());
     child->send_signal(SIGKILL);
     EXPECT_EQ(child->stop(milliseconds(10'000)), "was killed by SIGKILL");
-    auto stubborn = ChildProcess::start("/bin/sh", {"-c", "trap '' TERM; while :; do sleep 1; done"}, {});
+    auto stubborn =
+        ChildProcess::start("/bin/sh", {"-c", "trap '' TERM; while :; do sleep 1; done"}, {});
     ASSERT_TRUE(stubborn);
     EXPECT_FALSE(stubborn->stop(milliseconds(50)).empty());
 }
@@ -192,9 +199,10 @@ TEST(HostArguments, are_what_the_command_line_takes) {
     settings.models = {{"a", "a.gguf", "00ff"}, {"b", "b.gguf", ""}};
     settings.memory_bytes = 1024;
     EXPECT_EQ(host_arguments(settings, "/s"),
-              (std::vector<std::string>{"model-host", "--listen", "unix:/s", "--folder", "/models", "--model",
-                                        "a=a.gguf@00ff", "--model", "b=b.gguf", "--threads", "1", "--parallel",
-                                        "4", "--context", "4096", "--memory", "1024"}));
+              (std::vector<std::string>{"model-host", "--listen", "unix:/s", "--folder", "/models",
+                                        "--model", "a=a.gguf@00ff", "--model", "b=b.gguf",
+                                        "--threads", "1", "--parallel", "4", "--context", "4096",
+                                        "--memory", "1024"}));
 }
 
 /// The real program with the real model.
@@ -230,7 +238,8 @@ TEST_F(SupervisorTest, a_killed_host_fails_its_request_and_then_works_again) {
 
     ASSERT_TRUE(wait_ready(supervisor));
     EXPECT_EQ(supervisor.state().starts, 2u);
-    const testing::Answer again = testing::ask(options_.socket_path, "POST", "/v1/chat/completions", body + "3}");
+    const testing::Answer again =
+        testing::ask(options_.socket_path, "POST", "/v1/chat/completions", body + "3}");
     EXPECT_EQ(again.status, 200);
     EXPECT_NE(again.body.find("[DONE]"), std::string::npos);
     supervisor.stop();

@@ -107,9 +107,10 @@ Result<BaseUrl> parse_base_url(std::string_view text) {
         while (path.ends_with('/')) path.remove_suffix(1);
         for (const char c : path) {
             if (c <= ' ' || c >= 0x7f || c == '?' || c == '#') {
-                return fail(ErrorCode::kConfig,
-                            "the path of '" + std::string(text) + "' has characters it must not have",
-                            "a base URL has neither spaces nor a query");
+                return fail(
+                    ErrorCode::kConfig,
+                    "the path of '" + std::string(text) + "' has characters it must not have",
+                    "a base URL has neither spaces nor a query");
             }
         }
         out.path = path;

@@ -1,10 +1,10 @@
 #pragma once
 
+#include "base/result.hpp"
+
 #include <cstdint>
 #include <string>
 #include <string_view>
-
-#include "base/result.hpp"
 
 namespace leeway::net {
 
@@ -28,7 +28,7 @@ struct Address {
 struct BaseUrl {
     bool tls = false;
     Address address;
-    std::string path;         ///< prefix of every request target, without a trailing slash
+    std::string path;  ///< prefix of every request target, without a trailing slash
     std::string host_header;  ///< what goes into `Host`
 };
 

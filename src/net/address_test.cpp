@@ -6,7 +6,8 @@ namespace leeway::net {
 namespace {
 
 TEST(Address, ParsesWhatItPrints) {
-    for (const char* text : {"127.0.0.1:8484", "[::1]:8484", "localhost:80", "unix:/run/leeway.sock"}) {
+    for (const char* text :
+         {"127.0.0.1:8484", "[::1]:8484", "localhost:80", "unix:/run/leeway.sock"}) {
         const auto address = parse_address(text);
         ASSERT_TRUE(address) << text;
         EXPECT_EQ(address->text(), text);
@@ -15,8 +16,9 @@ TEST(Address, ParsesWhatItPrints) {
 }
 
 TEST(Address, RefusesWhatIsNone) {
-    for (const char* text : {"", ":", "host", "host:", "host:x", "host:65536", "::1:80", "[::1]", "[::1]80", "[::1", "a b:1",
-                             "host:-1", "host:+1", "unix:", "[]:80", ":80", "host:1:2", "ho/st:1", "127.0.0.1:8484 "}) {
+    for (const char* text : {"", ":", "host", "host:", "host:x", "host:65536", "::1:80", "[::1]",
+                             "[::1]80", "[::1", "a b:1", "host:-1", "host:+1", "unix:", "[]:80",
+                             ":80", "host:1:2", "ho/st:1", "127.0.0.1:8484 "}) {
         EXPECT_FALSE(parse_address(text)) << text;
     }
     EXPECT_FALSE(parse_address("unix:" + std::string(108, 'x')));
@@ -24,7 +26,8 @@ TEST(Address, RefusesWhatIsNone) {
 }
 
 TEST(Address, KnowsWhatOtherMachinesReach) {
-    for (const char* text : {"0.0.0.0:1", "[::]:1", "10.0.0.1:1", "example.com:1", "127.evil.example:1"}) {
+    for (const char* text :
+         {"0.0.0.0:1", "[::]:1", "10.0.0.1:1", "example.com:1", "127.evil.example:1"}) {
         const auto address = parse_address(text);
         ASSERT_TRUE(address) << text;
         EXPECT_FALSE(address->is_loopback()) << text;
@@ -55,7 +58,8 @@ TEST(BaseUrl, IsSplit) {
 }
 
 TEST(BaseUrl, RefusesWhatIsNone) {
-    for (const char* text : {"", "ftp://a/", "http://", "http:///v1", "http://a b/", "http://a/v1?x=1", "http://a/v1#x", "a.b/v1",
+    for (const char* text : {"", "ftp://a/", "http://", "http:///v1", "http://a b/",
+                             "http://a/v1?x=1", "http://a/v1#x", "a.b/v1",
                              "http://user:secret@a/v1", "http://a\r\nx: y/v1", "http://a/v\r\n1"}) {
         EXPECT_FALSE(parse_base_url(text)) << text;
     }

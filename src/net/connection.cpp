@@ -1,12 +1,13 @@
+#include "net/detail/connection.hpp"
+
+#include "base/strings.hpp"
+
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cstring>
 #include <utility>
-
-#include <fmt/format.h>
-
-#include "base/strings.hpp"
-#include "net/detail/connection.hpp"
 
 namespace leeway::net {
 namespace {
@@ -23,7 +24,8 @@ constexpr std::string_view kLastChunk = "0\r\n\r\n";
 constexpr std::size_t kFirstBodyBytes = 64 * 1024;
 
 bool clean(std::string_view text) {
-    return std::none_of(text.begin(), text.end(), [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
+    return std::none_of(text.begin(), text.end(),
+                        [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
 }
 
 }  // namespace
@@ -87,7 +89,11 @@ Task<bool> Connection::read_more() {
 
 Task<void> Connection::run(bool full) {
     if (full) {
-        Error busy{ErrorCode::kUnavailable, "the gateway has too many connections", "try again in a moment", {}, "busy"};
+        Error busy{ErrorCode::kUnavailable,
+                   "the gateway has too many connections",
+                   "try again in a moment",
+                   {},
+                   "busy"};
         co_await refuse(std::move(busy));
     }
     while (!full && !broken_) {
@@ -137,15 +143,27 @@ Task<Result<std::size_t>> Connection::read_head() {
 
 Error Connection::read_error(std::string_view what) const {
     if (interrupted_) {
-        return Error{ErrorCode::kUnavailable, "the gateway is shutting down", "send the request again", {}, "shutting_down"};
+        return Error{ErrorCode::kUnavailable,
+                     "the gateway is shutting down",
+                     "send the request again",
+                     {},
+                     "shutting_down"};
     }
     if (timed_out_) {
-        return Error{ErrorCode::kRequestTimeout, fmt::format("{} of the request did not arrive in time", what),
-                     "send the request without pauses", {}, "request_timeout"};
+        return Error{ErrorCode::kRequestTimeout,
+                     fmt::format("{} of the request did not arrive in time", what),
+                     "send the request without pauses",
+                     {},
+                     "request_timeout"};
     }
-    if (broken_) return Error{ErrorCode::kClientGone, "the client broke the connection", {}, {}, "client_gone"};
-    return Error{ErrorCode::kInvalidRequest, fmt::format("the connection was closed before {} was complete", what),
-                 {}, {}, "incomplete_request"};
+    if (broken_)
+        return Error{
+            ErrorCode::kClientGone, "the client broke the connection", {}, {}, "client_gone"};
+    return Error{ErrorCode::kInvalidRequest,
+                 fmt::format("the connection was closed before {} was complete", what),
+                 {},
+                 {},
+                 "incomplete_request"};
 }
 
 // False: the connection must end.
@@ -153,7 +171,8 @@ Task<bool> Connection::serve_one(std::size_t head_size) {
     busy_ = true;
     streaming_ = pipelined_ = false;
     if (!read_op_.pending()) buffer_.reserve(kStandingRoom);
-    auto parsed = parse_request_head(buffer_.view().substr(0, head_size), server_.options.head, head_);
+    auto parsed =
+        parse_request_head(buffer_.view().substr(0, head_size), server_.options.head, head_);
     if (!parsed) {
         co_await refuse(std::move(parsed.error()));
         co_return false;
@@ -175,7 +194,8 @@ Task<bool> Connection::serve_one(std::size_t head_size) {
     watched_ = nullptr;
     if (streaming_) break_off();
     if (!answered_ && !broken_) {
-        co_await refuse(Error{ErrorCode::kInternal, "the request was not answered", {}, {}, "internal_error"});
+        co_await refuse(
+            Error{ErrorCode::kInternal, "the request was not answered", {}, {}, "internal_error"});
         co_return false;
     }
     // An unread body would be taken for the next request.
@@ -192,7 +212,9 @@ Task<Result<std::string_view>> Connection::read_body() {
         co_return fail(Error{ErrorCode::kPayloadTooLarge,
                              fmt::format("the request body has {} bytes, more than the limit of {}",
                                          head_.content_length, server_.options.body_bytes),
-                             "send less, or raise `server.limits.body`", {}, "request_too_large"});
+                             "send less, or raise `server.limits.body`",
+                             {},
+                             "request_too_large"});
     }
     const bool all_here = head_.framing == Framing::kLength &&
                           buffer_.size() >= request_bytes_ + head_.content_length;
@@ -275,8 +297,11 @@ Task<Result<std::string_view>> Connection::read_chunked_body() {
             if (!step) co_return fail(std::move(step.error()));
             if (body_.size() + step->data.size() > server_.options.body_bytes) {
                 co_return fail(Error{ErrorCode::kPayloadTooLarge,
-                                     fmt::format("the request body has more than {} bytes", server_.options.body_bytes),
-                                     "send less, or raise `server.limits.body`", {}, "request_too_large"});
+                                     fmt::format("the request body has more than {} bytes",
+                                                 server_.options.body_bytes),
+                                     "send less, or raise `server.limits.body`",
+                                     {},
+                                     "request_too_large"});
             }
             body_.append(step->data);
             chunks.consume(step->consumed);
@@ -313,9 +338,11 @@ void Connection::watch(Deadline& deadline) {
 
 void Connection::write_head(int status, std::span<const Field> fields, std::string_view framing) {
     // Pipelining is refused: whoever sends ahead gets this answer and a closed connection.
-    keep_alive_ = keep_alive_ && !pipelined_ && !server_.draining && body_state_ != Body::kUnread && !gone_;
+    keep_alive_ =
+        keep_alive_ && !pipelined_ && !server_.draining && body_state_ != Body::kUnread && !gone_;
     out_head_.clear();
-    fmt::format_to(std::back_inserter(out_head_), "HTTP/1.1 {} {}\r\n", status, reason_phrase(status));
+    fmt::format_to(std::back_inserter(out_head_), "HTTP/1.1 {} {}\r\n", status,
+                   reason_phrase(status));
     for (const Field& field : fields) {
         if (!clean(field.name) || !clean(field.value)) continue;  // would split the answer
         out_head_.append(field.name).append(": ").append(field.value).append(kCrLf);
@@ -359,7 +386,9 @@ Task<bool> Connection::respond(int status, std::span<const Field> fields, std::s
 Task<bool> Connection::begin_stream(int status, std::span<const Field> fields) {
     if (answered_) co_return false;
     if (head_.http_1_0) keep_alive_ = false;  // the end is the end of the connection
-    write_head(status, fields, head_.http_1_0 ? std::string_view() : std::string_view("transfer-encoding: chunked\r\n"));
+    write_head(
+        status, fields,
+        head_.http_1_0 ? std::string_view() : std::string_view("transfer-encoding: chunked\r\n"));
     streaming_ = true;
     const std::array<std::string_view, 1> pieces{out_head_};
     const bool ok = co_await write(pieces);
@@ -405,7 +434,8 @@ Task<void> Connection::refuse(Error error) {
     if (broken_ || answered_) co_return;
     keep_alive_ = false;
     const std::string body = server_.handler.render_error(error, {});
-    const std::array<Field, 2> fields{Field{"content-type", "application/json"}, Field{"retry-after", "1"}};
+    const std::array<Field, 2> fields{Field{"content-type", "application/json"},
+                                      Field{"retry-after", "1"}};
     const std::size_t count = error.code == ErrorCode::kUnavailable ? 2 : 1;
     head_.http_1_0 = false;
     const std::span<const Field> used(fields.data(), count);

@@ -1,8 +1,8 @@
 #include "net/deadline.hpp"
 
-#include <algorithm>
-
 #include <fmt/format.h>
+
+#include <algorithm>
 
 namespace leeway::net {
 namespace {
@@ -82,7 +82,8 @@ Error Deadline::error() const {
     const auto timeout = [](std::string_view what, std::chrono::milliseconds limit) {
         return Error{ErrorCode::kUpstreamTimeout,
                      fmt::format("the upstream {} within {} ms", what, limit.count()),
-                     "raise the provider's `timeouts` in the configuration if that is too short", {},
+                     "raise the provider's `timeouts` in the configuration if that is too short",
+                     {},
                      "upstream_timeout"};
     };
     switch (reason_) {
@@ -91,10 +92,14 @@ Error Deadline::error() const {
         case Reason::kChunks: return timeout("sent no further data", timeouts_.between_chunks);
         case Reason::kTotal: return timeout("did not finish its answer", timeouts_.total);
         case Reason::kClientGone:
-            return Error{ErrorCode::kClientGone, "the client closed the connection", {}, {}, "client_gone"};
+            return Error{
+                ErrorCode::kClientGone, "the client closed the connection", {}, {}, "client_gone"};
         case Reason::kShutdown:
-            return Error{ErrorCode::kUnavailable, "the gateway is shutting down", "send the request again",
-                         {}, "shutting_down"};
+            return Error{ErrorCode::kUnavailable,
+                         "the gateway is shutting down",
+                         "send the request again",
+                         {},
+                         "shutting_down"};
         case Reason::kNone: break;
     }
     return Error{ErrorCode::kInternal, "no interruption", {}, {}, {}};

@@ -1,12 +1,12 @@
 #pragma once
 
-#include <chrono>
-#include <cstdint>
-
 #include "base/clock.hpp"
 #include "base/result.hpp"
 #include "net/event_loop.hpp"
 #include "net/timer.hpp"
+
+#include <chrono>
+#include <cstdint>
 
 namespace leeway::net {
 
@@ -25,7 +25,15 @@ struct Timeouts {
 class Deadline {
 public:
     enum class Phase : std::uint8_t { kIdle, kConnect, kFirstByte, kChunks };
-    enum class Reason : std::uint8_t { kNone, kConnect, kFirstByte, kChunks, kTotal, kClientGone, kShutdown };
+    enum class Reason : std::uint8_t {
+        kNone,
+        kConnect,
+        kFirstByte,
+        kChunks,
+        kTotal,
+        kClientGone,
+        kShutdown
+    };
     using Interrupt = void (*)(void* context);
 
     Deadline(EventLoop& loop, const Timeouts& timeouts) noexcept;

@@ -1,12 +1,12 @@
 #include "net/event_loop.hpp"
 
-#include <exception>
+#include "net/detail/asio.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <spdlog/spdlog.h>
 
-#include "net/detail/asio.hpp"
+#include <exception>
 
 namespace leeway::net {
 

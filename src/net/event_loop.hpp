@@ -1,14 +1,14 @@
 #pragma once
 
-#include <coroutine>
-#include <functional>
-#include <memory>
-#include <string>
-
 #include "base/clock.hpp"
 #include "base/executor.hpp"
 #include "base/task.hpp"
 #include "net/timer.hpp"
+
+#include <coroutine>
+#include <functional>
+#include <memory>
+#include <string>
 
 namespace leeway::net {
 

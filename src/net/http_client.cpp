@@ -1,9 +1,9 @@
 #include "net/http_client.hpp"
 
+#include "net/detail/upstream_connection.hpp"
+
 #include <algorithm>
 #include <utility>
-
-#include "net/detail/upstream_connection.hpp"
 
 namespace leeway::net {
 namespace {
@@ -76,8 +76,9 @@ void UpstreamPool::Impl::wake_one(Entry& entry) noexcept {
 
 void UpstreamPool::Impl::on_idle_event(void* context, UpstreamConnection& connection) {
     auto& entry = *static_cast<Entry*>(context);
-    const auto place = std::find_if(entry.idle.begin(), entry.idle.end(),
-                                    [&connection](const auto& idle) { return idle.get() == &connection; });
+    const auto place =
+        std::find_if(entry.idle.begin(), entry.idle.end(),
+                     [&connection](const auto& idle) { return idle.get() == &connection; });
     if (place == entry.idle.end()) return;
     auto leaving = std::move(*place);
     entry.idle.erase(place);
@@ -174,7 +175,8 @@ Task<Result<void>> UpstreamCall::attempt(const UpstreamRequest& request, bool fr
             continue;
         }
         ++entry.open;
-        auto stream = co_await connect_stream(pool_.loop(), origin_.url.address, origin_.tls, deadline_);
+        auto stream =
+            co_await connect_stream(pool_.loop(), origin_.url.address, origin_.tls, deadline_);
         if (!stream) {
             pool_.impl().forget(entry);
             co_return fail(std::move(stream.error()));
@@ -200,17 +202,22 @@ Task<Result<std::span<const std::string_view>>> UpstreamCall::read_some() {
 
 Task<Result<std::string_view>> UpstreamCall::read_all(std::size_t limit) {
     if (connection_->head.framing == Framing::kLength && connection_->head.content_length > limit) {
-        co_return fail(Error{ErrorCode::kUpstreamInvalid, "the upstream's answer is larger than the gateway takes",
-                             {}, {}, "upstream_answer_too_large"});
+        co_return fail(Error{ErrorCode::kUpstreamInvalid,
+                             "the upstream's answer is larger than the gateway takes",
+                             {},
+                             {},
+                             "upstream_answer_too_large"});
     }
     auto first = co_await read_some();
     if (!first) co_return fail(std::move(first.error()));
     // The usual answer lies whole in the buffer: no copy.
-    if (connection_->complete() && first->size() <= 1 && (first->empty() || first->front().size() <= limit)) {
+    if (connection_->complete() && first->size() <= 1 &&
+        (first->empty() || first->front().size() <= limit)) {
         co_return first->empty() ? std::string_view() : first->front();
     }
     if (connection_->head.framing == Framing::kLength) {
-        body_.reserve(static_cast<std::size_t>(connection_->head.content_length) + ReadBuffer::kPadding);
+        body_.reserve(static_cast<std::size_t>(connection_->head.content_length) +
+                      ReadBuffer::kPadding);
     }
     for (const std::string_view piece : *first) body_.append(piece);
     auto all = co_await collect_all(limit);
@@ -224,8 +231,11 @@ Task<Result<std::string_view>> UpstreamCall::collect_all(std::size_t limit) {
         if (pieces->empty()) break;
         for (const std::string_view piece : *pieces) body_.append(piece);
         if (body_.size() > limit) {
-            co_return fail(Error{ErrorCode::kUpstreamInvalid, "the upstream's answer is larger than the gateway takes",
-                                 {}, {}, "upstream_answer_too_large"});
+            co_return fail(Error{ErrorCode::kUpstreamInvalid,
+                                 "the upstream's answer is larger than the gateway takes",
+                                 {},
+                                 {},
+                                 "upstream_answer_too_large"});
         }
     }
     body_.reserve(body_.size() + ReadBuffer::kPadding);

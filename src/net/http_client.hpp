@@ -1,12 +1,5 @@
 #pragma once
 
-#include <cstdint>
-#include <memory>
-#include <span>
-#include <string>
-#include <string_view>
-#include <vector>
-
 #include "base/result.hpp"
 #include "base/task.hpp"
 #include "net/address.hpp"
@@ -14,6 +7,13 @@
 #include "net/event_loop.hpp"
 #include "net/http_message.hpp"
 #include "net/stream.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
 
 namespace leeway::net {
 

@@ -1,12 +1,12 @@
 #include "net/http_parser.hpp"
 
-#include <algorithm>
-#include <array>
-#include <cstring>
+#include "base/strings.hpp"
 
 #include <fmt/format.h>
 
-#include "base/strings.hpp"
+#include <algorithm>
+#include <array>
+#include <cstring>
 
 namespace leeway::net {
 namespace {
@@ -18,20 +18,23 @@ constexpr std::array<bool, 256> make_token_table() {
     for (int c = '0'; c <= '9'; ++c) table[static_cast<std::size_t>(c)] = true;
     for (int c = 'a'; c <= 'z'; ++c) table[static_cast<std::size_t>(c)] = true;
     for (int c = 'A'; c <= 'Z'; ++c) table[static_cast<std::size_t>(c)] = true;
-    for (const char c : std::string_view("!#$%&'*+-.^_`|~")) table[static_cast<std::size_t>(c)] = true;
+    for (const char c : std::string_view("!#$%&'*+-.^_`|~"))
+        table[static_cast<std::size_t>(c)] = true;
     return table;
 }
 constexpr auto kToken = make_token_table();
 
 bool is_token(std::string_view text) {
-    return !text.empty() &&
-           std::all_of(text.begin(), text.end(), [](char c) { return kToken[static_cast<unsigned char>(c)]; });
+    return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+        return kToken[static_cast<unsigned char>(c)];
+    });
 }
 
 /// Host and port as RFC 3986 writes them; may be empty.
 bool is_host(std::string_view text) {
     return std::all_of(text.begin(), text.end(), [](char c) {
-        return (kToken[static_cast<unsigned char>(c)] && c != '#' && c != '^' && c != '`' && c != '|') ||
+        return (kToken[static_cast<unsigned char>(c)] && c != '#' && c != '^' && c != '`' &&
+                c != '|') ||
                c == ':' || c == '[' || c == ']';
     });
 }
@@ -42,10 +45,16 @@ bool is_control(char c) {
     return (byte < 0x20 && c != '\t') || byte == 0x7f;
 }
 
-bool is_field_value(std::string_view text) { return std::none_of(text.begin(), text.end(), is_control); }
+bool is_field_value(std::string_view text) {
+    return std::none_of(text.begin(), text.end(), is_control);
+}
 
 tl::unexpected<Error> bad(std::string message) {
-    return fail(Error{ErrorCode::kInvalidRequest, "malformed HTTP: " + std::move(message), {}, {}, "malformed_http"});
+    return fail(Error{ErrorCode::kInvalidRequest,
+                      "malformed HTTP: " + std::move(message),
+                      {},
+                      {},
+                      "malformed_http"});
 }
 
 /// Cuts the next CRLF-terminated line off `rest`; `HeadScanner` has made sure there is one.
@@ -87,7 +96,8 @@ Result<void> note_framing(const Field& field, FramingFields& out) {
             if (equals_ignore_case(field.name, "content-length")) {
                 if (out.length) return bad("more than one Content-Length");
                 const auto value = parse_u64(field.value);
-                if (!value || field.value.size() > 18) return bad("Content-Length is not a plain number");
+                if (!value || field.value.size() > 18)
+                    return bad("Content-Length is not a plain number");
                 out.length = value;
             }
             break;
@@ -112,15 +122,20 @@ Result<FramingFields> parse_fields(std::string_view rest, const HeadLimits& limi
         if (line.empty()) return framing;
         if (out.size() >= limits.fields) {
             return fail(Error{ErrorCode::kHeaderTooLarge,
-                              fmt::format("more than {} header fields", limits.fields), {}, {}, "header_too_large"});
+                              fmt::format("more than {} header fields", limits.fields),
+                              {},
+                              {},
+                              "header_too_large"});
         }
         const auto colon = line.find(':');
         if (colon == std::string_view::npos) return bad("a header line without a colon");
         Field field{line.substr(0, colon), trim(line.substr(colon + 1))};
         // This also refuses a folded line (it starts with a space) and a space before the colon.
-        if (!is_token(field.name)) return bad("a header name with characters that names do not have");
+        if (!is_token(field.name))
+            return bad("a header name with characters that names do not have");
         if (!is_field_value(field.value)) return bad("a header value with control characters");
-        if (auto noted = note_framing(field, framing); !noted) return fail(std::move(noted.error()));
+        if (auto noted = note_framing(field, framing); !noted)
+            return fail(std::move(noted.error()));
         out.add(field.name, field.value);
     }
 }
@@ -165,7 +180,10 @@ Result<std::size_t> HeadScanner::scan(std::string_view buffer, const HeadLimits&
     }
     if (scanned_ > limits.bytes) {
         return fail(Error{ErrorCode::kHeaderTooLarge,
-                          fmt::format("the header is larger than {} bytes", limits.bytes), {}, {}, "header_too_large"});
+                          fmt::format("the header is larger than {} bytes", limits.bytes),
+                          {},
+                          {},
+                          "header_too_large"});
     }
     return std::size_t{0};
 }
@@ -175,7 +193,8 @@ Result<void> parse_request_head(std::string_view head, const HeadLimits& limits,
     const std::string_view line = next_line(rest);
     const auto first = line.find(' ');
     const auto last = line.rfind(' ');
-    if (first == std::string_view::npos || first == last) return bad("the request line is not 'METHOD target HTTP/1.1'");
+    if (first == std::string_view::npos || first == last)
+        return bad("the request line is not 'METHOD target HTTP/1.1'");
     out.method = line.substr(0, first);
     out.target = line.substr(first + 1, last - first - 1);
     const int minor = minor_version(line.substr(last + 1));
@@ -183,22 +202,27 @@ Result<void> parse_request_head(std::string_view head, const HeadLimits& limits,
     if (minor < 0) return bad("only HTTP/1.1 and HTTP/1.0 are understood");
     for (const char c : out.target) {
         const auto byte = static_cast<unsigned char>(c);
-        if (byte <= ' ' || byte >= 0x7f || c == '#') return bad("the request target has characters that it must not have");
+        if (byte <= ' ' || byte >= 0x7f || c == '#')
+            return bad("the request target has characters that it must not have");
     }
     if (out.target.starts_with("http://")) {  // absolute form: what is behind the authority counts
         const auto end = std::min(out.target.find_first_of("/?@", 7), out.target.size());
-        if (end == 7 || (end < out.target.size() && out.target[end] != '/')) return bad("the request target is not a plain URL");
+        if (end == 7 || (end < out.target.size() && out.target[end] != '/'))
+            return bad("the request target is not a plain URL");
         out.target = end == out.target.size() ? std::string_view("/") : out.target.substr(end);
     }
-    if (!out.target.starts_with('/') && out.target != "*") return bad("the request target does not start with '/'");
+    if (!out.target.starts_with('/') && out.target != "*")
+        return bad("the request target does not start with '/'");
     const auto question = out.target.find('?');
     out.path = out.target.substr(0, question);
-    out.query = question == std::string_view::npos ? std::string_view() : out.target.substr(question + 1);
+    out.query =
+        question == std::string_view::npos ? std::string_view() : out.target.substr(question + 1);
 
     out.fields.clear();
     auto framing = parse_fields(rest, limits, out.fields);
     if (!framing) return fail(std::move(framing.error()));
-    if (framing->chunked && framing->length) return bad("Content-Length together with Transfer-Encoding");
+    if (framing->chunked && framing->length)
+        return bad("Content-Length together with Transfer-Encoding");
     if (framing->chunked && minor == 0) return bad("Transfer-Encoding in HTTP/1.0");
     std::size_t hosts = 0;
     for (const Field& field : out.fields) {
@@ -228,14 +252,16 @@ Result<void> parse_response_head(std::string_view head, const HeadLimits& limits
     const std::string_view line = next_line(rest);
     const int minor = minor_version(line.substr(0, 8));
     const auto status = line.size() >= 12 ? parse_u64(line.substr(9, 3)) : std::nullopt;
-    if (minor < 0 || !status || *status < 100 || line[8] != ' ' || (line.size() > 12 && line[12] != ' ')) {
+    if (minor < 0 || !status || *status < 100 || line[8] != ' ' ||
+        (line.size() > 12 && line[12] != ' ')) {
         return bad("the upstream's status line is not 'HTTP/1.1 STATUS reason'");
     }
     out.status = static_cast<int>(*status);
     out.fields.clear();
     auto framing = parse_fields(rest, limits, out.fields);
     if (!framing) return fail(std::move(framing.error()));
-    if (framing->chunked && framing->length) return bad("Content-Length together with Transfer-Encoding");
+    if (framing->chunked && framing->length)
+        return bad("Content-Length together with Transfer-Encoding");
     out.content_length = 0;
     if (head_request || out.status < 200 || out.status == 204 || out.status == 304) {
         out.framing = Framing::kNone;
@@ -268,19 +294,28 @@ Result<ChunkDecoder::Step> ChunkDecoder::step(std::string_view input) {
                     break;
                 }
                 if (digits_ == 0) return bad("a chunk without a size");
-                if (c == '\r') state_ = State::kSizeLf;
-                else if (c == ';') state_ = State::kExtension;
-                else if (c == ' ' || c == '\t') state_ = State::kPadding;
-                else return bad("a chunk size that is not hexadecimal");
+                if (c == '\r')
+                    state_ = State::kSizeLf;
+                else if (c == ';')
+                    state_ = State::kExtension;
+                else if (c == ' ' || c == '\t')
+                    state_ = State::kPadding;
+                else
+                    return bad("a chunk size that is not hexadecimal");
                 break;
             }
             case State::kPadding:
             case State::kExtension:
-                if (++overhead_ > kMaxChunkOverhead) return bad("chunk extensions or trailers that are too long");
-                if (c == '\r') state_ = State::kSizeLf;
-                else if (is_control(c)) return bad("a chunk extension with control characters");
-                else if (c == ';') state_ = State::kExtension;
-                else if (state_ == State::kPadding && c != ' ' && c != '\t') return bad("a chunk size that is not hexadecimal");
+                if (++overhead_ > kMaxChunkOverhead)
+                    return bad("chunk extensions or trailers that are too long");
+                if (c == '\r')
+                    state_ = State::kSizeLf;
+                else if (is_control(c))
+                    return bad("a chunk extension with control characters");
+                else if (c == ';')
+                    state_ = State::kExtension;
+                else if (state_ == State::kPadding && c != ' ' && c != '\t')
+                    return bad("a chunk size that is not hexadecimal");
                 break;
             case State::kSizeLf:
                 if (c != '\n') return bad("a chunk size line that does not end in CRLF");
@@ -309,9 +344,12 @@ Result<ChunkDecoder::Step> ChunkDecoder::step(std::string_view input) {
                 state_ = State::kTrailer;
                 [[fallthrough]];
             case State::kTrailer:
-                if (++overhead_ > kMaxChunkOverhead) return bad("chunk extensions or trailers that are too long");
-                if (c == '\r') state_ = State::kTrailerLf;
-                else if (is_control(c)) return bad("a trailer with control characters");
+                if (++overhead_ > kMaxChunkOverhead)
+                    return bad("chunk extensions or trailers that are too long");
+                if (c == '\r')
+                    state_ = State::kTrailerLf;
+                else if (is_control(c))
+                    return bad("a trailer with control characters");
                 break;
             case State::kTrailerLf:
                 if (c != '\n') return bad("a trailer that does not end in CRLF");

@@ -1,11 +1,11 @@
 #pragma once
 
+#include "base/result.hpp"
+#include "net/http_message.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
-
-#include "base/result.hpp"
-#include "net/http_message.hpp"
 
 namespace leeway::net {
 
@@ -44,7 +44,7 @@ class ChunkDecoder {
 public:
     struct Step {
         std::size_t consumed = 0;  ///< bytes of the input that are done with
-        std::string_view data;     ///< body bytes among them; may be empty
+        std::string_view data;  ///< body bytes among them; may be empty
     };
     /// Decodes up to the end of one run of data. Call again with the rest while `consumed` > 0.
     [[nodiscard]] Result<Step> step(std::string_view input);
@@ -54,7 +54,18 @@ public:
 
 private:
     enum class State : std::uint8_t {
-        kSize, kPadding, kExtension, kSizeLf, kData, kDataCr, kDataLf, kTrailerStart, kTrailer, kTrailerLf, kEndLf, kDone
+        kSize,
+        kPadding,
+        kExtension,
+        kSizeLf,
+        kData,
+        kDataCr,
+        kDataLf,
+        kTrailerStart,
+        kTrailer,
+        kTrailerLf,
+        kEndLf,
+        kDone
     };
     State state_ = State::kSize;
     std::uint64_t size_ = 0;

@@ -1,9 +1,9 @@
 #include "net/http_parser.hpp"
 
+#include <gtest/gtest.h>
+
 #include <string>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 namespace leeway::net {
 namespace {
@@ -35,15 +35,21 @@ int parse(std::string_view bytes) {
     return parse(bytes, head);
 }
 
-std::string get(std::string_view fields) { return "GET / HTTP/1.1\r\nhost: a\r\n" + std::string(fields) + "\r\n"; }
-std::string line(std::string_view request_line) { return std::string(request_line) + "\r\nhost: a\r\n\r\n"; }
+std::string get(std::string_view fields) {
+    return "GET / HTTP/1.1\r\nhost: a\r\n" + std::string(fields) + "\r\n";
+}
+std::string line(std::string_view request_line) {
+    return std::string(request_line) + "\r\nhost: a\r\n\r\n";
+}
 
 TEST(HeadScanner, SaysTheSameForEveryWayToCutTheBytes) {
     const std::string long_line(5000, 'x');
     for (const std::string& bytes :
-         {get(""), get("a: b\r\n"), get("a: b\n"), std::string("\r\n"), std::string("\n"), std::string("\r\r\n"),
-          get("a: b\r\n") + "body\n", long_line, get("a: " + long_line + "\r\n"), get("a: " + long_line + "\n"),
-          get("a: " + std::string(4050, 'x') + "\r\n"), std::string("GET / HTTP/1.1\r\n"), std::string("a\r")}) {
+         {get(""), get("a: b\r\n"), get("a: b\n"), std::string("\r\n"), std::string("\n"),
+          std::string("\r\r\n"), get("a: b\r\n") + "body\n", long_line,
+          get("a: " + long_line + "\r\n"), get("a: " + long_line + "\n"),
+          get("a: " + std::string(4050, 'x') + "\r\n"), std::string("GET / HTTP/1.1\r\n"),
+          std::string("a\r")}) {
         const auto whole = scan(bytes, bytes.size());
         for (const std::size_t step : {1UL, 2UL, 3UL, 7UL, 100UL}) {
             EXPECT_EQ(scan(bytes, step), whole) << bytes.substr(0, 60) << " in steps of " << step;
@@ -53,7 +59,8 @@ TEST(HeadScanner, SaysTheSameForEveryWayToCutTheBytes) {
 
 TEST(HeadScanner, HasALimit) {
     EXPECT_EQ(scan(std::string(5000, 'x'), 5000).second, ErrorCode::kHeaderTooLarge);
-    EXPECT_EQ(scan(get("a: " + std::string(5000, 'x') + "\r\n"), 1).second, ErrorCode::kHeaderTooLarge);
+    EXPECT_EQ(scan(get("a: " + std::string(5000, 'x') + "\r\n"), 1).second,
+              ErrorCode::kHeaderTooLarge);
     const std::string frame = get("a: \r\n");
     EXPECT_EQ(scan(get("a: " + std::string(4096 - frame.size(), 'x') + "\r\n"), 1).first, 4096);
     EXPECT_EQ(scan(get("a: " + std::string(4097 - frame.size(), 'x') + "\r\n"), 1).first, -1);
@@ -62,7 +69,8 @@ TEST(HeadScanner, HasALimit) {
 TEST(RequestHead, IsReadWhole) {
     RequestHead head;
     const std::string bytes =
-        "POST /v1/chat?a=b HTTP/1.1\r\nHost: x:1\r\nContent-Length:  7 \r\nExpect: 100-Continue\r\nX-Y:\r\n\r\n";
+        "POST /v1/chat?a=b HTTP/1.1\r\nHost: x:1\r\nContent-Length:  7 \r\nExpect: "
+        "100-Continue\r\nX-Y:\r\n\r\n";
     ASSERT_EQ(parse(bytes, head), 0);
     EXPECT_EQ(head.method, "POST");
     EXPECT_EQ(head.path, "/v1/chat");
@@ -84,25 +92,44 @@ TEST(RequestHead, KeepsTheConnectionAsTheVersionSays) {
     EXPECT_TRUE(head.http_1_0);
     ASSERT_EQ(parse("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", head), 0);
     EXPECT_TRUE(head.keep_alive);
-    ASSERT_EQ(parse("GET / HTTP/1.0\r\nConnection: keep-alive\r\nExpect: 100-continue\r\n\r\n", head), 0);
+    ASSERT_EQ(
+        parse("GET / HTTP/1.0\r\nConnection: keep-alive\r\nExpect: 100-continue\r\n\r\n", head), 0);
     EXPECT_FALSE(head.expects_continue);
 }
 
 TEST(RequestHead, TakesOneFramingOnly) {
     EXPECT_EQ(parse(get("content-length: 5\r\n")), 0);
     EXPECT_EQ(parse(get("transfer-encoding: Chunked\r\n")), 0);
-    for (const char* fields :
-         {"content-length: 5\r\ncontent-length: 5\r\n", "content-length: 5\r\ncontent-length: 6\r\n",
-          "content-length: 5, 5\r\n", "content-length: +5\r\n", "content-length: -5\r\n", "content-length: 0x5\r\n",
-          "content-length: 5 5\r\n", "content-length: \r\n", "content-length: 5_0\r\n", "content-length: 1e3\r\n",
-          "content-length: 12345678901234567890\r\n", "content-length: 99999999999999999999999999\r\n",
-          "content-length: \xc2\xb2\r\n", "content-length: 5\v\r\n", "content-length: \"5\"\r\n",
-          "content-length: 5\r\ntransfer-encoding: chunked\r\n", "transfer-encoding: chunked\r\ncontent-length: 5\r\n",
-          "transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n", "transfer-encoding: gzip, chunked\r\n",
-          "transfer-encoding: chunked, identity\r\n", "transfer-encoding: identity\r\n", "transfer-encoding: xchunked\r\n",
-          "transfer-encoding: chunked;q=1\r\n", "transfer-encoding: \"chunked\"\r\n", "transfer-encoding: ,chunked\r\n",
-          "transfer-encoding: \vchunked\r\n", "transfer-encoding: \xa0"
-          "chunked\r\n", "transfer-encoding:\r\n", "transfer-encoding: identity\r\ntransfer-encoding: chunked\r\n"}) {
+    for (const char* fields : {"content-length: 5\r\ncontent-length: 5\r\n",
+                               "content-length: 5\r\ncontent-length: 6\r\n",
+                               "content-length: 5, 5\r\n",
+                               "content-length: +5\r\n",
+                               "content-length: -5\r\n",
+                               "content-length: 0x5\r\n",
+                               "content-length: 5 5\r\n",
+                               "content-length: \r\n",
+                               "content-length: 5_0\r\n",
+                               "content-length: 1e3\r\n",
+                               "content-length: 12345678901234567890\r\n",
+                               "content-length: 99999999999999999999999999\r\n",
+                               "content-length: \xc2\xb2\r\n",
+                               "content-length: 5\v\r\n",
+                               "content-length: \"5\"\r\n",
+                               "content-length: 5\r\ntransfer-encoding: chunked\r\n",
+                               "transfer-encoding: chunked\r\ncontent-length: 5\r\n",
+                               "transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n",
+                               "transfer-encoding: gzip, chunked\r\n",
+                               "transfer-encoding: chunked, identity\r\n",
+                               "transfer-encoding: identity\r\n",
+                               "transfer-encoding: xchunked\r\n",
+                               "transfer-encoding: chunked;q=1\r\n",
+                               "transfer-encoding: \"chunked\"\r\n",
+                               "transfer-encoding: ,chunked\r\n",
+                               "transfer-encoding: \vchunked\r\n",
+                               "transfer-encoding: \xa0"
+                               "chunked\r\n",
+                               "transfer-encoding:\r\n",
+                               "transfer-encoding: identity\r\ntransfer-encoding: chunked\r\n"}) {
         EXPECT_EQ(parse(get(fields)), 400) << fields;
     }
     EXPECT_EQ(parse("GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"), 400);
@@ -110,9 +137,11 @@ TEST(RequestHead, TakesOneFramingOnly) {
 
 TEST(RequestHead, RefusesFieldsThatOthersReadDifferently) {
     for (const std::string fields :
-         {"a : b\r\n", "a\t: b\r\n", " a: b\r\n", "a: b\r\n c\r\n", "a: b\r\n\tc\r\n", "a\r\n", ": b\r\n", "a b: c\r\n",
-          "a: b\rc: d\r\n", "a: b\n", "a(b): c\r\n", "\xef"
-          "foo: bar\r\n", "host: b\r\n", "a: \x01\r\n", "a: \x7f\r\n"}) {
+         {"a : b\r\n", "a\t: b\r\n", " a: b\r\n", "a: b\r\n c\r\n", "a: b\r\n\tc\r\n", "a\r\n",
+          ": b\r\n", "a b: c\r\n", "a: b\rc: d\r\n", "a: b\n", "a(b): c\r\n",
+          "\xef"
+          "foo: bar\r\n",
+          "host: b\r\n", "a: \x01\r\n", "a: \x7f\r\n"}) {
         EXPECT_EQ(parse(get(fields)), 400) << fields;
     }
     EXPECT_EQ(parse(get(std::string("a: b\0c\r\n", 8))), 400);
@@ -133,11 +162,30 @@ TEST(RequestHead, NeedsOneHost) {
 }
 
 TEST(RequestHead, ReadsTheTargetStrictly) {
-    for (const char* text : {"GET /", "GET", "GET / HTTP/1.1 ", "GET / HTTP/1.2", "GET / HTTP/2.0", "GET / http/1.1",
-                             "GET / HTTP/1.32", "GET / HTTP/11", "GET  / HTTP/1.1", "GET /a b HTTP/1.1", " GET / HTTP/1.1",
-                             "GET\t/\tHTTP/1.1", "GET a HTTP/1.1", "GET ! HTTP/1.1", "G@T / HTTP/1.1", "GET /a\tb HTTP/1.1",
-                             "GET /\xff HTTP/1.1", "GET /a#b HTTP/1.1", "CONNECT a:80 HTTP/1.1", "GET https://a/ HTTP/1.1",
-                             "GET http:///x HTTP/1.1", "GET http://a?/b HTTP/1.1", "GET http://u@a/b HTTP/1.1", ""}) {
+    for (const char* text : {"GET /",
+                             "GET",
+                             "GET / HTTP/1.1 ",
+                             "GET / HTTP/1.2",
+                             "GET / HTTP/2.0",
+                             "GET / http/1.1",
+                             "GET / HTTP/1.32",
+                             "GET / HTTP/11",
+                             "GET  / HTTP/1.1",
+                             "GET /a b HTTP/1.1",
+                             " GET / HTTP/1.1",
+                             "GET\t/\tHTTP/1.1",
+                             "GET a HTTP/1.1",
+                             "GET ! HTTP/1.1",
+                             "G@T / HTTP/1.1",
+                             "GET /a\tb HTTP/1.1",
+                             "GET /\xff HTTP/1.1",
+                             "GET /a#b HTTP/1.1",
+                             "CONNECT a:80 HTTP/1.1",
+                             "GET https://a/ HTTP/1.1",
+                             "GET http:///x HTTP/1.1",
+                             "GET http://a?/b HTTP/1.1",
+                             "GET http://u@a/b HTTP/1.1",
+                             ""}) {
         EXPECT_EQ(parse(line(text)), 400) << text;
     }
     RequestHead head;
@@ -180,10 +228,12 @@ TEST(ResponseHead, FindsTheEndOfTheBody) {
 
 TEST(ResponseHead, RefusesWhatIsNotHttp) {
     ResponseHead head;
-    for (const char* text : {"HTTP/1.1 20 OK\r\n\r\n", "HTTP/1.1 2000\r\n\r\n", "HTTP/2 200\r\n\r\n", "HTTP/1.1\r\n\r\n",
-                             "HTTP/1.1  200\r\n\r\n", "HTTP/1.1 099 x\r\n\r\n", "\r\n", "SSH-2.0-x\r\n\r\n",
-                             "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n",
-                             "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n"}) {
+    for (const char* text :
+         {"HTTP/1.1 20 OK\r\n\r\n", "HTTP/1.1 2000\r\n\r\n", "HTTP/2 200\r\n\r\n",
+          "HTTP/1.1\r\n\r\n", "HTTP/1.1  200\r\n\r\n", "HTTP/1.1 099 x\r\n\r\n", "\r\n",
+          "SSH-2.0-x\r\n\r\n",
+          "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n",
+          "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n"}) {
         EXPECT_FALSE(parse_answer(text, head)) << text;
     }
 }
@@ -210,7 +260,9 @@ std::string decode(std::string_view bytes, std::size_t step, std::string* rest =
 
 TEST(ChunkDecoder, GivesTheSameForEveryWayToCutTheBytes) {
     const std::string_view sample =
-        "5\r\nhello\r\n1 \t\r\n,\r\nA;name=\"v\";b\r\n0123456789\r\n00000f\r\nabcdefghijklmno\r\n0\r\nt: x\r\nu: y\r\n\r\nNEXT";
+        "5\r\nhello\r\n1 "
+        "\t\r\n,\r\nA;name=\"v\";b\r\n0123456789\r\n00000f\r\nabcdefghijklmno\r\n0\r\nt: x\r\nu: "
+        "y\r\n\r\nNEXT";
     for (std::size_t step = 1; step <= sample.size(); ++step) {
         std::string rest;
         EXPECT_EQ(decode(sample, step, &rest), "hello,0123456789abcdefghijklmno") << step;
@@ -220,10 +272,28 @@ TEST(ChunkDecoder, GivesTheSameForEveryWayToCutTheBytes) {
 }
 
 TEST(ChunkDecoder, RefusesWhatOthersReadDifferently) {
-    for (const char* bytes : {"5\nhello\r\n0\r\n\r\n", "\r\n0\r\n\r\n", "0x5\r\nhello\r\n", "+5\r\nhello\r\n", "-5\r\nhello\r\n",
-                              "5_\r\nhello\r\n", " 5\r\nhello\r\n", "g\r\n", ";a\r\n", "5\r\nhelloX\r\n", "5\r\nhello\n0\r\n\r\n",
-                              "5\r\nhello0\r\n\r\n", "5\rXhello", "5;a\nb\r\nhello\r\n", "5;\x01\r\n", "5 5\r\nhello\r\n", "5 ;\n",
-                              "1000000000000000\r\n", "ffffffffffffffff1\r\n", "0\r\n\n", "0\r\na: b\n\r\n", "0\r\n\rX",
+    for (const char* bytes : {"5\nhello\r\n0\r\n\r\n",
+                              "\r\n0\r\n\r\n",
+                              "0x5\r\nhello\r\n",
+                              "+5\r\nhello\r\n",
+                              "-5\r\nhello\r\n",
+                              "5_\r\nhello\r\n",
+                              " 5\r\nhello\r\n",
+                              "g\r\n",
+                              ";a\r\n",
+                              "5\r\nhelloX\r\n",
+                              "5\r\nhello\n0\r\n\r\n",
+                              "5\r\nhello0\r\n\r\n",
+                              "5\rXhello",
+                              "5;a\nb\r\nhello\r\n",
+                              "5;\x01\r\n",
+                              "5 5\r\nhello\r\n",
+                              "5 ;\n",
+                              "1000000000000000\r\n",
+                              "ffffffffffffffff1\r\n",
+                              "0\r\n\n",
+                              "0\r\na: b\n\r\n",
+                              "0\r\n\rX",
                               "0\r\na\x01: b\r\n\r\n"}) {
         EXPECT_EQ(decode(bytes, 1000), "!") << bytes;
         EXPECT_EQ(decode(bytes, 1), "!") << bytes;

@@ -1,21 +1,21 @@
 #include "net/http_server.hpp"
 
-#include <cerrno>
-#include <cstring>
-#include <vector>
+#include "net/detail/asio.hpp"
+#include "net/detail/connection.hpp"
+#include "net/detail/plain_stream.hpp"
 
-#include <boost/asio/basic_socket_acceptor.hpp>
-#include <netinet/in.h>
 #include <arpa/inet.h>
+#include <boost/asio/basic_socket_acceptor.hpp>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "net/detail/asio.hpp"
-#include "net/detail/connection.hpp"
-#include "net/detail/plain_stream.hpp"
+#include <cerrno>
+#include <cstring>
+#include <vector>
 
 namespace leeway::net {
 namespace {
@@ -30,15 +30,19 @@ constexpr auto kAcceptPause = std::chrono::milliseconds(50);
 struct SocketAddress {
     sockaddr_storage storage{};
     socklen_t size = 0;
-    [[nodiscard]] const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
+    [[nodiscard]] const sockaddr* get() const {
+        return reinterpret_cast<const sockaddr*>(&storage);
+    }
     [[nodiscard]] int family() const { return storage.ss_family; }
 };
 
 tl::unexpected<Error> cannot_listen(const Address& address, int error) {
     std::string hint = "choose another address with --listen";
-    if (error == EADDRINUSE) hint = "another program listens there; stop it, or choose another port with --listen";
+    if (error == EADDRINUSE)
+        hint = "another program listens there; stop it, or choose another port with --listen";
     if (error == EACCES) hint = "ports below 1024 need root";
-    return fail(ErrorCode::kConfig, "cannot listen on " + address.text() + ": " + std::strerror(error), hint);
+    return fail(ErrorCode::kConfig,
+                "cannot listen on " + address.text() + ": " + std::strerror(error), hint);
 }
 
 Result<SocketAddress> to_socket_address(const Address& address) {
@@ -54,9 +58,11 @@ Result<SocketAddress> to_socket_address(const Address& address) {
     hints.ai_socktype = SOCK_STREAM;
     hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
     addrinfo* found = nullptr;
-    const int error = ::getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints, &found);
+    const int error =
+        ::getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints, &found);
     if (error != 0) {
-        return fail(ErrorCode::kConfig, "cannot resolve '" + address.host + "': " + ::gai_strerror(error),
+        return fail(ErrorCode::kConfig,
+                    "cannot resolve '" + address.host + "': " + ::gai_strerror(error),
                     "give an IP address of this machine, e.g. 127.0.0.1:8484");
     }
     std::memcpy(&out.storage, found->ai_addr, found->ai_addrlen);
@@ -90,8 +96,10 @@ Result<void> clear_stale_socket(const Address& address, const SocketAddress& at)
     struct stat info{};
     if (::lstat(address.unix_path.c_str(), &info) != 0) return {};
     if (!S_ISSOCK(info.st_mode)) {
-        return fail(ErrorCode::kConfig, "cannot listen on " + address.text() + ": a file that is no socket is in the way",
-                    "choose another path with --listen");
+        return fail(
+            ErrorCode::kConfig,
+            "cannot listen on " + address.text() + ": a file that is no socket is in the way",
+            "choose another path with --listen");
     }
     const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) return cannot_listen(address, errno);
@@ -142,9 +150,10 @@ struct HttpServer::Impl : std::enable_shared_from_this<HttpServer::Impl> {
 void HttpServer::Impl::accept() {
     if (state.draining) return;
     incoming = std::make_unique<Socket>(state.loop.impl().io.get_executor());
-    acceptor.async_accept(*incoming, [self = shared_from_this()](const boost::system::error_code& error) {
-        self->on_accept(error);
-    });
+    acceptor.async_accept(*incoming,
+                          [self = shared_from_this()](const boost::system::error_code& error) {
+                              self->on_accept(error);
+                          });
 }
 
 void HttpServer::Impl::on_accept(const boost::system::error_code& error) {
@@ -161,7 +170,8 @@ void HttpServer::Impl::on_accept(const boost::system::error_code& error) {
         boost::system::error_code ignored;
         incoming->non_blocking(true, ignored);
         if (unix_path.empty()) set_no_delay(*incoming);
-        auto connection = std::make_unique<Connection>(state, make_plain_stream(std::move(*incoming)));
+        auto connection =
+            std::make_unique<Connection>(state, make_plain_stream(std::move(*incoming)));
         state.loop.spawn(serve(std::move(connection), open >= state.options.connections));
     }
     accept();
@@ -176,7 +186,8 @@ Result<Address> HttpServer::listen(const Address& address, bool shared) {
     auto at = to_socket_address(address);
     if (!at) return fail(std::move(at.error()));
     if (address.is_unix()) {
-        if (auto cleared = clear_stale_socket(address, *at); !cleared) return fail(std::move(cleared.error()));
+        if (auto cleared = clear_stale_socket(address, *at); !cleared)
+            return fail(std::move(cleared.error()));
     }
     auto fd = open_listener(address, *at, shared);
     if (!fd) return fail(std::move(fd.error()));
@@ -188,8 +199,9 @@ Result<Address> HttpServer::listen(const Address& address, bool shared) {
         sockaddr_storage name{};
         socklen_t size = sizeof name;
         ::getsockname(*fd, reinterpret_cast<sockaddr*>(&name), &size);
-        bound.port = ntohs(name.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6*>(&name)->sin6_port
-                                                      : reinterpret_cast<sockaddr_in*>(&name)->sin_port);
+        bound.port =
+            ntohs(name.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6*>(&name)->sin6_port
+                                             : reinterpret_cast<sockaddr_in*>(&name)->sin_port);
     }
     boost::system::error_code error;
     impl_->acceptor.assign(asio::generic::stream_protocol(at->family(), 0), *fd, error);
@@ -214,7 +226,8 @@ void HttpServer::stop_accepting() {
 
 void HttpServer::interrupt_all() {
     // An interruption may end a connection at once and take it off the list.
-    const std::vector<Connection*> all(impl_->state.connections.begin(), impl_->state.connections.end());
+    const std::vector<Connection*> all(impl_->state.connections.begin(),
+                                       impl_->state.connections.end());
     for (Connection* connection : all) {
         for (Connection* alive : impl_->state.connections) {
             if (alive != connection) continue;

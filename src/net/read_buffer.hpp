@@ -17,11 +17,15 @@ public:
 
     explicit ReadBuffer(std::size_t capacity) : capacity_(capacity), bytes_(allocate(capacity)) {}
 
-    [[nodiscard]] std::string_view view() const noexcept { return {bytes_.get() + begin_, end_ - begin_}; }
+    [[nodiscard]] std::string_view view() const noexcept {
+        return {bytes_.get() + begin_, end_ - begin_};
+    }
     [[nodiscard]] std::size_t size() const noexcept { return end_ - begin_; }
     [[nodiscard]] bool empty() const noexcept { return begin_ == end_; }
     /// Free room behind the bytes.
-    [[nodiscard]] std::span<char> tail() noexcept { return {bytes_.get() + end_, capacity_ - end_}; }
+    [[nodiscard]] std::span<char> tail() noexcept {
+        return {bytes_.get() + end_, capacity_ - end_};
+    }
     void added(std::size_t n) noexcept { end_ += n; }
     /// Moves nothing: a read may be standing in the tail.
     void consume(std::size_t n) noexcept { begin_ += n; }

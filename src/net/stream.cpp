@@ -1,10 +1,7 @@
 #include "net/stream.hpp"
 
-#include <array>
-#include <cerrno>
-#include <cstring>
-#include <utility>
-#include <vector>
+#include "net/detail/asio.hpp"
+#include "net/detail/plain_stream.hpp"
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/connect.hpp>
@@ -14,8 +11,11 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-#include "net/detail/asio.hpp"
-#include "net/detail/plain_stream.hpp"
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+#include <vector>
 
 namespace leeway::net {
 namespace {
@@ -92,7 +92,8 @@ public:
         for (const std::string_view piece : pieces) total += piece.size();
         // The kernel nearly always takes everything: one call, no suspension.
         const ssize_t sent = send_now(pieces);
-        if (sent >= 0 && static_cast<std::size_t>(sent) == total) return op.complete({IoStatus::kOk, total});
+        if (sent >= 0 && static_cast<std::size_t>(sent) == total)
+            return op.complete({IoStatus::kOk, total});
         if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
             return op.complete({IoStatus::kReset, 0});
         }
@@ -221,7 +222,9 @@ struct Lookup {
 Error unreachable(const Address& address, const boost::system::error_code& error) {
     return Error{ErrorCode::kUpstreamInvalid,
                  "cannot connect to the upstream at " + address.text() + ": " + error.message(),
-                 "check that it runs and that `base_url` is right", {}, "upstream_unreachable"};
+                 "check that it runs and that `base_url` is right",
+                 {},
+                 "upstream_unreachable"};
 }
 
 Task<Result<std::vector<asio::generic::stream_protocol::endpoint>>> resolve(EventLoop& loop,
@@ -239,7 +242,8 @@ Task<Result<std::vector<asio::generic::stream_protocol::endpoint>>> resolve(Even
         co_return out;
     }
     const auto lookup = std::make_shared<Lookup>(loop.impl().io);
-    const auto handler = [lookup](const boost::system::error_code& e, Resolver::results_type found) {
+    const auto handler = [lookup](const boost::system::error_code& e,
+                                  Resolver::results_type found) {
         lookup->results = std::move(found);
         lookup->finish(e);
     };
@@ -300,12 +304,15 @@ Result<std::shared_ptr<TlsContext>> make_tls_context(const std::string& ca_file)
     boost::system::error_code error;
     out->context.set_verify_mode(asio::ssl::verify_peer, error);
     out->context.set_default_verify_paths(error);
-    if (error) return fail(ErrorCode::kConfig, "cannot load the system's CA certificates: " + error.message());
+    if (error)
+        return fail(ErrorCode::kConfig,
+                    "cannot load the system's CA certificates: " + error.message());
     SSL_CTX_set_min_proto_version(out->context.native_handle(), TLS1_2_VERSION);
     if (!ca_file.empty()) {
         out->context.load_verify_file(ca_file, error);
         if (error) {
-            return fail(ErrorCode::kConfig, "cannot load the CA file '" + ca_file + "': " + error.message(),
+            return fail(ErrorCode::kConfig,
+                        "cannot load the CA file '" + ca_file + "': " + error.message(),
                         "give a readable PEM file with one or more certificates");
         }
     }
@@ -355,11 +362,12 @@ Task<Result<std::unique_ptr<Stream>>> connect_stream(EventLoop& loop, Address ad
         }
         if (deadline.interrupted()) co_return fail(deadline.error());
         if (error) {
-            co_return fail(Error{ErrorCode::kUpstreamInvalid,
-                                 "TLS with " + address.text() + " failed: " + error.message(),
-                                 "if it uses a private authority, name its PEM in the provider's `ca_file`",
-                                 {},
-                                 "upstream_tls_failed"});
+            co_return fail(
+                Error{ErrorCode::kUpstreamInvalid,
+                      "TLS with " + address.text() + " failed: " + error.message(),
+                      "if it uses a private authority, name its PEM in the provider's `ca_file`",
+                      {},
+                      "upstream_tls_failed"});
         }
         std::unique_ptr<Stream> secured = std::move(stream);
         co_return secured;

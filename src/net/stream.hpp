@@ -1,16 +1,16 @@
 #pragma once
 
-#include <memory>
-#include <span>
-#include <string>
-#include <string_view>
-
 #include "base/result.hpp"
 #include "base/task.hpp"
 #include "net/address.hpp"
 #include "net/deadline.hpp"
 #include "net/event_loop.hpp"
 #include "net/io_op.hpp"
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
 
 namespace leeway::net {
 
@@ -43,7 +43,8 @@ class TlsContext;
 /// Resolves, connects, and for TLS shakes hands and verifies the host name. Fails with kUnavailable
 /// or kUpstreamInvalid in words that name the address; when the deadline interrupts it the error is
 /// the deadline's. `tls` null: plain.
-[[nodiscard]] Task<Result<std::unique_ptr<Stream>>> connect_stream(
-    EventLoop& loop, Address address, std::shared_ptr<TlsContext> tls, Deadline& deadline);
+[[nodiscard]] Task<Result<std::unique_ptr<Stream>>> connect_stream(EventLoop& loop, Address address,
+                                                                   std::shared_ptr<TlsContext> tls,
+                                                                   Deadline& deadline);
 
 }  // namespace leeway::net

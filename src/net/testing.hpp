@@ -1,5 +1,16 @@
 #pragma once
 
+#include "net/address.hpp"
+#include "net/deadline.hpp"
+#include "net/event_loop.hpp"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <chrono>
 #include <cstring>
@@ -12,17 +23,6 @@
 #include <thread>
 #include <utility>
 #include <vector>
-
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
-#include "net/address.hpp"
-#include "net/deadline.hpp"
-#include "net/event_loop.hpp"
 
 /// Helpers for tests that talk over real sockets.
 namespace leeway::net::testing {
@@ -75,7 +75,8 @@ public:
         const int on = 1;
         ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     }
-    RawSocket(RawSocket&& other) noexcept : fd_(std::exchange(other.fd_, -1)), seen_(std::move(other.seen_)) {}
+    RawSocket(RawSocket&& other) noexcept
+        : fd_(std::exchange(other.fd_, -1)), seen_(std::move(other.seen_)) {}
     RawSocket& operator=(RawSocket&&) = delete;
     ~RawSocket() { close(); }
 
@@ -96,7 +97,8 @@ public:
             tcp.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         }
         const int fd = ::socket(target->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (receive_buffer > 0) ::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
+        if (receive_buffer > 0)
+            ::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
         if (::connect(fd, target, size) != 0) {
             ::close(fd);
             return RawSocket(-1);

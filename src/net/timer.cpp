@@ -88,7 +88,8 @@ void TimerWheel::advance(TimePoint now) noexcept {
     planned_ = TimePoint::min();
     const auto ticks = static_cast<std::size_t>((current_ - from) / kTick) + 2;
     const std::size_t first = slot_of(from);
-    for (std::size_t i = 0; i < std::min(ticks, kSlots); ++i) collect_due(slots_[(first + i) % kSlots]);
+    for (std::size_t i = 0; i < std::min(ticks, kSlots); ++i)
+        collect_due(slots_[(first + i) % kSlots]);
     // A callback may arm, cancel or destroy any timer, also one that is due; what it arms fires in a
     // later round, so a timer that arms itself for now cannot hold the loop.
     while (due_ != nullptr) {

@@ -1,9 +1,9 @@
 #pragma once
 
+#include "base/clock.hpp"
+
 #include <array>
 #include <cstddef>
-
-#include "base/clock.hpp"
 
 namespace leeway::net {
 
@@ -33,7 +33,7 @@ private:
     void* context_;
     TimePoint when_{};
     Timer** list_ = nullptr;  // head of the circular list that it is in
-    Timer* next_ = nullptr;   // null: not armed
+    Timer* next_ = nullptr;  // null: not armed
     Timer* previous_ = nullptr;
 };
 
@@ -69,7 +69,7 @@ private:
     Wake wake_;
     void* context_;
     TimePoint start_;
-    TimePoint current_;               // everything due before this has fired
+    TimePoint current_;  // everything due before this has fired
     TimePoint planned_ = TimePoint::max();
     std::size_t count_ = 0;
     Timer* due_ = nullptr;  // what the present `advance` still has to fire

@@ -1,11 +1,11 @@
 #include "net/timer.hpp"
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <functional>
 #include <memory>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 namespace leeway::net {
 namespace {
@@ -14,7 +14,9 @@ using std::chrono::milliseconds;
 
 class TimerWheelTest : public ::testing::Test {
 protected:
-    static void on_wake(void* self, TimePoint when) { static_cast<TimerWheelTest*>(self)->wake = when; }
+    static void on_wake(void* self, TimePoint when) {
+        static_cast<TimerWheelTest*>(self)->wake = when;
+    }
     /// Moves the clock to `end`, advancing exactly when the wheel asks for it.
     void run_until(TimePoint end) {
         while (wake <= end) {
@@ -34,7 +36,8 @@ protected:
 
 /// A timer that remembers when it fired.
 struct Probe {
-    Probe(TimerWheel& wheel, const TimePoint& clock) : timer(wheel, &Probe::fire, this), now(clock) {}
+    Probe(TimerWheel& wheel, const TimePoint& clock)
+        : timer(wheel, &Probe::fire, this), now(clock) {}
     static void fire(void* self) {
         auto& probe = *static_cast<Probe*>(self);
         ++probe.count;
@@ -115,7 +118,8 @@ TEST_F(TimerWheelTest, SurvivesAJumpOfTime) {
 
 /// Does `action` when it fires.
 struct Actor {
-    Actor(TimerWheel& wheel, std::function<void()> f) : timer(wheel, &Actor::fire, this), action(std::move(f)) {}
+    Actor(TimerWheel& wheel, std::function<void()> f)
+        : timer(wheel, &Actor::fire, this), action(std::move(f)) {}
     static void fire(void* self) { static_cast<Actor*>(self)->action(); }
     Timer timer;
     std::function<void()> action;

@@ -1,8 +1,8 @@
 #include "net/detail/upstream_connection.hpp"
 
-#include <algorithm>
-
 #include <fmt/format.h>
+
+#include <algorithm>
 
 namespace leeway::net {
 namespace {
@@ -17,7 +17,8 @@ Error broken(std::string message, std::string reason) {
 
 /// Would end the header line, and so forge another.
 bool splits(std::string_view text) {
-    return std::any_of(text.begin(), text.end(), [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
+    return std::any_of(text.begin(), text.end(),
+                       [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
 }
 
 /// Refuses early what cannot become HTTP, instead of waiting for a line that never ends.
@@ -62,8 +63,11 @@ Task<Result<void>> UpstreamConnection::send(const Origin& origin, const Upstream
     for (const Field& field : request.fields) {
         if (splits(field.name) || splits(field.value)) {
             co_return fail(Error{ErrorCode::kInternal,
-                                 "the header '" + std::string(field.name) + "' for the upstream has a line break in it",
-                                 "check the provider's key and headers in the configuration", {}, "bad_upstream_header"});
+                                 "the header '" + std::string(field.name) +
+                                     "' for the upstream has a line break in it",
+                                 "check the provider's key and headers in the configuration",
+                                 {},
+                                 "bad_upstream_header"});
         }
         out_.append(field.name).append(": ").append(field.value).append("\r\n");
     }
@@ -75,7 +79,8 @@ Task<Result<void>> UpstreamConnection::send(const Origin& origin, const Upstream
     std::size_t count = 0;
     pieces[count++] = out_;
     for (const std::string_view piece : request.body) {
-        if (count == pieces.size()) co_return fail(ErrorCode::kInternal, "a request body in too many pieces");
+        if (count == pieces.size())
+            co_return fail(ErrorCode::kInternal, "a request body in too many pieces");
         pieces[count++] = piece;
     }
     const Deadline::Guard guard(deadline, &UpstreamConnection::on_interrupt, this);
@@ -83,7 +88,8 @@ Task<Result<void>> UpstreamConnection::send(const Origin& origin, const Upstream
     const IoResult result = co_await write_op_;
     if (deadline.interrupted()) co_return fail(deadline.error());
     if (result.status != IoStatus::kOk) {
-        co_return fail(broken("the upstream closed the connection while the request was sent", "upstream_closed"));
+        co_return fail(broken("the upstream closed the connection while the request was sent",
+                              "upstream_closed"));
     }
     co_return Result<void>();
 }
@@ -103,7 +109,8 @@ Task<Result<void>> UpstreamConnection::fill(Deadline& deadline) {
     }
     if (deadline.interrupted()) co_return fail(deadline.error());
     if (buffer_.size() == before) {
-        co_return fail(broken(reset_ ? "the upstream broke the connection" : "the upstream closed the connection early",
+        co_return fail(broken(reset_ ? "the upstream broke the connection"
+                                     : "the upstream closed the connection early",
                               "upstream_closed"));
     }
     co_return Result<void>();
@@ -111,17 +118,24 @@ Task<Result<void>> UpstreamConnection::fill(Deadline& deadline) {
 
 Task<Result<void>> UpstreamConnection::read_head(bool head_request, Deadline& deadline) {
     for (;;) {
-        if (!may_be_http(buffer_.view())) co_return fail(broken("the upstream's answer is not HTTP/1.1", "upstream_not_http"));
+        if (!may_be_http(buffer_.view()))
+            co_return fail(broken("the upstream's answer is not HTTP/1.1", "upstream_not_http"));
         auto size = scanner_.scan(buffer_.view(), kHeadLimits);
-        if (!size) co_return fail(broken("the upstream's answer is not HTTP: " + size.error().message, "upstream_not_http"));
+        if (!size)
+            co_return fail(broken("the upstream's answer is not HTTP: " + size.error().message,
+                                  "upstream_not_http"));
         if (*size == 0) {
             auto filled = co_await fill(deadline);
             if (!filled) co_return fail(std::move(filled.error()));
             continue;
         }
-        auto parsed = parse_response_head(buffer_.view().substr(0, *size), kHeadLimits, head_request, head);
-        if (!parsed) co_return fail(broken("the upstream's answer is not HTTP: " + parsed.error().message, "upstream_not_http"));
-        if (head.status == 101) co_return fail(broken("the upstream switched protocols unasked", "upstream_not_http"));
+        auto parsed =
+            parse_response_head(buffer_.view().substr(0, *size), kHeadLimits, head_request, head);
+        if (!parsed)
+            co_return fail(broken("the upstream's answer is not HTTP: " + parsed.error().message,
+                                  "upstream_not_http"));
+        if (head.status == 101)
+            co_return fail(broken("the upstream switched protocols unasked", "upstream_not_http"));
         if (head.status < 200) {
             buffer_.consume(*size);
             continue;
@@ -153,24 +167,28 @@ Task<Result<std::span<const std::string_view>>> UpstreamConnection::read_body(De
         yielded_ = piece_count_ = 0;
         if (complete_) co_return std::span<const std::string_view>();
         if (head.framing == Framing::kChunked) {
-            if (auto decoded = decode_chunks(); !decoded) co_return fail(std::move(decoded.error()));
+            if (auto decoded = decode_chunks(); !decoded)
+                co_return fail(std::move(decoded.error()));
         } else if (!buffer_.empty()) {
             std::string_view data = buffer_.view();
             if (head.framing == Framing::kLength) {
-                data = data.substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(data.size(), remaining_)));
+                data = data.substr(
+                    0, static_cast<std::size_t>(std::min<std::uint64_t>(data.size(), remaining_)));
                 remaining_ -= data.size();
                 complete_ = remaining_ == 0;
             }
             yielded_ = data.size();
             pieces_[piece_count_++] = data;
         }
-        if (piece_count_ > 0) co_return std::span<const std::string_view>(pieces_.data(), piece_count_);
+        if (piece_count_ > 0)
+            co_return std::span<const std::string_view>(pieces_.data(), piece_count_);
         if (complete_) continue;
         buffer_.consume(yielded_);
         yielded_ = 0;
         auto filled = co_await fill(deadline);
         if (filled) continue;
-        const bool ends_by_close = head.framing == Framing::kUntilClose && !reset_ && !deadline.interrupted();
+        const bool ends_by_close =
+            head.framing == Framing::kUntilClose && !reset_ && !deadline.interrupted();
         if (!ends_by_close) co_return fail(std::move(filled.error()));
         complete_ = true;
     }

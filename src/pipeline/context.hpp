@@ -1,13 +1,5 @@
 #pragma once
 
-#include <cstdint>
-#include <functional>
-#include <memory>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <vector>
-
 #include "base/clock.hpp"
 #include "base/executor.hpp"
 #include "base/ids.hpp"
@@ -16,6 +8,14 @@
 #include "pipeline/model.hpp"
 #include "prices/usage.hpp"
 #include "wire/openai/request_view.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
 
 namespace leeway::pipeline {
 
@@ -58,9 +58,9 @@ struct RequestContext {
     std::int64_t arrived_unix_us = 0;
     Endpoint endpoint = Endpoint::kChatCompletions;
     const HeaderSource* headers = nullptr;
-    Executor* executor = nullptr;          ///< of the worker
+    Executor* executor = nullptr;  ///< of the worker
     Interruption* interruption = nullptr;  ///< null before the body was read
-    bool loopback_only = true;             ///< the listener is reachable from this machine only
+    bool loopback_only = true;  ///< the listener is reachable from this machine only
 
     // What is asked. Set when the body was read.
     std::string_view body;
@@ -73,7 +73,7 @@ struct RequestContext {
     std::string key_name;  ///< tenant; empty: no key needed
     std::shared_ptr<const void> pins;  ///< keeps alive what `key` and the like point into
     const void* key = nullptr;  ///< opaque to all but the auth stage
-    std::string notes;     ///< "stage=reason" words for the ledger
+    std::string notes;  ///< "stage=reason" words for the ledger
     std::string cache_status;  ///< value of x-leeway-cache; empty: no header
     /// A stage that must see the whole answer sets this to the most it takes, in bytes.
     std::size_t capture_bytes = 0;

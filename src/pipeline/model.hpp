@@ -1,11 +1,11 @@
 #pragma once
 
+#include "prices/price.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <string>
 #include <vector>
-
-#include "prices/price.hpp"
 
 namespace leeway::pipeline {
 

@@ -1,9 +1,9 @@
 #include "pipeline/runner.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include <cstdlib>
 #include <string>
-
-#include <spdlog/spdlog.h>
 
 namespace leeway::pipeline {
 namespace {
@@ -40,7 +40,8 @@ Task<Verdict> Runner::on_request() {
 
 Task<Verdict> Runner::run_stage(Stage& stage) {
     const bool late = context_.interruption != nullptr &&
-                      (context_.interruption->interrupted() || context_.interruption->remaining() <= Duration::zero());
+                      (context_.interruption->interrupted() ||
+                       context_.interruption->remaining() <= Duration::zero());
     if (late && stage.info().on_error == OnError::kSkip) {
         metrics_.stage_skipped(stage.info().name, "no_time");
         context_.note(stage.info().name, "no_time");
@@ -62,7 +63,8 @@ Verdict Runner::settle(Stage& stage, Verdict verdict) {
     }
     if (auto* failed = std::get_if<Failed>(&verdict)) {
         if (stage.info().on_error == OnError::kReject) return Reject{std::move(failed->error)};
-        const std::string_view reason = failed->error.reason.empty() ? std::string_view("error") : failed->error.reason;
+        const std::string_view reason =
+            failed->error.reason.empty() ? std::string_view("error") : failed->error.reason;
         metrics_.stage_skipped(stage.info().name, reason);
         context_.note(stage.info().name, reason);
         return Continue{};
@@ -71,7 +73,8 @@ Verdict Runner::settle(Stage& stage, Verdict verdict) {
 }
 
 void Runner::on_outcome(const Outcome& outcome) noexcept {
-    for (auto stage = ran_.rbegin(); stage != ran_.rend(); ++stage) (*stage)->on_outcome(context_, outcome);
+    for (auto stage = ran_.rbegin(); stage != ran_.rend(); ++stage)
+        (*stage)->on_outcome(context_, outcome);
     ran_.clear();
 }
 
@@ -80,7 +83,8 @@ void Runner::check_invariants([[maybe_unused]] const Stage& stage) const {
     require(context_.model != nullptr, stage, "the request lost its model");
     require(context_.view.object_end <= context_.body.size(), stage, "the view left the body");
     for (const auto& edit : context_.edits()) {
-        require(edit.change.offset + edit.change.length <= context_.body.size(), stage, "an edit left the body");
+        require(edit.change.offset + edit.change.length <= context_.body.size(), stage,
+                "an edit left the body");
     }
 #endif
 }

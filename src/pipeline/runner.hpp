@@ -1,10 +1,10 @@
 #pragma once
 
-#include <span>
-#include <vector>
-
 #include "pipeline/stage.hpp"
 #include "telemetry/metrics.hpp"
+
+#include <span>
+#include <vector>
 
 namespace leeway::pipeline {
 
@@ -14,7 +14,8 @@ namespace leeway::pipeline {
 class Runner {
 public:
     /// `mandatory` stages run before the route's own, for every request. All outlive the runner.
-    Runner(std::span<Stage* const> mandatory, RequestContext& context, telemetry::WorkerMetrics& metrics)
+    Runner(std::span<Stage* const> mandatory, RequestContext& context,
+           telemetry::WorkerMetrics& metrics)
         : mandatory_(mandatory), context_(context), metrics_(metrics) {}
     Runner(const Runner&) = delete;
     Runner& operator=(const Runner&) = delete;

@@ -1,12 +1,12 @@
 #pragma once
 
-#include <string_view>
-#include <utility>
-#include <variant>
-
 #include "base/result.hpp"
 #include "base/task.hpp"
 #include "pipeline/context.hpp"
+
+#include <string_view>
+#include <utility>
+#include <variant>
 
 namespace leeway::pipeline {
 

@@ -1,9 +1,9 @@
 #pragma once
 
-#include <optional>
-
 #include "base/money.hpp"
 #include "prices/usage.hpp"
+
+#include <optional>
 
 namespace leeway::prices {
 
@@ -11,8 +11,8 @@ namespace leeway::prices {
 struct ModelPrice {
     std::optional<FemtoUsdPerUnit> input;
     std::optional<FemtoUsdPerUnit> cached_input;  ///< not given: cached input costs as fresh input
-    std::optional<FemtoUsdPerUnit> cache_write;   ///< not given: as fresh input
-    std::optional<FemtoUsdPerUnit> output;        ///< reasoning output costs as visible output
+    std::optional<FemtoUsdPerUnit> cache_write;  ///< not given: as fresh input
+    std::optional<FemtoUsdPerUnit> output;  ///< reasoning output costs as visible output
     std::optional<FemtoUsdPerUnit> audio_input;
     std::optional<FemtoUsdPerUnit> audio_output;
 

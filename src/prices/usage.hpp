@@ -29,9 +29,9 @@ struct Usage {
 /// How much is known about the usage of an answer. Stored by number: never renumber.
 enum class UsageState : std::uint8_t {
     kMissing = 0,  ///< the provider told nothing; the counts are meaningless, the cost is unknown
-    kFinal = 1,    ///< told at the end, complete
+    kFinal = 1,  ///< told at the end, complete
     kPartial = 2,  ///< told, but the answer was cut before its end
-    kZero = 3,     ///< told explicitly as zero
+    kZero = 3,  ///< told explicitly as zero
 };
 
 [[nodiscard]] constexpr std::string_view to_string(UsageState state) noexcept {

@@ -1,9 +1,9 @@
 #include "providers/provider.hpp"
 
-#include <array>
-
 #include "base/strings.hpp"
 #include "wire/openai/request_edit.hpp"
+
+#include <array>
 
 namespace leeway::providers {
 namespace {
@@ -15,7 +15,8 @@ constexpr std::array<std::string_view, 7> kToProvider = {
 
 }  // namespace
 
-Result<void> PreparedRequest::prepare(const Provider& provider, const pipeline::RequestContext& context,
+Result<void> PreparedRequest::prepare(const Provider& provider,
+                                      const pipeline::RequestContext& context,
                                       PreparedRequest& out) {
     out.splice_ = json::Splice(context.body);
     for (const auto& edit : context.edits()) {
@@ -43,7 +44,8 @@ Result<void> PreparedRequest::prepare(const Provider& provider, const pipeline::
     out.target_ = provider.origin.url.path + (chat ? "/chat/completions" : "/embeddings");
     out.fields_.push_back({"content-type", "application/json"});
     if (context.view.stream) out.fields_.push_back({"accept", "text/event-stream"});
-    if (!provider.authorization.empty()) out.fields_.push_back({"authorization", provider.authorization.expose()});
+    if (!provider.authorization.empty())
+        out.fields_.push_back({"authorization", provider.authorization.expose()});
     for (const std::string_view name : kToProvider) {
         if (const auto value = context.headers->header(name)) out.fields_.push_back({name, *value});
     }

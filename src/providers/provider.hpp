@@ -1,15 +1,15 @@
 #pragma once
 
-#include <functional>
-#include <string>
-#include <string_view>
-#include <vector>
-
 #include "base/result.hpp"
 #include "base/secret.hpp"
 #include "json/splice.hpp"
 #include "net/http_client.hpp"
 #include "pipeline/context.hpp"
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
 
 namespace leeway::providers {
 
@@ -31,7 +31,8 @@ class PreparedRequest {
 public:
     /// Applies the stages' edits, the model's upstream name, and the wish for usage in streams.
     /// `context` must outlive this. Fails when edits collide (a bug of ours).
-    [[nodiscard]] static Result<void> prepare(const Provider& provider, const pipeline::RequestContext& context,
+    [[nodiscard]] static Result<void> prepare(const Provider& provider,
+                                              const pipeline::RequestContext& context,
                                               PreparedRequest& out);
     PreparedRequest() : splice_({}) {}
     PreparedRequest(const PreparedRequest&) = delete;

@@ -1,11 +1,11 @@
 #include "telemetry/log.hpp"
 
-#include <memory>
-
 #include <fmt/format.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+
+#include <memory>
 
 namespace leeway::telemetry {
 namespace {
@@ -14,7 +14,8 @@ namespace {
 class EscapedMessage final : public spdlog::custom_flag_formatter {
 public:
     explicit EscapedMessage(bool json) : json_(json) {}
-    void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& out) override {
+    void format(const spdlog::details::log_msg& message, const std::tm&,
+                spdlog::memory_buf_t& out) override {
         for (const char c : message.payload) {
             const auto byte = static_cast<unsigned char>(c);
             if (byte < 0x20 || byte == 0x7f) {
@@ -36,7 +37,8 @@ private:
 }  // namespace
 
 void start_log(const std::string& level, bool json) {
-    auto logger = std::make_shared<spdlog::logger>("leeway", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
+    auto logger = std::make_shared<spdlog::logger>(
+        "leeway", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
     auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
     formatter->add_flag<EscapedMessage>('*', json);
     formatter->set_pattern(json ? R"({"ts":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","message":"%*"})"

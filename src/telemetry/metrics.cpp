@@ -1,9 +1,9 @@
 #include "telemetry/metrics.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <bit>
-
-#include <fmt/format.h>
 
 namespace leeway::telemetry {
 namespace {
@@ -24,17 +24,19 @@ std::int64_t bucket_end(std::size_t bucket) {
     return static_cast<std::int64_t>((4 + bucket % 4 + 1) << (log - 2));
 }
 
-constexpr std::array<std::int64_t, 16> kBoundsUs = {50,      100,     250,       500,       1'000,     2'500,
-                                                    5'000,   10'000,  50'000,    100'000,   500'000,   1'000'000,
-                                                    5'000'000, 30'000'000, 120'000'000, 600'000'000};
+constexpr std::array<std::int64_t, 16> kBoundsUs = {
+    50,     100,     250,     500,       1'000,     2'500,      5'000,       10'000,
+    50'000, 100'000, 500'000, 1'000'000, 5'000'000, 30'000'000, 120'000'000, 600'000'000};
 
 void append_histogram(std::string& out, std::string_view name, std::string_view label,
                       std::string_view value, const Histogram& histogram) {
     const auto line = [&](std::string_view bound, std::uint64_t count) {
         if (label.empty()) {
-            append_sample(out, fmt::format("{}_bucket", name), {{"le", bound}}, std::to_string(count));
+            append_sample(out, fmt::format("{}_bucket", name), {{"le", bound}},
+                          std::to_string(count));
         } else {
-            append_sample(out, fmt::format("{}_bucket", name), {{label, value}, {"le", bound}}, std::to_string(count));
+            append_sample(out, fmt::format("{}_bucket", name), {{label, value}, {"le", bound}},
+                          std::to_string(count));
         }
     };
     for (const std::int64_t bound : kBoundsUs) {
@@ -42,8 +44,10 @@ void append_histogram(std::string& out, std::string_view name, std::string_view 
     }
     line("+Inf", histogram.count());
     const std::string sum = fmt::format("{:.6f}", static_cast<double>(histogram.sum_us()) / 1e6);
-    const std::string labels = label.empty() ? std::string() : fmt::format("{{{}=\"{}\"}}", label, value);
-    out += fmt::format("{}_sum{} {}\n{}_count{} {}\n", name, labels, sum, name, labels, histogram.count());
+    const std::string labels =
+        label.empty() ? std::string() : fmt::format("{{{}=\"{}\"}}", label, value);
+    out += fmt::format("{}_sum{} {}\n{}_count{} {}\n", name, labels, sum, name, labels,
+                       histogram.count());
 }
 
 }  // namespace
@@ -118,12 +122,17 @@ std::string WorkerMetrics::exposition() const {
         append_help(out, name, "counter", help);
         for (const auto& [key, totals] : requests_) {
             const auto& [endpoint, route, model, source, status] = key;
-            append_sample(out, name, {{"endpoint", endpoint}, {"route", route}, {"model", model},
-                                      {"source", source}, {"status", std::to_string(status)}},
+            append_sample(out, name,
+                          {{"endpoint", endpoint},
+                           {"route", route},
+                           {"model", model},
+                           {"source", source},
+                           {"status", std::to_string(status)}},
                           value_of(totals));
         }
     };
-    each("leeway_requests_total", "Finished requests.", [](const Totals& t) { return std::to_string(t.requests); });
+    each("leeway_requests_total", "Finished requests.",
+         [](const Totals& t) { return std::to_string(t.requests); });
     each("leeway_input_tokens_total", "Input tokens of answered requests.",
          [](const Totals& t) { return std::to_string(t.input_tokens); });
     each("leeway_output_tokens_total", "Output tokens of answered requests.",
@@ -136,25 +145,33 @@ std::string WorkerMetrics::exposition() const {
          [](const Totals& t) { return std::to_string(t.cost_unknown); });
     append_help(out, "leeway_request_seconds", "histogram", "From the first byte to the last.");
     append_histogram(out, "leeway_request_seconds", {}, {}, total_);
-    append_help(out, "leeway_overhead_seconds", "histogram", "Time in the gateway itself, without waiting for upstreams.");
+    append_help(out, "leeway_overhead_seconds", "histogram",
+                "Time in the gateway itself, without waiting for upstreams.");
     append_histogram(out, "leeway_overhead_seconds", {}, {}, overhead_);
     append_help(out, "leeway_stage_seconds", "histogram", "Time in a stage.");
-    for (const auto& [stage, histogram] : stages_) append_histogram(out, "leeway_stage_seconds", "stage", stage, histogram);
+    for (const auto& [stage, histogram] : stages_)
+        append_histogram(out, "leeway_stage_seconds", "stage", stage, histogram);
     append_help(out, "leeway_stage_skipped_total", "counter", "Optional stages that were skipped.");
     for (const auto& [key, count] : skipped_) {
-        append_sample(out, "leeway_stage_skipped_total", {{"stage", key.first}, {"reason", key.second}}, std::to_string(count));
+        append_sample(out, "leeway_stage_skipped_total",
+                      {{"stage", key.first}, {"reason", key.second}}, std::to_string(count));
     }
-    append_help(out, "leeway_upstream_connections_total", "counter", "Upstream connections by how they were had.");
-    append_sample(out, "leeway_upstream_connections_total", {{"kind", "new"}}, std::to_string(new_connections_));
-    append_sample(out, "leeway_upstream_connections_total", {{"kind", "reused"}}, std::to_string(reused_connections_));
+    append_help(out, "leeway_upstream_connections_total", "counter",
+                "Upstream connections by how they were had.");
+    append_sample(out, "leeway_upstream_connections_total", {{"kind", "new"}},
+                  std::to_string(new_connections_));
+    append_sample(out, "leeway_upstream_connections_total", {{"kind", "reused"}},
+                  std::to_string(reused_connections_));
     append_help(out, "leeway_open_streams", "gauge", "Streams that are being relayed.");
     append_sample(out, "leeway_open_streams", {}, std::to_string(open_streams_));
-    append_help(out, "leeway_ledger_rows_lost_total", "counter", "Records the ledger could not keep (must be 0).");
+    append_help(out, "leeway_ledger_rows_lost_total", "counter",
+                "Records the ledger could not keep (must be 0).");
     append_sample(out, "leeway_ledger_rows_lost_total", {}, std::to_string(rows_lost_));
     return out;
 }
 
-void append_help(std::string& out, std::string_view name, std::string_view type, std::string_view help) {
+void append_help(std::string& out, std::string_view name, std::string_view type,
+                 std::string_view help) {
     out += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
 }
 

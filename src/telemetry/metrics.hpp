@@ -1,15 +1,15 @@
 #pragma once
 
+#include "base/clock.hpp"
+#include "base/money.hpp"
+#include "prices/usage.hpp"
+
 #include <array>
 #include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
 #include <tuple>
-
-#include "base/clock.hpp"
-#include "base/money.hpp"
-#include "prices/usage.hpp"
 
 namespace leeway::telemetry {
 
@@ -52,7 +52,9 @@ public:
     void request(const RequestSample& sample);
     void stage_ran(std::string_view stage, Duration took);
     void stage_skipped(std::string_view stage, std::string_view reason);
-    void upstream_connection(bool reused) noexcept { ++(reused ? reused_connections_ : new_connections_); }
+    void upstream_connection(bool reused) noexcept {
+        ++(reused ? reused_connections_ : new_connections_);
+    }
     void streams(int change) noexcept { open_streams_ += change; }
     void rows_lost() noexcept { ++rows_lost_; }
 
@@ -62,7 +64,8 @@ public:
 
 private:
     using Key = std::tuple<std::string, std::string, std::string, std::string, int>;
-    using View = std::tuple<std::string_view, std::string_view, std::string_view, std::string_view, int>;
+    using View =
+        std::tuple<std::string_view, std::string_view, std::string_view, std::string_view, int>;
     struct Totals {
         std::uint64_t requests = 0;
         std::int64_t input_tokens = 0;
@@ -86,6 +89,7 @@ private:
 void append_sample(std::string& out, std::string_view name,
                    std::initializer_list<std::pair<std::string_view, std::string_view>> labels,
                    std::string_view value);
-void append_help(std::string& out, std::string_view name, std::string_view type, std::string_view help);
+void append_help(std::string& out, std::string_view name, std::string_view type,
+                 std::string_view help);
 
 }  // namespace leeway::telemetry

@@ -1,13 +1,3 @@
-#include <csignal>
-#include <cstdlib>
-#include <ctime>
-#include <string>
-#include <thread>
-
-#include <pthread.h>
-
-#include <spdlog/spdlog.h>
-
 #include "app/commands.hpp"
 #include "app/terminal.hpp"
 #include "base/strings.hpp"
@@ -18,13 +8,22 @@
 #include "net/http_server.hpp"
 #include "telemetry/log.hpp"
 
+#include <pthread.h>
+#include <spdlog/spdlog.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <ctime>
+#include <string>
+#include <thread>
+
 namespace leeway::app {
 namespace {
 
 using std::chrono::milliseconds;
 
 constexpr milliseconds kDrainTime{2'000};    // for requests that run when it is time to stop
-constexpr milliseconds kGoodbyeTime{300};    // for the error answers of those that are then stopped
+constexpr milliseconds kGoodbyeTime{300};  // for the error answers of those that are then stopped
 constexpr milliseconds kDrainPoll{10};
 constexpr std::size_t kSha256Digits = 64;
 
@@ -102,7 +101,8 @@ int run_model_host(const ModelHostOptions& options) {
     if (!listening) return report_failure(listening.error());
     spdlog::info("model-host: listens on {}, models in {}", listening->text(), options.folder);
     if (!listening->is_loopback()) {
-        spdlog::warn("model-host: asks for no key; let only the gateway reach {}", listening->text());
+        spdlog::warn("model-host: asks for no key; let only the gateway reach {}",
+                     listening->text());
     }
 
     std::thread serving([&loop] {

@@ -1,16 +1,16 @@
-#include <algorithm>
-#include <string>
-#include <utility>
-#include <vector>
-
-#include <fmt/format.h>
-
 #include "app/commands.hpp"
 #include "app/commands/models_local.hpp"
 #include "app/terminal.hpp"
 #include "base/strings.hpp"
 #include "json/write.hpp"
 #include "telemetry/log.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace leeway::app {
 namespace {
@@ -58,7 +58,11 @@ std::string list_json(const std::vector<Row>& rows, const std::string& folder) {
     json::Writer writer(out);
     writer.object().key("folder").string(folder).key("models").array();
     for (const Row& row : rows) {
-        writer.object().key("name").string(row.model->name).key("provider").string(row.model->provider);
+        writer.object()
+            .key("name")
+            .string(row.model->name)
+            .key("provider")
+            .string(row.model->provider);
         writer.key("embedded").boolean(row.embedded);
         if (row.embedded) {
             writer.key("file").string(row.model->file).key("present").boolean(row.present);
@@ -95,7 +99,8 @@ std::string table(const std::vector<std::vector<std::string>>& rows) {
     std::string out;
     for (const auto& row : rows) {
         std::string line;
-        for (std::size_t i = 0; i < row.size(); ++i) line += fmt::format("{:<{}}  ", row[i], widths[i]);
+        for (std::size_t i = 0; i < row.size(); ++i)
+            line += fmt::format("{:<{}}  ", row[i], widths[i]);
         line.erase(line.find_last_not_of(' ') + 1);
         out += line + "\n";
     }
@@ -104,7 +109,8 @@ std::string table(const std::vector<std::vector<std::string>>& rows) {
 
 std::string list_text(const std::vector<Row>& rows, const std::string& folder) {
     std::vector<std::vector<std::string>> cells;
-    cells.push_back({"MODEL", "PROVIDER", "FILE", "SIZE", "SHA-256", "ARCHITECTURE", "TYPE", "CONTEXT"});
+    cells.push_back(
+        {"MODEL", "PROVIDER", "FILE", "SIZE", "SHA-256", "ARCHITECTURE", "TYPE", "CONTEXT"});
     bool any_embedded = false;
     for (const Row& row : rows) {
         const ModelConfig& model = *row.model;
@@ -112,8 +118,8 @@ std::string list_text(const std::vector<Row>& rows, const std::string& folder) {
         if (!row.embedded) {
             cells.push_back({model.name, model.provider, "-", "-", "-", "-", "-", "-"});
         } else if (!row.facts.info) {
-            cells.push_back({model.name, model.provider, model.file, row.present ? "bad" : "missing",
-                             row.hash, "-", "-", "-"});
+            cells.push_back({model.name, model.provider, model.file,
+                             row.present ? "bad" : "missing", row.hash, "-", "-", "-"});
         } else {
             const models::GgufInfo& info = *row.facts.info;
             cells.push_back({model.name, model.provider, model.file, human_bytes(info.file_bytes),
@@ -204,11 +210,13 @@ int check_models(const Config& config, const ModelsOptions& options) {
         if (!verdict.error.empty()) writer.key("error").string(verdict.error);
         writer.close_object();
         // One model takes a while, so each is said when it is known.
-        if (!options.json && print_out(verdict_text(verdict, *model, wants_colour(stdout))) != 0) return 1;
+        if (!options.json && print_out(verdict_text(verdict, *model, wants_colour(stdout))) != 0)
+            return 1;
     }
     writer.close_array().key("ok").boolean(all_good).close_object();
     if (options.json && print_out(json + "\n") != 0) return 1;
-    if (!options.json && wanted.empty() && print_out("no embedded models are configured\n") != 0) return 1;
+    if (!options.json && wanted.empty() && print_out("no embedded models are configured\n") != 0)
+        return 1;
     return all_good ? 0 : 1;
 }
 

@@ -1,17 +1,16 @@
 #include "app/commands/models_local.hpp"
 
+#include "app/terminal.hpp"
+#include "base/strings.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <utility>
-
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
-#include "app/terminal.hpp"
-#include "base/strings.hpp"
 
 namespace leeway::app {
 namespace {
@@ -47,7 +46,8 @@ models::ModelStoreOptions local_store_options(const Config& config) {
     models::ModelStoreOptions out;
     out.folders.emplace_back(config.local.folder);
     for (const ModelConfig& model : config.models) {
-        if (is_embedded(config, model)) out.models.push_back({model.name, model.file, model.sha256, {}});
+        if (is_embedded(config, model))
+            out.models.push_back({model.name, model.file, model.sha256, {}});
     }
     out.only_listed = true;
     out.memory_bytes = config.local.memory_bytes;
@@ -58,9 +58,10 @@ models::ModelStoreOptions local_store_options(const Config& config) {
 }
 
 bool is_embedded(const Config& config, const ModelConfig& model) {
-    return std::any_of(config.providers.begin(), config.providers.end(), [&](const ProviderConfig& p) {
-        return p.name == model.provider && p.dialect == Dialect::kEmbedded;
-    });
+    return std::any_of(config.providers.begin(), config.providers.end(),
+                       [&](const ProviderConfig& p) {
+                           return p.name == model.provider && p.dialect == Dialect::kEmbedded;
+                       });
 }
 
 Result<const ModelConfig*> embedded_model(const Config& config, const std::string& name) {
@@ -76,10 +77,11 @@ Result<const ModelConfig*> embedded_model(const Config& config, const std::strin
         if (is_embedded(config, model)) names.push_back(model.name);
     }
     const auto near = nearest(name, names);
-    return fail(ErrorCode::kNotFound, fmt::format("the configuration has no model '{}'", name),
-                near ? fmt::format("did you mean '{}'?", *near)
-                     : fmt::format("embedded models: {}",
-                                   names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", "))));
+    return fail(
+        ErrorCode::kNotFound, fmt::format("the configuration has no model '{}'", name),
+        near ? fmt::format("did you mean '{}'?", *near)
+             : fmt::format("embedded models: {}",
+                           names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", "))));
 }
 
 Result<std::unique_ptr<models::Engine>> load_here(const Config& config, const std::string& name,

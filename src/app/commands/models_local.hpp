@@ -1,13 +1,13 @@
 #pragma once
 
-#include <cstdint>
-#include <string>
-#include <vector>
-
 #include "app/commands.hpp"
 #include "app/config.hpp"
 #include "base/result.hpp"
 #include "models/host/model_store.hpp"
+
+#include <cstdint>
+#include <string>
+#include <vector>
 
 namespace leeway::app {
 
@@ -18,7 +18,8 @@ namespace leeway::app {
 
 /// The configured model of that name. Errors: there is none (with the nearest name), or its provider
 /// runs it elsewhere.
-[[nodiscard]] Result<const ModelConfig*> embedded_model(const Config& config, const std::string& name);
+[[nodiscard]] Result<const ModelConfig*> embedded_model(const Config& config,
+                                                        const std::string& name);
 
 /// Whether the model runs in our own child process.
 [[nodiscard]] bool is_embedded(const Config& config, const ModelConfig& model);

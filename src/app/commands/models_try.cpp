@@ -1,3 +1,11 @@
+#include "app/commands/models_local.hpp"
+#include "app/terminal.hpp"
+#include "base/clock.hpp"
+#include "base/strings.hpp"
+#include "json/write.hpp"
+
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
@@ -8,14 +16,6 @@
 #include <span>
 #include <string>
 #include <utility>
-
-#include <fmt/format.h>
-
-#include "app/commands/models_local.hpp"
-#include "app/terminal.hpp"
-#include "base/clock.hpp"
-#include "base/strings.hpp"
-#include "json/write.hpp"
 
 namespace leeway::app {
 namespace {
@@ -62,7 +62,8 @@ private:
 int try_chat(models::Engine& engine, const ModelsOptions& options) {
     const auto inbox = std::make_shared<Inbox>();
     models::ChatJob job;
-    job.messages.push_back({"user", options.prompt.empty() ? "Hello! Who are you?" : options.prompt});
+    job.messages.push_back(
+        {"user", options.prompt.empty() ? "Hello! Who are you?" : options.prompt});
     job.sampling.temperature = 0;
     job.sampling.max_tokens = kMaxTokens;
     job.sink = inbox;
@@ -86,10 +87,11 @@ int try_chat(models::Engine& engine, const ModelsOptions& options) {
     const double speed = total > first ? decoded / (total - first) : 0;
     const char* reason = end.reason == models::FinishReason::kLength ? "length" : "stop";
     if (!options.json) {
-        fmt::print(stderr,
-                   "\n\n{} tokens at {:.1f} tokens/s; the first after {:.0f} ms ({} prompt tokens){}\n",
-                   end.usage.completion_tokens, speed, first * 1000, end.usage.prompt_tokens,
-                   end.reason == models::FinishReason::kLength ? "; cut at the limit of the trial" : "");
+        fmt::print(
+            stderr,
+            "\n\n{} tokens at {:.1f} tokens/s; the first after {:.0f} ms ({} prompt tokens){}\n",
+            end.usage.completion_tokens, speed, first * 1000, end.usage.prompt_tokens,
+            end.reason == models::FinishReason::kLength ? "; cut at the limit of the trial" : "");
         return 0;
     }
     std::string out;
@@ -125,7 +127,8 @@ int try_embedding(models::Engine& engine, const ModelsOptions& options) {
     const models::Embeddings& made = **result;
     if (!options.json) {
         std::string values;
-        for (const float value : std::span(made.values).first(std::min(kValuesShown, made.values.size()))) {
+        for (const float value :
+             std::span(made.values).first(std::min(kValuesShown, made.values.size()))) {
             values += fmt::format("{:.5f} ", value);
         }
         return print_out(fmt::format("{} values from {} tokens in {:.1f} ms: {}…\n", made.dimension,

@@ -1,19 +1,21 @@
 #include "guard/auth/auth_stage.hpp"
 
-#include <fmt/format.h>
-
 #include "base/strings.hpp"
+
+#include <fmt/format.h>
 
 namespace leeway::guard::auth {
 namespace {
 
 pipeline::Verdict refuse(std::string message, std::string reason) {
-    return pipeline::Reject{Error{ErrorCode::kUnauthenticated, std::move(message), {}, {}, std::move(reason)}};
+    return pipeline::Reject{
+        Error{ErrorCode::kUnauthenticated, std::move(message), {}, {}, std::move(reason)}};
 }
 
 pipeline::Verdict forbid(std::string message, std::string reason) {
     return pipeline::Reject{Error{ErrorCode::kForbidden, std::move(message),
-                                  "ask the operator for a key that may", "model", std::move(reason)}};
+                                  "ask the operator for a key that may", "model",
+                                  std::move(reason)}};
 }
 
 }  // namespace
@@ -21,7 +23,8 @@ pipeline::Verdict forbid(std::string message, std::string reason) {
 std::optional<std::string_view> presented_secret(const pipeline::HeaderSource& headers) {
     if (const auto value = headers.header("authorization")) {
         constexpr std::string_view kBearer = "bearer ";
-        if (value->size() > kBearer.size() && equals_ignore_case(value->substr(0, kBearer.size()), kBearer)) {
+        if (value->size() > kBearer.size() &&
+            equals_ignore_case(value->substr(0, kBearer.size()), kBearer)) {
             return trim(value->substr(kBearer.size()));
         }
     }
@@ -39,23 +42,31 @@ pipeline::Verdict AuthStage::on_head(pipeline::RequestContext& context) {
     }
     const auto secret = presented_secret(*context.headers);
     if (!secret) {
-        return refuse("You didn't provide an API key. Send a Leeway key in an Authorization header: Bearer YOUR_KEY.",
-                      "missing_api_key");
+        return refuse(
+            "You didn't provide an API key. Send a Leeway key in an Authorization header: Bearer "
+            "YOUR_KEY.",
+            "missing_api_key");
     }
     const auto found = keys_->find(*secret, context.arrived_unix_us / 1'000'000);
-    if (found.state == KeyState::kRevoked) return refuse("This API key has been revoked.", "key_revoked");
-    if (found.state == KeyState::kExpired) return refuse("This API key has expired.", "key_expired");
-    if (found.state != KeyState::kActive) return refuse("Incorrect API key provided.", "invalid_api_key");
+    if (found.state == KeyState::kRevoked)
+        return refuse("This API key has been revoked.", "key_revoked");
+    if (found.state == KeyState::kExpired)
+        return refuse("This API key has expired.", "key_expired");
+    if (found.state != KeyState::kActive)
+        return refuse("Incorrect API key provided.", "invalid_api_key");
     context.key_name = found.spec->name;
     context.key = found.spec;
     context.pins = keys_;
-    const Duration wait = found.spec->bucket->try_take(found.spec->requests_per_minute, monotonic_now());
+    const Duration wait =
+        found.spec->bucket->try_take(found.spec->requests_per_minute, monotonic_now());
     if (wait > Duration::zero()) {
         return pipeline::Reject{
             Error{ErrorCode::kRateLimited,
-                  fmt::format("Rate limit reached for key '{}': {} requests per minute.", found.spec->name,
-                              found.spec->requests_per_minute),
-                  {}, {}, "rate_limit_exceeded"},
+                  fmt::format("Rate limit reached for key '{}': {} requests per minute.",
+                              found.spec->name, found.spec->requests_per_minute),
+                  {},
+                  {},
+                  "rate_limit_exceeded"},
             retry_after_seconds(wait)};
     }
     return pipeline::Continue{};
@@ -64,13 +75,16 @@ pipeline::Verdict AuthStage::on_head(pipeline::RequestContext& context) {
 Task<pipeline::Verdict> AuthStage::on_request(pipeline::RequestContext& context) {
     const auto* spec = static_cast<const KeySpec*>(context.key);
     if (spec != nullptr) {
-        const std::string_view route = context.route == nullptr ? std::string_view() : context.route->name;
+        const std::string_view route =
+            context.route == nullptr ? std::string_view() : context.route->name;
         if (!spec->may_use_route(route)) {
-            co_return forbid(fmt::format("Key '{}' may not use route '{}'.", spec->name, route), "route_not_allowed");
+            co_return forbid(fmt::format("Key '{}' may not use route '{}'.", spec->name, route),
+                             "route_not_allowed");
         }
         if (!spec->may_use_model(context.model->name)) {
-            co_return forbid(fmt::format("Key '{}' may not use model '{}'.", spec->name, context.model->name),
-                             "model_not_allowed");
+            co_return forbid(
+                fmt::format("Key '{}' may not use model '{}'.", spec->name, context.model->name),
+                "model_not_allowed");
         }
     }
     co_return pipeline::Verdict(pipeline::Continue{});

@@ -1,14 +1,14 @@
 #include "methods/agent_cache/exact_cache_stage.hpp"
 
-#include <cstring>
-#include <string>
-
 #include "base/hash.hpp"
 #include "base/strings.hpp"
 #include "wire/openai/canonical.hpp"
 #include "wire/openai/convert.hpp"
 #include "wire/openai/sse.hpp"
 #include "wire/openai/stream_observer.hpp"
+
+#include <cstring>
+#include <string>
 
 namespace leeway::agent_cache {
 namespace {
@@ -49,7 +49,8 @@ Result<Sha256> key_of(const RequestContext& context) {
     append_field(bytes, context.model->provider_name);
     append_field(bytes, context.model->name);
     append_field(bytes, context.model->upstream_name);
-    if (auto body = wire::openai::append_canonical(context.body, bytes); !body) return fail(std::move(body.error()));
+    if (auto body = wire::openai::append_canonical(context.body, bytes); !body)
+        return fail(std::move(body.error()));
     return sha256(bytes);
 }
 
@@ -84,17 +85,20 @@ std::string without_usage(std::string_view stream) {
 }
 
 /// The stored bytes in the form this client wants.
-Result<std::shared_ptr<const std::string>> in_wanted_form(const AnswerPtr& answer, const RequestContext& context) {
+Result<std::shared_ptr<const std::string>> in_wanted_form(const AnswerPtr& answer,
+                                                          const RequestContext& context) {
     const bool stream = context.view.stream;
     if (!stream && !answer->streamed) {
         return std::shared_ptr<const std::string>(answer, &answer->body);  // shares, does not copy
     }
     if (stream && answer->streamed) {
-        if (context.view.include_usage) return std::shared_ptr<const std::string>(answer, &answer->body);
+        if (context.view.include_usage)
+            return std::shared_ptr<const std::string>(answer, &answer->body);
         return std::make_shared<const std::string>(without_usage(answer->body));
     }
-    auto converted = stream ? wire::openai::completion_to_stream(answer->body, context.view.include_usage)
-                            : wire::openai::stream_to_completion(answer->body);
+    auto converted =
+        stream ? wire::openai::completion_to_stream(answer->body, context.view.include_usage)
+               : wire::openai::stream_to_completion(answer->body);
     if (!converted) return fail(std::move(converted.error()));
     return std::make_shared<const std::string>(std::move(*converted));
 }
@@ -112,7 +116,9 @@ pipeline::Verdict respond(RequestContext& context, const AnswerPtr& answer) {
     return out;
 }
 
-void interrupt_follower(void* follower) { static_cast<SingleFlight::Follower*>(follower)->interrupt(); }
+void interrupt_follower(void* follower) {
+    static_cast<SingleFlight::Follower*>(follower)->interrupt();
+}
 void interrupt_load(void* load) { static_cast<PostedValue<AnswerPtr>*>(load)->interrupt(nullptr); }
 
 std::int64_t now_ms(const RequestContext& context) { return context.arrived_unix_us / 1000; }
@@ -123,7 +129,8 @@ Task<AnswerPtr> look_up(ExactStore& store, const Sha256& key, RequestContext& co
     const auto found = store.find(key, now_ms(context), answer);
     if (found != ExactStore::Lookup::kOnDisk) co_return answer;
     auto loading = store.load(key, *context.executor);
-    if (context.interruption != nullptr) context.interruption->on_interrupt(&interrupt_load, &loading);
+    if (context.interruption != nullptr)
+        context.interruption->on_interrupt(&interrupt_load, &loading);
     answer = co_await loading.receive();
     if (context.interruption != nullptr) context.interruption->on_interrupt(nullptr, nullptr);
     co_return answer;
@@ -151,7 +158,8 @@ Task<pipeline::Verdict> ExactCacheStage::on_request(RequestContext& context) {
             context.interruption->on_interrupt(&interrupt_follower, &ticket.follower);
             SingleFlight::Outcome outcome = co_await ticket.follower.wait();
             context.interruption->on_interrupt(nullptr, nullptr);
-            if (outcome.ending == SingleFlight::Ending::kAnswer) co_return respond(context, outcome.answer);
+            if (outcome.ending == SingleFlight::Ending::kAnswer)
+                co_return respond(context, outcome.answer);
             ticket.lease = std::move(outcome.lease);
         } else if (ticket.role == SingleFlight::Role::kLeader) {
             // The last leader may have finished between our look and our joining.
@@ -168,7 +176,8 @@ Task<pipeline::Verdict> ExactCacheStage::on_request(RequestContext& context) {
     co_return pipeline::Verdict(pipeline::Continue{});
 }
 
-void ExactCacheStage::on_outcome(RequestContext& context, const pipeline::Outcome& outcome) noexcept {
+void ExactCacheStage::on_outcome(RequestContext& context,
+                                 const pipeline::Outcome& outcome) noexcept {
     auto* flight = static_cast<Flight*>(context.kept(this));
     if (flight == nullptr) return;
     // Only whole answers: no errors, no cut streams, nothing the upstream forbids to keep.

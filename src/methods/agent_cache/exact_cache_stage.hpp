@@ -18,13 +18,15 @@ struct CacheServices {
 /// request that says `Cache-Control: no-store`. Thread-safe.
 class ExactCacheStage final : public pipeline::Stage {
 public:
-    static constexpr pipeline::StageInfo kInfo{.name = "exact_cache", .on_error = pipeline::OnError::kSkip};
+    static constexpr pipeline::StageInfo kInfo{.name = "exact_cache",
+                                               .on_error = pipeline::OnError::kSkip};
 
     explicit ExactCacheStage(CacheServices services) : services_(services) {}
 
     const pipeline::StageInfo& info() const noexcept override { return kInfo; }
     Task<pipeline::Verdict> on_request(pipeline::RequestContext& context) override;
-    void on_outcome(pipeline::RequestContext& context, const pipeline::Outcome& outcome) noexcept override;
+    void on_outcome(pipeline::RequestContext& context,
+                    const pipeline::Outcome& outcome) noexcept override;
 
 private:
     const CacheServices services_;

@@ -1,5 +1,8 @@
 #pragma once
 
+#include "models/host/engine.hpp"
+#include "net/event_loop.hpp"
+
 #include <coroutine>
 #include <cstdint>
 #include <functional>
@@ -8,9 +11,6 @@
 #include <optional>
 #include <string>
 #include <vector>
-
-#include "models/host/engine.hpp"
-#include "net/event_loop.hpp"
 
 namespace leeway::models {
 
@@ -49,7 +49,9 @@ public:
     class Arrival {
     public:
         explicit Arrival(ChatMailbox& mailbox) noexcept : mailbox_(mailbox) {}
-        [[nodiscard]] bool await_ready() const { return mailbox_.interrupted_ || mailbox_.has_some(); }
+        [[nodiscard]] bool await_ready() const {
+            return mailbox_.interrupted_ || mailbox_.has_some();
+        }
         void await_suspend(std::coroutine_handle<> handle) noexcept { mailbox_.waiter_ = handle; }
         void await_resume() const noexcept {}
 

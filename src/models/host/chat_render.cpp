@@ -1,11 +1,11 @@
 #include "models/host/chat_render.hpp"
 
-#include <algorithm>
-#include <charconv>
+#include "json/write.hpp"
 
 #include <fmt/format.h>
 
-#include "json/write.hpp"
+#include <algorithm>
+#include <charconv>
 
 namespace leeway::models {
 namespace {
@@ -22,7 +22,8 @@ void append_token(std::string& out, std::string_view bytes, float logprob) {
     json::append_string(out, bytes);
     out += R"(,"logprob":)";
     char number[32];
-    const auto end = std::to_chars(number, number + sizeof number, std::max(logprob, kLeastLogprob));
+    const auto end =
+        std::to_chars(number, number + sizeof number, std::max(logprob, kLeastLogprob));
     out.append(number, end.ptr);
     out += R"(,"bytes":[)";
     for (std::size_t i = 0; i < bytes.size(); ++i) {
@@ -64,9 +65,11 @@ ChatRender::ChatRender(std::string id, std::int64_t created, std::string_view mo
     : usage_follows_(usage_follows), with_logprobs_(with_logprobs) {
     const std::string name = json::quoted(model);
     chunk_head_ = fmt::format(R"(data: {{"id":"{}","object":"chat.completion.chunk","created":{},)"
-                              R"("model":{},"choices":[)", id, created, name);
+                              R"("model":{},"choices":[)",
+                              id, created, name);
     whole_head_ = fmt::format(R"({{"id":"{}","object":"chat.completion","created":{},"model":{},)"
-                              R"("choices":[)", id, created, name);
+                              R"("choices":[)",
+                              id, created, name);
 }
 
 void ChatRender::begin_chunk(std::string& out, std::uint32_t index) const {

@@ -1,12 +1,12 @@
 #pragma once
 
+#include "models/host/engine.hpp"
+
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "models/host/engine.hpp"
 
 namespace leeway::models {
 

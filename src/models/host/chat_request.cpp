@@ -1,16 +1,16 @@
 #include "models/host/chat_request.hpp"
 
+#include "json/number.hpp"
+#include "models/host/request_fields.hpp"
+#include "wire/openai/request_view.hpp"
+
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <limits>
 #include <optional>
 #include <utility>
-
-#include <fmt/format.h>
-
-#include "json/number.hpp"
-#include "models/host/request_fields.hpp"
-#include "wire/openai/request_view.hpp"
 
 namespace leeway::models {
 namespace {
@@ -48,9 +48,9 @@ public:
     explicit Reader(const Node& body) : body_(body) {}
 
     bool read(ChatRequest& out) {
-        return refuse_unsupported() && response_format() && modalities() && messages(out.messages) &&
-               numbers(out.sampling) && logprobs(out.sampling) && stop(out.sampling) &&
-               bias(out.sampling);
+        return refuse_unsupported() && response_format() && modalities() &&
+               messages(out.messages) && numbers(out.sampling) && logprobs(out.sampling) &&
+               stop(out.sampling) && bias(out.sampling);
     }
     Error error() { return std::move(error_); }
 
@@ -111,9 +111,10 @@ bool Reader::response_format() {
         return refuse(wrong_type("response_format", "an object with a type"));
     }
     if (type->text == "text") return true;
-    return refuse(unsupported_field("response_format",
-                                    fmt::format("type '{}' is not available with local models, only "
-                                                "'text' is", type->text.substr(0, 40))));
+    return refuse(unsupported_field(
+        "response_format", fmt::format("type '{}' is not available with local models, only "
+                                       "'text' is",
+                                       type->text.substr(0, 40))));
 }
 
 bool Reader::modalities() {
@@ -139,10 +140,11 @@ bool Reader::message(const Node& node, const std::string& path, ChatMessage& out
                                                      "assistant", "tool",      "function"};
     const Node* role = node.find("role");
     if (std::find(kRoles.begin(), kRoles.end(), role->text) == kRoles.end()) {
-        return refuse(invalid_field(path + ".role", "invalid_value",
-                                    fmt::format("Invalid value: '{}'. Supported values are: 'system', "
-                                                "'developer', 'user' and 'assistant'.",
-                                                role->text.substr(0, 40))));
+        return refuse(
+            invalid_field(path + ".role", "invalid_value",
+                          fmt::format("Invalid value: '{}'. Supported values are: 'system', "
+                                      "'developer', 'user' and 'assistant'.",
+                                      role->text.substr(0, 40))));
     }
     if (role->text == "tool" || role->text == "function") {
         return refuse(unsupported_field(path + ".role", "local models call no tools"));
@@ -158,8 +160,9 @@ bool Reader::message(const Node& node, const std::string& path, ChatMessage& out
     const Node* text = given(node, "content");
     if (text == nullptr) text = given(node, "refusal");
     if (text == nullptr) {
-        return refuse(invalid_field(path + ".content", "missing_required_parameter",
-                                    fmt::format("Missing required parameter: '{}.content'.", path)));
+        return refuse(
+            invalid_field(path + ".content", "missing_required_parameter",
+                          fmt::format("Missing required parameter: '{}.content'.", path)));
     }
     return content(*text, path + ".content", out.content);
 }
@@ -179,9 +182,9 @@ bool Reader::part(const Node& node, const std::string& path, std::string& out) {
     const Node* type = node.find("type");
     const bool is_text = type->text == "text";
     if (!is_text && type->text != "refusal") {
-        return refuse(unsupported_field(path + ".type",
-                                        fmt::format("local models read text only, not '{}'",
-                                                    type->text.substr(0, 40))));
+        return refuse(unsupported_field(
+            path + ".type",
+            fmt::format("local models read text only, not '{}'", type->text.substr(0, 40))));
     }
     const Node* text = node.find(is_text ? "text" : "refusal");
     if (text == nullptr || !text->is_string()) {
@@ -238,9 +241,10 @@ bool Reader::logprobs(Sampling& sampling) {
     if (!take(read_flag(body_, "logprobs"), wanted)) return false;
     if (!take(read_integer(body_, "top_logprobs", {0, kMaxTopLogprobs}), top)) return false;
     if (top && *top > 0 && !wanted) {
-        return refuse(invalid_field("top_logprobs", "invalid_value",
-                                    "The 'top_logprobs' parameter is only allowed when 'logprobs' is "
-                                    "true."));
+        return refuse(
+            invalid_field("top_logprobs", "invalid_value",
+                          "The 'top_logprobs' parameter is only allowed when 'logprobs' is "
+                          "true."));
     }
     sampling.top_logprobs = wanted ? static_cast<int>(top.value_or(0)) : -1;
     return true;
@@ -255,10 +259,12 @@ bool Reader::stop(Sampling& sampling) {
     }
     if (!field->is_array()) return refuse(wrong_type("stop", "a string or an array of strings"));
     if (field->elements.size() > kMaxStops) {
-        return refuse(invalid_field("stop", "array_above_max_length",
-                                    fmt::format("Invalid 'stop': array too long. Expected an array with "
-                                                "maximum length {}, but got an array with length {} "
-                                                "instead.", kMaxStops, field->elements.size())));
+        return refuse(
+            invalid_field("stop", "array_above_max_length",
+                          fmt::format("Invalid 'stop': array too long. Expected an array with "
+                                      "maximum length {}, but got an array with length {} "
+                                      "instead.",
+                                      kMaxStops, field->elements.size())));
     }
     for (std::size_t i = 0; i < field->elements.size(); ++i) {
         const Node& one = field->elements[i];
@@ -273,21 +279,24 @@ bool Reader::bias(Sampling& sampling) {
     if (field == nullptr) return true;
     if (!field->is_object()) return refuse(wrong_type("logit_bias", "an object"));
     if (field->members.size() > kMaxBiases) {
-        return refuse(invalid_field("logit_bias", "invalid_value",
-                                    fmt::format("Invalid 'logit_bias': more than {} tokens.",
-                                                kMaxBiases)));
+        return refuse(
+            invalid_field("logit_bias", "invalid_value",
+                          fmt::format("Invalid 'logit_bias': more than {} tokens.", kMaxBiases)));
     }
     for (const Node::Member& member : field->members) {
         const auto token = json::to_int64(member.key);
-        const auto value = member.value.kind == Node::Kind::kRaw ? json::to_double(member.value.text)
-                                                                 : std::nullopt;
-        const bool good = token && *token >= 0 && *token <= std::numeric_limits<std::int32_t>::max() &&
-                          value && *value >= -100 && *value <= 100;
+        const auto value = member.value.kind == Node::Kind::kRaw
+                               ? json::to_double(member.value.text)
+                               : std::nullopt;
+        const bool good = token && *token >= 0 &&
+                          *token <= std::numeric_limits<std::int32_t>::max() && value &&
+                          *value >= -100 && *value <= 100;
         if (!good) {
-            return refuse(invalid_field("logit_bias", "invalid_value",
-                                        fmt::format("Invalid 'logit_bias': expected token numbers with "
-                                                    "values from -100 to 100, but got '{}'.",
-                                                    member.key.substr(0, 40))));
+            return refuse(
+                invalid_field("logit_bias", "invalid_value",
+                              fmt::format("Invalid 'logit_bias': expected token numbers with "
+                                          "values from -100 to 100, but got '{}'.",
+                                          member.key.substr(0, 40))));
         }
         sampling.logit_bias.emplace_back(static_cast<std::int32_t>(*token),
                                          static_cast<float>(*value));
@@ -308,10 +317,11 @@ Result<ChatRequest> parse_chat_request(std::string_view body) {
     out.stream = view->stream;
     out.include_usage = view->include_usage;
     if (view->n > kMaxChoices) {
-        return fail(invalid_field("n", "integer_above_max_value",
-                                  fmt::format("Invalid 'n': integer above maximum value. Expected a "
-                                              "value <= {}, but got {} instead.",
-                                              kMaxChoices, view->n)));
+        return fail(
+            invalid_field("n", "integer_above_max_value",
+                          fmt::format("Invalid 'n': integer above maximum value. Expected a "
+                                      "value <= {}, but got {} instead.",
+                                      kMaxChoices, view->n)));
     }
     out.choices = static_cast<std::uint32_t>(view->n);
     Reader reader(*tree);

@@ -1,11 +1,11 @@
 #pragma once
 
+#include "base/result.hpp"
+#include "models/host/engine.hpp"
+
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "base/result.hpp"
-#include "models/host/engine.hpp"
 
 namespace leeway::models {
 

@@ -1,8 +1,8 @@
 #include "models/host/chat_request.hpp"
 
-#include <string>
-
 #include <gtest/gtest.h>
+
+#include <string>
 
 namespace leeway::models {
 namespace {
@@ -93,7 +93,8 @@ TEST(ChatRequest, text_parts_are_joined_and_developer_is_system) {
 
 TEST(ChatRequest, what_says_nothing_is_fine) {
     EXPECT_TRUE(parse(R"("tools":[],"tool_choice":"auto","response_format":{"type":"text"})"));
-    EXPECT_TRUE(parse(R"("modalities":["text"],"repetition_penalty":1.0,"user":"u","unheard_of":1)"));
+    EXPECT_TRUE(
+        parse(R"("modalities":["text"],"repetition_penalty":1.0,"user":"u","unheard_of":1)"));
 }
 
 TEST(ChatRequest, what_cannot_be_done_is_refused_by_name) {
@@ -102,7 +103,8 @@ TEST(ChatRequest, what_cannot_be_done_is_refused_by_name) {
     expect_refused(R"("functions":[{"name":"f"}])", "functions", kWhy);
     expect_refused(R"("tool_choice":"required")", "tool_choice", kWhy);
     expect_refused(R"("response_format":{"type":"json_object"})", "response_format", kWhy);
-    expect_refused(R"("response_format":{"type":"json_schema","json_schema":{}})", "response_format", kWhy);
+    expect_refused(R"("response_format":{"type":"json_schema","json_schema":{}})",
+                   "response_format", kWhy);
     expect_refused(R"("modalities":["text","audio"])", "modalities", kWhy);
     expect_refused(R"("repetition_penalty":1.1)", "repetition_penalty", kWhy);
 }
@@ -120,7 +122,8 @@ TEST(ChatRequest, images_and_tool_messages_are_refused_where_they_stand) {
     const auto empty = parse_chat_request(R"({"model":"m","messages":[{"role":"user"}]})");
     ASSERT_FALSE(empty);
     EXPECT_EQ(empty.error().param, "messages[0].content");
-    const auto role = parse_chat_request(R"({"model":"m","messages":[{"role":"boss","content":"x"}]})");
+    const auto role =
+        parse_chat_request(R"({"model":"m","messages":[{"role":"boss","content":"x"}]})");
     ASSERT_FALSE(role);
     EXPECT_EQ(role.error().param, "messages[0].role");
 }
@@ -134,13 +137,15 @@ TEST(ChatRequest, ranges_are_openais) {
     expect_refused(R"("max_tokens":0)", "max_tokens", "integer_below_min_value");
     expect_refused(R"("n":0)", "n", "integer_below_min_value");
     expect_refused(R"("n":17)", "n", "integer_above_max_value");
-    expect_refused(R"("logprobs":true,"top_logprobs":21)", "top_logprobs", "integer_above_max_value");
+    expect_refused(R"("logprobs":true,"top_logprobs":21)", "top_logprobs",
+                   "integer_above_max_value");
     expect_refused(R"("top_logprobs":1)", "top_logprobs", "invalid_value");
     expect_refused(R"("logit_bias":{"x":1})", "logit_bias", "invalid_value");
     expect_refused(R"("logit_bias":{"1":101})", "logit_bias", "invalid_value");
     expect_refused(R"("stop":[1])", "stop[0]", "invalid_type");
-    expect_refused(R"("stop":["1","2","3","4","5","6","7","8","9","10","11","12","13","14","15","16","17"])",
-                   "stop", "array_above_max_length");
+    expect_refused(
+        R"("stop":["1","2","3","4","5","6","7","8","9","10","11","12","13","14","15","16","17"])",
+        "stop", "array_above_max_length");
     expect_refused(R"("seed":1.5)", "seed", "invalid_type");
 }
 

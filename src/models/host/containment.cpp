@@ -1,6 +1,9 @@
 #include "models/host/containment.hpp"
 
+#include "base/strings.hpp"
+
 #include <signal.h>
+#include <spdlog/spdlog.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -8,14 +11,11 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include <spdlog/spdlog.h>
-
-#include "base/strings.hpp"
-
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define LEEWAY_UNDER_SANITIZER 1
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
+    __has_feature(memory_sanitizer)
 #define LEEWAY_UNDER_SANITIZER 1
 #endif
 #endif
@@ -33,7 +33,8 @@ void limit_memory(std::uint64_t bytes) {
     if (bytes == 0 || kUnderSanitizer) return;
     rlimit limit{};
     if (::getrlimit(RLIMIT_DATA, &limit) != 0) return;
-    limit.rlim_cur = limit.rlim_max == RLIM_INFINITY ? bytes : std::min<rlim_t>(bytes, limit.rlim_max);
+    limit.rlim_cur =
+        limit.rlim_max == RLIM_INFINITY ? bytes : std::min<rlim_t>(bytes, limit.rlim_max);
     if (::setrlimit(RLIMIT_DATA, &limit) != 0) spdlog::warn("the memory limit could not be set");
 }
 

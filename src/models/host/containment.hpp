@@ -1,8 +1,8 @@
 #pragma once
 
-#include <cstdint>
-
 #include "base/result.hpp"
+
+#include <cstdint>
 
 namespace leeway::models {
 

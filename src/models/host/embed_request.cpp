@@ -1,17 +1,17 @@
 #include "models/host/embed_request.hpp"
 
+#include "json/write.hpp"
+#include "models/host/request_fields.hpp"
+#include "wire/openai/request_view.hpp"
+
+#include <fmt/format.h>
+
 #include <charconv>
 #include <cstring>
 #include <limits>
 #include <numeric>
 #include <span>
 #include <utility>
-
-#include <fmt/format.h>
-
-#include "json/write.hpp"
-#include "models/host/request_fields.hpp"
-#include "wire/openai/request_view.hpp"
 
 namespace leeway::models {
 namespace {
@@ -27,7 +27,8 @@ Result<void> read_texts(const Node& input, std::vector<std::string>& texts) {
                                           "local models take texts, not arrays of token numbers"));
         }
         if (node.text.empty()) {
-            std::string message = fmt::format("Invalid '{}': input cannot be an empty string.", path);
+            std::string message =
+                fmt::format("Invalid '{}': input cannot be an empty string.", path);
             return fail(invalid_field(std::move(path), "invalid_value", std::move(message)));
         }
         texts.push_back(node.text);
@@ -35,10 +36,12 @@ Result<void> read_texts(const Node& input, std::vector<std::string>& texts) {
     };
     if (!input.is_array()) return add(input, "input");
     if (input.elements.size() > kMaxTexts) {
-        return fail(invalid_field("input", "array_above_max_length",
-                                  fmt::format("Invalid 'input': array too long. Expected an array with "
-                                              "maximum length {}, but got an array with length {} "
-                                              "instead.", kMaxTexts, input.elements.size())));
+        return fail(
+            invalid_field("input", "array_above_max_length",
+                          fmt::format("Invalid 'input': array too long. Expected an array with "
+                                      "maximum length {}, but got an array with length {} "
+                                      "instead.",
+                                      kMaxTexts, input.elements.size())));
     }
     for (std::size_t i = 0; i < input.elements.size(); ++i) {
         if (auto added = add(input.elements[i], fmt::format("input[{}]", i)); !added) return added;
@@ -102,9 +105,11 @@ Result<EmbedRequest> parse_embed_request(std::string_view body) {
     }
     if (const Node* format = given(*tree, "encoding_format")) {
         if (format->text != "float" && format->text != "base64") {
-            return fail(invalid_field("encoding_format", "invalid_value",
-                                      fmt::format("Invalid value: '{}'. Supported values are: 'float' "
-                                                  "and 'base64'.", format->text.substr(0, 40))));
+            return fail(
+                invalid_field("encoding_format", "invalid_value",
+                              fmt::format("Invalid value: '{}'. Supported values are: 'float' "
+                                          "and 'base64'.",
+                                          format->text.substr(0, 40))));
         }
         out.base64 = format->text == "base64";
     }
@@ -126,14 +131,16 @@ std::string render_embeddings(const Embeddings& embeddings, std::string_view mod
         out += R"({"object":"embedding","index":)";
         json::append_int(out, static_cast<std::int64_t>(i));
         out += R"(,"embedding":)";
-        append_vector(out, std::span(embeddings.values).subspan(i * embeddings.dimension,
-                                                                embeddings.dimension), base64);
+        append_vector(
+            out,
+            std::span(embeddings.values).subspan(i * embeddings.dimension, embeddings.dimension),
+            base64);
         out += '}';
     }
     out += R"(],"model":)";
     json::append_string(out, model);
-    const auto tokens = std::accumulate(embeddings.tokens.begin(), embeddings.tokens.end(),
-                                        std::int64_t{0});
+    const auto tokens =
+        std::accumulate(embeddings.tokens.begin(), embeddings.tokens.end(), std::int64_t{0});
     fmt::format_to(std::back_inserter(out),
                    R"(,"usage":{{"prompt_tokens":{},"total_tokens":{}}}}})", tokens, tokens);
     return out;

@@ -1,13 +1,13 @@
 #pragma once
 
+#include "base/result.hpp"
+#include "models/host/engine.hpp"
+
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "base/result.hpp"
-#include "models/host/engine.hpp"
 
 namespace leeway::models {
 

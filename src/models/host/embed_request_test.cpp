@@ -1,8 +1,8 @@
 #include "models/host/embed_request.hpp"
 
-#include <string>
-
 #include <gtest/gtest.h>
+
+#include <string>
 
 namespace leeway::models {
 namespace {

@@ -23,7 +23,8 @@ struct Answer {
 /// A connection that sends one request. Closing it early is a hang-up.
 class Client {
 public:
-    explicit Client(const std::string& path) : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    explicit Client(const std::string& path)
+        : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
         sockaddr_un at{};
         at.sun_family = AF_UNIX;
         std::strncpy(at.sun_path, path.c_str(), sizeof at.sun_path - 1);
@@ -39,7 +40,8 @@ public:
     void send(std::string_view method, std::string_view path, std::string_view body) {
         std::string text(method);
         text.append(" ").append(path).append(" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
-        if (!body.empty()) text.append("Content-Length: ").append(std::to_string(body.size())).append("\r\n");
+        if (!body.empty())
+            text.append("Content-Length: ").append(std::to_string(body.size())).append("\r\n");
         text.append("\r\n").append(body);
         [[maybe_unused]] const auto sent = ::send(fd_, text.data(), text.size(), MSG_NOSIGNAL);
     }
@@ -59,7 +61,8 @@ public:
         out.head = raw_.substr(0, end + 2);
         out.status = std::atoi(raw_.c_str() + std::strlen("HTTP/1.1 "));
         out.body = raw_.substr(end + 4);
-        if (out.head.find("transfer-encoding: chunked") != std::string::npos) out.body = unchunk(out.body);
+        if (out.head.find("transfer-encoding: chunked") != std::string::npos)
+            out.body = unchunk(out.body);
         return out;
     }
 

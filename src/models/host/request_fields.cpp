@@ -1,11 +1,11 @@
 #include "models/host/request_fields.hpp"
 
-#include <utility>
+#include "json/number.hpp"
+#include "json/tokens.hpp"
 
 #include <fmt/format.h>
 
-#include "json/number.hpp"
-#include "json/tokens.hpp"
+#include <utility>
 
 namespace leeway::models {
 
@@ -15,10 +15,12 @@ namespace {
 
 template <class T>
 Error beyond(const char* name, const char* kind, bool above, T limit, std::string_view got) {
-    return invalid_field(name, fmt::format("{}_{}_value", kind, above ? "above_max" : "below_min"),
-                         fmt::format("Invalid '{}': {} {} value. Expected a value {} {}, but got {} "
-                                     "instead.", name, kind, above ? "above maximum" : "below minimum",
-                                     above ? "<=" : ">=", limit, got.substr(0, 40)));
+    return invalid_field(
+        name, fmt::format("{}_{}_value", kind, above ? "above_max" : "below_min"),
+        fmt::format("Invalid '{}': {} {} value. Expected a value {} {}, but got {} "
+                    "instead.",
+                    name, kind, above ? "above maximum" : "below minimum",
+                    above ? "<=" : ">=", limit, got.substr(0, 40)));
 }
 
 }  // namespace
@@ -33,8 +35,8 @@ Result<Node> read_tree(std::string_view body) {
 }
 
 Error invalid_field(std::string param, std::string reason, std::string message) {
-    return Error{ErrorCode::kInvalidRequest, std::move(message), {}, std::move(param),
-                 std::move(reason)};
+    return Error{
+        ErrorCode::kInvalidRequest, std::move(message), {}, std::move(param), std::move(reason)};
 }
 
 Error unsupported_field(std::string param, std::string_view what) {

@@ -1,12 +1,12 @@
 #pragma once
 
+#include "base/result.hpp"
+#include "wire/openai/node.hpp"
+
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "base/result.hpp"
-#include "wire/openai/node.hpp"
 
 namespace leeway::models {
 
@@ -32,10 +32,12 @@ struct IntegerRange {
 [[nodiscard]] Result<std::optional<double>> read_decimal(const wire::openai::Node& object,
                                                          const char* name, DecimalRange range);
 [[nodiscard]] Result<std::optional<std::int64_t>> read_integer(const wire::openai::Node& object,
-                                                               const char* name, IntegerRange range);
+                                                               const char* name,
+                                                               IntegerRange range);
 [[nodiscard]] Result<bool> read_flag(const wire::openai::Node& object, const char* name);
 
 /// The field, or null when it is not given or is JSON's null.
-[[nodiscard]] const wire::openai::Node* given(const wire::openai::Node& object, std::string_view name);
+[[nodiscard]] const wire::openai::Node* given(const wire::openai::Node& object,
+                                              std::string_view name);
 
 }  // namespace leeway::models

@@ -1,14 +1,5 @@
 #include "models/host/server.hpp"
 
-#include <algorithm>
-#include <array>
-#include <optional>
-#include <span>
-#include <utility>
-
-#include <fmt/format.h>
-#include <spdlog/spdlog.h>
-
 #include "base/ids.hpp"
 #include "json/write.hpp"
 #include "models/host/chat_mailbox.hpp"
@@ -16,6 +7,15 @@
 #include "models/loop_wait.hpp"
 #include "wire/openai/error.hpp"
 #include "wire/openai/models_list.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <span>
+#include <utility>
 
 namespace leeway::models {
 namespace {
@@ -51,9 +51,9 @@ Task<void> refuse(net::Exchange& exchange, Error error) {
 
 /// A store's error as a client should see it: what is wrong on this machine is no fault of its request.
 Error for_client(Error error, bool is_listed) {
-    const bool local_fault = error.code == ErrorCode::kConfig || error.code == ErrorCode::kInternal ||
-                             error.code == ErrorCode::kForbidden ||
-                             (error.code == ErrorCode::kNotFound && is_listed);
+    const bool local_fault =
+        error.code == ErrorCode::kConfig || error.code == ErrorCode::kInternal ||
+        error.code == ErrorCode::kForbidden || (error.code == ErrorCode::kNotFound && is_listed);
     if (local_fault) error.code = ErrorCode::kUnavailable;
     if (error.reason.empty()) {
         if (error.code == ErrorCode::kNotFound) error.reason = "model_not_found";
@@ -65,7 +65,10 @@ Error for_client(Error error, bool is_listed) {
 
 Error end_error(const ChatEnd& end) {
     if (end.error) return *end.error;
-    return Error{ErrorCode::kUnavailable, "the model host is stopping", "send the request again", {},
+    return Error{ErrorCode::kUnavailable,
+                 "the model host is stopping",
+                 "send the request again",
+                 {},
                  "shutting_down"};
 }
 
@@ -84,11 +87,12 @@ void add_usage(Usage& sum, const Usage& usage) {
 
 /// The jobs of one chat request and what came of them.
 struct HostServer::ChatAnswer {
-    ChatAnswer(net::EventLoop& loop, std::shared_ptr<Engine> e, net::Deadline& d, std::uint32_t choices,
-               bool streamed, ChatRender r)
+    ChatAnswer(net::EventLoop& loop, std::shared_ptr<Engine> e, net::Deadline& d,
+               std::uint32_t choices, bool streamed, ChatRender r)
         : engine(std::move(e)),
           deadline(d),
-          mailbox(std::make_shared<ChatMailbox>(loop, choices, streamed ? kStreamLimit : kBufferLimit)),
+          mailbox(
+              std::make_shared<ChatMailbox>(loop, choices, streamed ? kStreamLimit : kBufferLimit)),
           jobs(std::make_shared<std::vector<JobId>>()),
           render(std::move(r)),
           open(choices) {
@@ -126,8 +130,11 @@ struct HostServer::ChatAnswer {
         }
         static_cast<void>(mailbox->take(pieces));
         if (mailbox->overflowed()) {
-            error = Error{ErrorCode::kRequestTimeout, "the answer was not read fast enough",
-                          "read the stream while it comes", {}, "slow_reader"};
+            error = Error{ErrorCode::kRequestTimeout,
+                          "the answer was not read fast enough",
+                          "read the stream while it comes",
+                          {},
+                          "slow_reader"};
             co_return false;
         }
         for (const ChatMailbox::Piece& piece : pieces) {
@@ -160,15 +167,20 @@ Task<void> HostServer::handle(net::Exchange& exchange) {
     const bool posts = is_chat || path == "/v1/embeddings";
     const bool gets = path == "/health" || path == kModels || path.starts_with("/v1/models/");
     if (!posts && !gets) {
-        co_await refuse(exchange, Error{ErrorCode::kNotFound, fmt::format("there is no {} here", path.substr(0, 100)),
-                                        "POST /v1/chat/completions, POST /v1/embeddings, GET /v1/models",
-                                        {}, "unknown_url"});
+        co_await refuse(exchange,
+                        Error{ErrorCode::kNotFound,
+                              fmt::format("there is no {} here", path.substr(0, 100)),
+                              "POST /v1/chat/completions, POST /v1/embeddings, GET /v1/models",
+                              {},
+                              "unknown_url"});
         co_return;
     }
     const std::string_view method = exchange.head().method;
     if (posts ? method != "POST" : method != "GET" && method != "HEAD") {
         Error error{ErrorCode::kMethodNotAllowed,
-                    fmt::format("{} takes {} requests only", path, posts ? "POST" : "GET"), {}, {},
+                    fmt::format("{} takes {} requests only", path, posts ? "POST" : "GET"),
+                    {},
+                    {},
                     "method_not_supported"};
         co_await refuse(exchange, std::move(error));
         co_return;
@@ -189,8 +201,8 @@ Task<void> HostServer::handle(net::Exchange& exchange) {
                                                         : std::string_view());
     }
     if (body.empty()) {
-        Error error{ErrorCode::kNotFound, "there is no such model", "GET /v1/models lists what there is",
-                    "model", "model_not_found"};
+        Error error{ErrorCode::kNotFound, "there is no such model",
+                    "GET /v1/models lists what there is", "model", "model_not_found"};
         co_await refuse(exchange, std::move(error));
         co_return;
     }
@@ -283,7 +295,8 @@ Task<void> HostServer::buffer(net::Exchange& exchange, ChatAnswer& answer) {
         for (std::size_t i = 0; i < choices.size(); ++i) {
             ChatMailbox::Piece& piece = answer.pieces[i];
             choices[i].text += piece.text;
-            std::move(piece.tokens.begin(), piece.tokens.end(), std::back_inserter(choices[i].tokens));
+            std::move(piece.tokens.begin(), piece.tokens.end(),
+                      std::back_inserter(choices[i].tokens));
             if (piece.end) choices[i].reason = piece.end->reason;
         }
     }
@@ -362,10 +375,14 @@ Task<void> HostServer::embeddings(net::Exchange& exchange) {
     const std::shared_ptr<Engine> model = std::move(*ready);
     const std::uint32_t dimension = model->info().dimension;
     if (request->dimensions && *request->dimensions != dimension) {
-        Error error{ErrorCode::kInvalidRequest,
-                    fmt::format("Invalid 'dimensions': this model's vectors have {} values and cannot "
-                                "be shortened.", dimension),
-                    {}, "dimensions", "invalid_value"};
+        Error error{
+            ErrorCode::kInvalidRequest,
+            fmt::format("Invalid 'dimensions': this model's vectors have {} values and cannot "
+                        "be shortened.",
+                        dimension),
+            {},
+            "dimensions",
+            "invalid_value"};
         exchange.unwatch();
         co_await refuse(exchange, std::move(error));
         co_return;
@@ -375,7 +392,9 @@ Task<void> HostServer::embeddings(net::Exchange& exchange) {
     const net::Deadline::Guard guard(deadline, &Wait::interrupt, wait.get());
     EmbedJob job;
     job.texts = std::move(request->texts);
-    job.done = [wait](Result<Embeddings> result) { wait->deliver(std::move(result)); };
+    job.done = [wait](Result<Embeddings> result) {
+        wait->deliver(std::move(result));
+    };
     auto id = model->submit_embeddings(std::move(job));
     if (!id) {
         exchange.unwatch();

@@ -1,15 +1,15 @@
 #pragma once
 
+#include "models/host/chat_request.hpp"
+#include "models/host/embed_request.hpp"
+#include "models/host/model_store.hpp"
+#include "net/http_server.hpp"
+
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "models/host/chat_request.hpp"
-#include "models/host/embed_request.hpp"
-#include "models/host/model_store.hpp"
-#include "net/http_server.hpp"
 
 namespace leeway::models {
 

@@ -1,5 +1,13 @@
 #include "models/host/server.hpp"
 
+#include "models/host/gguf_testing.hpp"
+#include "models/host/http_testing.hpp"
+#include "models/host/models_testing.hpp"
+#include "models/host/request_fields.hpp"
+#include "net/event_loop.hpp"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -9,15 +17,6 @@
 #include <string>
 #include <thread>
 #include <vector>
-
-#include <fmt/format.h>
-#include <gtest/gtest.h>
-
-#include "models/host/gguf_testing.hpp"
-#include "models/host/http_testing.hpp"
-#include "models/host/models_testing.hpp"
-#include "models/host/request_fields.hpp"
-#include "net/event_loop.hpp"
 
 namespace leeway::models {
 namespace {
@@ -31,7 +30,8 @@ using wire::openai::Node;
 class Host {
 public:
     explicit Host(ModelStoreOptions options)
-        : folder_(std::filesystem::temp_directory_path() / fmt::format("leeway-host-{}", ::getpid())) {
+        : folder_(std::filesystem::temp_directory_path() /
+                  fmt::format("leeway-host-{}", ::getpid())) {
         std::filesystem::create_directories(folder_);
         socket = (folder_ / "s").string();
         store_ = std::make_unique<ModelStore>(std::move(options));
@@ -78,7 +78,8 @@ ModelStoreOptions real_models() {
 
 std::string chat_body(std::string_view more) {
     return fmt::format(R"({{"model":"chat","temperature":0,"messages":[{{"role":"user","content":)"
-                       R"("Say hello."}}]{}{}}})", more.empty() ? "" : ",", more);
+                       R"("Say hello."}}]{}{}}})",
+                       more.empty() ? "" : ",", more);
 }
 
 Node tree(const std::string& json) {
@@ -124,7 +125,8 @@ ModelStoreOptions broken_models(const std::filesystem::path& folder) {
 class HostWithoutModels : public ::testing::Test {
 protected:
     HostWithoutModels()
-        : folder_(std::filesystem::temp_directory_path() / fmt::format("leeway-models-{}", ::getpid())) {
+        : folder_(std::filesystem::temp_directory_path() /
+                  fmt::format("leeway-models-{}", ::getpid())) {
         std::filesystem::create_directories(folder_);
         const std::string whole = testing::tiny_gguf().bytes();
         std::ofstream(folder_ / "cut.gguf") << whole.substr(0, whole.size() / 2);
@@ -135,8 +137,9 @@ protected:
         std::filesystem::remove_all(folder_);
     }
     Answer chat(std::string_view model) {
-        return ask(host_->socket, "POST", "/v1/chat/completions",
-                   fmt::format(R"({{"model":"{}","messages":[{{"role":"user","content":"x"}}]}})", model));
+        return ask(
+            host_->socket, "POST", "/v1/chat/completions",
+            fmt::format(R"({{"model":"{}","messages":[{{"role":"user","content":"x"}}]}})", model));
     }
 
     std::filesystem::path folder_;
@@ -261,15 +264,17 @@ TEST_F(HostWithModels, log_probabilities_have_openais_shape) {
     const Node& first = content->elements[0];
     EXPECT_EQ(first.find("top_logprobs")->elements.size(), 2u);
     // Greedy: the token is the likeliest.
-    EXPECT_EQ(first.find("token")->text, first.find("top_logprobs")->elements[0].find("token")->text);
+    EXPECT_EQ(first.find("token")->text,
+              first.find("top_logprobs")->elements[0].find("token")->text);
     EXPECT_FALSE(first.find("bytes")->elements.empty());
 }
 
 TEST_F(HostWithModels, a_prompt_beyond_the_context_is_refused) {
     std::string words;
     for (int i = 0; i < 3000; ++i) words += "word ";
-    const Answer answer = ask(host_->socket, "POST", "/v1/chat/completions",
-                              R"({"model":"chat","messages":[{"role":"user","content":")" + words + R"("}]})");
+    const Answer answer =
+        ask(host_->socket, "POST", "/v1/chat/completions",
+            R"({"model":"chat","messages":[{"role":"user","content":")" + words + R"("}]})");
     EXPECT_EQ(answer.status, 400);
     EXPECT_EQ(error_code(answer), "context_length_exceeded");
 }
@@ -277,13 +282,15 @@ TEST_F(HostWithModels, a_prompt_beyond_the_context_is_refused) {
 TEST_F(HostWithModels, a_client_that_hangs_up_stops_its_job) {
     {
         Client client(host_->socket);
-        client.send("POST", "/v1/chat/completions", chat_body(R"("max_tokens":900,"stream":true,"n":2)"));
+        client.send("POST", "/v1/chat/completions",
+                    chat_body(R"("max_tokens":900,"stream":true,"n":2)"));
         ASSERT_TRUE(client.read_some());
     }
     const auto engine = host_->store().loaded("chat");
     ASSERT_TRUE(engine);
     const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-    while (engine->stats().running != 0 && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+    while (engine->stats().running != 0 && std::chrono::steady_clock::now() < end)
+        std::this_thread::yield();
     EXPECT_EQ(engine->stats().running, 0u);
     EXPECT_LT(engine->stats().completion_tokens, 1500u);
     EXPECT_EQ(chat(R"("max_tokens":2)").status, 200);
@@ -312,7 +319,8 @@ TEST_F(HostWithModels, vectors_have_unit_length_in_both_encodings) {
     EXPECT_NEAR(square, 1.0, 1e-3);
     EXPECT_GT(body.find("usage")->find("prompt_tokens")->integer(), 4);
 
-    const Node coded = tree(embed(R"("input":"a cat","encoding_format":"base64","dimensions":384)").body);
+    const Node coded =
+        tree(embed(R"("input":"a cat","encoding_format":"base64","dimensions":384)").body);
     const Node* embedding = coded.find("data")->elements.at(0).find("embedding");
     EXPECT_EQ(embedding->text.size(), 384u * 4 / 3 * 4);
 }

@@ -2,6 +2,8 @@
 
 // The one place that names Asio types; only .cpp files of net/ include it.
 
+#include "net/event_loop.hpp"
+
 #include <boost/asio/basic_stream_socket.hpp>
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
@@ -10,16 +12,15 @@
 #include <atomic>
 #include <cstdint>
 
-#include "net/event_loop.hpp"
-
 namespace leeway::net {
 
 namespace asio = boost::asio;
 // The concrete executor: the polymorphic one costs an allocation and a virtual call per operation.
 using Executor = asio::io_context::executor_type;
 using Socket = asio::basic_stream_socket<asio::generic::stream_protocol, Executor>;
-using SteadyTimer = asio::basic_waitable_timer<std::chrono::steady_clock,
-                                               asio::wait_traits<std::chrono::steady_clock>, Executor>;
+using SteadyTimer =
+    asio::basic_waitable_timer<std::chrono::steady_clock,
+                               asio::wait_traits<std::chrono::steady_clock>, Executor>;
 
 struct EventLoop::Impl {
     Impl();

@@ -1,14 +1,14 @@
 #pragma once
 
+#include "net/http_server.hpp"
+#include "net/read_buffer.hpp"
+#include "net/stream.hpp"
+
 #include <exception>
 #include <list>
 #include <memory>
 #include <optional>
 #include <string>
-
-#include "net/http_server.hpp"
-#include "net/read_buffer.hpp"
-#include "net/stream.hpp"
 
 namespace leeway::net {
 
@@ -79,23 +79,23 @@ private:
     HeadScanner scanner_;
     RequestHead head_;
     std::unique_ptr<ReadBuffer> large_;  // a body that did not fit behind the head
-    std::string body_;                   // a body that came in chunks
+    std::string body_;  // a body that came in chunks
     std::string out_head_;  // the answer's head, reused
     TimePoint arrival_{};
     Deadline* watched_ = nullptr;
     std::size_t request_bytes_ = 0;  // of the buffer that belong to the present request
     Body body_state_ = Body::kNone;
-    bool busy_ = false;       // a request is being handled
+    bool busy_ = false;  // a request is being handled
     bool timed_out_ = false;
     bool interrupted_ = false;  // the server shuts down and the grace time is over
-    bool gone_ = false;       // the client finished sending, or the connection broke
-    bool broken_ = false;     // nothing more can be written
+    bool gone_ = false;  // the client finished sending, or the connection broke
+    bool broken_ = false;  // nothing more can be written
     bool keep_alive_ = true;
     bool pipelined_ = false;  // bytes came before the answer
     bool answered_ = false;
     bool streaming_ = false;
-    bool bodyless_ = false;   // the answer to a HEAD
-    bool hard_close_ = false; // the client would take a plain close for the end of the answer
+    bool bodyless_ = false;  // the answer to a HEAD
+    bool hard_close_ = false;  // the client would take a plain close for the end of the answer
     std::exception_ptr failure_;
     std::list<Connection*>::iterator place_;
 };

@@ -1,9 +1,9 @@
 #pragma once
 
-#include <memory>
-
 #include "net/detail/asio.hpp"
 #include "net/stream.hpp"
+
+#include <memory>
 
 namespace leeway::net {
 

@@ -1,5 +1,9 @@
 #pragma once
 
+#include "net/http_client.hpp"
+#include "net/http_parser.hpp"
+#include "net/read_buffer.hpp"
+
 #include <array>
 #include <coroutine>
 #include <deque>
@@ -7,10 +11,6 @@
 #include <string>
 #include <unordered_map>
 #include <vector>
-
-#include "net/http_client.hpp"
-#include "net/http_parser.hpp"
-#include "net/read_buffer.hpp"
 
 namespace leeway::net {
 
@@ -20,7 +20,8 @@ public:
     explicit UpstreamConnection(std::unique_ptr<Stream> stream);
 
     /// Writes a request.
-    Task<Result<void>> send(const Origin& origin, const UpstreamRequest& request, Deadline& deadline);
+    Task<Result<void>> send(const Origin& origin, const UpstreamRequest& request,
+                            Deadline& deadline);
     /// Reads heads until a final one (1xx are skipped). kEnd before the first byte is reported as
     /// "closed".
     Task<Result<void>> read_head(bool head_request, Deadline& deadline);
@@ -58,7 +59,7 @@ private:
     std::string out_;
     std::array<std::string_view, UpstreamCall::kMaxPieces> pieces_;
     std::size_t piece_count_ = 0;
-    std::size_t yielded_ = 0;    // bytes of the buffer that the last pieces lie in
+    std::size_t yielded_ = 0;  // bytes of the buffer that the last pieces lie in
     std::uint64_t remaining_ = 0;  // of a body with a length
     ParkHook park_hook_ = nullptr;
     void* park_context_ = nullptr;
