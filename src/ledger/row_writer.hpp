@@ -71,7 +71,10 @@ private:
         std::int64_t id = 0;
     };
     struct GroupKey {
-        std::int64_t day, key, route, model;
+        std::int64_t day = 0;
+        std::int64_t key = 0;
+        std::int64_t route = 0;
+        std::int64_t model = 0;
         friend bool operator==(const GroupKey&, const GroupKey&) = default;
     };
     struct Group {
