@@ -5,6 +5,7 @@
 #include <openssl/hmac.h>
 
 #include <cstring>
+#include <memory>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -13,7 +14,11 @@ namespace leeway {
 Sha256 sha256(std::string_view data) noexcept {
     // Fetched once: EVP_sha256() would look the implementation up by name on every call (OpenSSL 3).
     static EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-    thread_local EVP_MD_CTX* const context = EVP_MD_CTX_new();
+    struct FreeContext {
+        void operator()(EVP_MD_CTX* context) const noexcept { EVP_MD_CTX_free(context); }
+    };
+    thread_local const std::unique_ptr<EVP_MD_CTX, FreeContext> owned(EVP_MD_CTX_new());
+    EVP_MD_CTX* const context = owned.get();
     Sha256 out{};
     EVP_DigestInit_ex2(context, algorithm, nullptr);
     EVP_DigestUpdate(context, data.data(), data.size());

@@ -440,12 +440,14 @@ Task<void> Connection::refuse(Error error) {
     head_.http_1_0 = false;
     const std::span<const Field> used(fields.data(), count);
     co_await respond(http_status(error.code), used, body);
+    body_state_ = Body::kUnread;  // whatever else the client has sent
 }
 
 // Closing at once while unread bytes wait would reset the connection and could destroy the answer on
 // its way; so: finish sending, read on for a moment, then close.
 Task<void> Connection::close_gently() {
-    if (!broken_) {
+    const bool unread = body_state_ == Body::kUnread || pipelined_;
+    if (!broken_ && unread) {
         stream_->shutdown_write();
         timed_out_ = false;
         timer_.arm(monotonic_now() + kLingerTime);

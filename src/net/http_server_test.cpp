@@ -1,15 +1,15 @@
 #include "net/http_server.hpp"
 
+#include "net/testing.hpp"
+
+#include <gtest/gtest.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
-
-#include <gtest/gtest.h>
-
-#include "net/testing.hpp"
 
 namespace leeway::net {
 namespace {
@@ -39,14 +39,17 @@ public:
         } else if (path == "/throw") {
             throw std::runtime_error("on purpose");
         } else if (path == "/split") {
-            const std::array<Field, 2> fields{Field{"x-bad", "a\r\nx-forged: 1"}, Field{"x-good", "b"}};
+            const std::array<Field, 2> fields{Field{"x-bad", "a\r\nx-forged: 1"},
+                                              Field{"x-good", "b"}};
             co_await exchange.respond(200, fields, "split");
         } else if (path != "/silent") {
             co_await echo(exchange);
         }
         ++finished;
     }
-    std::string render_error(const Error& error, std::string_view) override { return error.reason + "|" + error.message; }
+    std::string render_error(const Error& error, std::string_view) override {
+        return error.reason + "|" + error.message;
+    }
 
     Task<void> echo(Exchange& exchange) {
         auto body = co_await exchange.read_body();
@@ -56,7 +59,8 @@ public:
             co_return;
         }
         // The padding must be readable and the head's views must have stayed.
-        padding_sum += body->empty() ? 0 : static_cast<unsigned char>(*(body->data() + body->size() + 63));
+        padding_sum +=
+            body->empty() ? 0 : static_cast<unsigned char>(*(body->data() + body->size() + 63));
         const auto tag = exchange.head().fields.find("x-tag");
         const std::array<Field, 1> fields{Field{"x-tag", tag.value_or("none")}};
         co_await exchange.respond(200, fields, *body);
@@ -69,10 +73,10 @@ public:
         co_await exchange.begin_stream(200, {});
         const std::array<std::string_view, 2> pieces{"fir", "st"};
         co_await exchange.send(pieces);
-        Gate gate;
+        Gate until_stopped;
         {
-            const Deadline::Guard guard(deadline, &Gate::interrupt, &gate);
-            if (!deadline.interrupted()) co_await gate;
+            const Deadline::Guard guard(deadline, &Gate::interrupt, &until_stopped);
+            if (!deadline.interrupted()) co_await until_stopped;
         }
         interrupted_at = std::chrono::steady_clock::now().time_since_epoch().count();
         reason = static_cast<int>(deadline.reason());
@@ -151,7 +155,9 @@ protected:
         stop();
         thread.finish();
     }
-    RawSocket connect(int receive_buffer = 0) { return RawSocket::connect(address, receive_buffer); }
+    RawSocket connect(int receive_buffer = 0) {
+        return RawSocket::connect(address, receive_buffer);
+    }
     /// Sends, reads to the end.
     std::string talk(std::string_view bytes) {
         RawSocket socket = connect();
@@ -175,8 +181,8 @@ protected:
 };
 
 std::string post(std::string_view path, std::string_view body, std::string_view fields = {}) {
-    return "POST " + std::string(path) + " HTTP/1.1\r\nhost: a\r\n" + std::string(fields) + "content-length: " +
-           std::to_string(body.size()) + "\r\n\r\n" + std::string(body);
+    return "POST " + std::string(path) + " HTTP/1.1\r\nhost: a\r\n" + std::string(fields) +
+           "content-length: " + std::to_string(body.size()) + "\r\n\r\n" + std::string(body);
 }
 constexpr std::string_view kGet = "GET /x HTTP/1.1\r\nhost: a\r\nx-tag: t\r\n\r\n";
 constexpr std::string_view kGetAnswer = "HTTP/1.1 200 OK\r\nx-tag: t\r\ncontent-length: 0\r\n\r\n";
@@ -188,11 +194,12 @@ TEST_F(HttpServerTest, KeepsTheConnection) {
         ASSERT_TRUE(socket.send(kGet));
         EXPECT_EQ(socket.read_message(), kGetAnswer);
         ASSERT_TRUE(socket.send(post("/x", "body", "x-tag: u\r\n")));
-        EXPECT_EQ(socket.read_message(), "HTTP/1.1 200 OK\r\nx-tag: u\r\ncontent-length: 4\r\n\r\nbody");
+        EXPECT_EQ(socket.read_message(),
+                  "HTTP/1.1 200 OK\r\nx-tag: u\r\ncontent-length: 4\r\n\r\nbody");
     }
     ASSERT_TRUE(socket.send("GET /x HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"));
     EXPECT_NE(socket.read_all().find("connection: close\r\n"), std::string::npos);
-    EXPECT_EQ(server->connections(), 0U);
+    EXPECT_TRUE(eventually([&] { return server->connections() == 0; }));
 }
 
 TEST_F(HttpServerTest, TakesARequestInSingleBytesAndEmptyLinesBeforeIt) {
@@ -205,34 +212,40 @@ TEST_F(HttpServerTest, TakesARequestInSingleBytesAndEmptyLinesBeforeIt) {
         EXPECT_EQ(socket.read_message(), kGetAnswer);
     }
     const std::string chunked =
-        "POST / HTTP/1.1\r\nhost: a\r\nx-tag: v\r\ntransfer-encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nt: u\r\n\r\n";
+        "POST / HTTP/1.1\r\nhost: a\r\nx-tag: v\r\ntransfer-encoding: "
+        "chunked\r\n\r\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nt: u\r\n\r\n";
     for (int i = 0; i < 2; ++i) {
         ASSERT_TRUE(i == 0 ? socket.send(chunked) : socket.send_bytewise(chunked));
-        EXPECT_EQ(socket.read_message(), "HTTP/1.1 200 OK\r\nx-tag: v\r\ncontent-length: 5\r\n\r\nabcde");
+        EXPECT_EQ(socket.read_message(),
+                  "HTTP/1.1 200 OK\r\nx-tag: v\r\ncontent-length: 5\r\n\r\nabcde");
     }
 }
 
 TEST_F(HttpServerTest, TakesBodiesOfEverySize) {
     start({});
     RawSocket socket = connect();
-    for (const std::size_t size : {1UL, 3700UL, 15'000UL, 16'300UL, 16'384UL, 20'000UL, 100'000UL, 3'000'000UL}) {
+    for (const std::size_t size :
+         {1UL, 3700UL, 15'000UL, 16'300UL, 16'384UL, 20'000UL, 100'000UL, 3'000'000UL}) {
         std::string body(size, 'x');
         for (std::size_t i = 0; i < size; i += 97) body[i] = static_cast<char>('a' + i % 26);
         std::thread sender([&] { socket.send(post("/x", body, "x-tag: w\r\n")); });
         const std::string answer = socket.read_message();
         sender.join();
-        EXPECT_TRUE(answer.ends_with(body) && answer.starts_with("HTTP/1.1 200 OK\r\nx-tag: w\r\n")) << size;
+        EXPECT_TRUE(answer.ends_with(body) && answer.starts_with("HTTP/1.1 200 OK\r\nx-tag: w\r\n"))
+            << size;
     }
 }
 
 TEST_F(HttpServerTest, SendsContinueOnlyWhenItWantsTheBody) {
     start(quick());
     RawSocket socket = connect();
-    ASSERT_TRUE(socket.send("POST /x HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n"));
+    ASSERT_TRUE(socket.send(
+        "POST /x HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n"));
     EXPECT_EQ(socket.read_until("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
     ASSERT_TRUE(socket.send("ab"));
     EXPECT_TRUE(socket.read_message().ends_with("\r\n\r\nab"));
-    ASSERT_TRUE(socket.send("POST /x HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 99999999\r\n\r\n"));
+    ASSERT_TRUE(socket.send(
+        "POST /x HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 99999999\r\n\r\n"));
     EXPECT_TRUE(socket.read_all().starts_with("HTTP/1.1 413 "));
 }
 
@@ -259,11 +272,15 @@ TEST_F(HttpServerTest, RefusesABodyOverTheLimitSoThatTheClientCanReadIt) {
 TEST_F(HttpServerTest, GivesUpOnSlowHeadersAndBodies) {
     start(quick());
     EXPECT_TRUE(talk("GET / HT").starts_with("HTTP/1.1 408 "));
-    EXPECT_TRUE(talk("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nabc").starts_with("HTTP/1.1 408 "));
-    EXPECT_TRUE(talk("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 99999\r\n\r\nabc").starts_with("HTTP/1.1 408 "));
-    EXPECT_TRUE(talk("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n5\r\nabc").starts_with("HTTP/1.1 408 "));
+    EXPECT_TRUE(talk("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nabc")
+                    .starts_with("HTTP/1.1 408 "));
+    EXPECT_TRUE(talk("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 99999\r\n\r\nabc")
+                    .starts_with("HTTP/1.1 408 "));
+    EXPECT_TRUE(talk("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n5\r\nabc")
+                    .starts_with("HTTP/1.1 408 "));
     RawSocket socket = connect();
-    ASSERT_TRUE(socket.send("POST /x HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n"));
+    ASSERT_TRUE(socket.send(
+        "POST /x HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n"));
     EXPECT_NE(socket.read_all().find("HTTP/1.1 408 "), std::string::npos);
 }
 
@@ -280,11 +297,13 @@ TEST_F(HttpServerTest, ClosesIdleConnectionsWithoutAWord) {
 TEST_F(HttpServerTest, AnswersTheFirstOfPipelinedRequestsAndCloses) {
     start({});
     const std::string answer = talk(std::string(kGet) + std::string(kGet) + std::string(kGet));
-    EXPECT_EQ(answer, "HTTP/1.1 200 OK\r\nx-tag: t\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    EXPECT_EQ(answer,
+              "HTTP/1.1 200 OK\r\nx-tag: t\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
     EXPECT_EQ(handler.handled, 1);
     const std::string posted = talk(post("/x", "one") + post("/x", "two"));
     EXPECT_TRUE(posted.ends_with("connection: close\r\n\r\none")) << posted;
-    const std::string chunked = "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n";
+    const std::string chunked =
+        "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n";
     EXPECT_TRUE(talk(chunked + chunked).ends_with("connection: close\r\n\r\nx"));
     EXPECT_EQ(handler.handled, 3);
 }
@@ -292,7 +311,8 @@ TEST_F(HttpServerTest, AnswersTheFirstOfPipelinedRequestsAndCloses) {
 TEST_F(HttpServerTest, RefusesMalformedRequestsAlsoBehindGoodOnes) {
     start(quick());
     EXPECT_TRUE(talk("GET / HTTP/1.1\n\n").starts_with("HTTP/1.1 400 "));
-    EXPECT_TRUE(talk("GET / HTTP/1.1\r\na: " + std::string(5000, 'x')).starts_with("HTTP/1.1 431 "));
+    EXPECT_TRUE(
+        talk("GET / HTTP/1.1\r\na: " + std::string(5000, 'x')).starts_with("HTTP/1.1 431 "));
     RawSocket socket = connect();
     ASSERT_TRUE(socket.send(kGet));
     EXPECT_EQ(socket.read_message(), kGetAnswer);
@@ -315,17 +335,21 @@ TEST_F(HttpServerTest, StreamsInChunksAndPlainlyToOldClients) {
     ASSERT_TRUE(socket.send("GET /stream HTTP/1.1\r\nhost: a\r\n\r\n"));
     const std::string event = "9\r\ndata: x\n\n\r\n";
     EXPECT_EQ(socket.read_until("0\r\n\r\n"),
-              "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + event + event + event + "0\r\n\r\n");
+              "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + event + event + event +
+                  "0\r\n\r\n");
     ASSERT_TRUE(socket.send("HEAD /stream HTTP/1.1\r\nhost: a\r\n\r\n"));
-    EXPECT_EQ(socket.read_until("\r\n\r\n"), "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
+    EXPECT_EQ(socket.read_until("\r\n\r\n"),
+              "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
     ASSERT_TRUE(socket.send("GET /stream HTTP/1.0\r\n\r\n"));
-    EXPECT_EQ(socket.read_all(), "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\ndata: x\n\ndata: x\n\ndata: x\n\n");
+    EXPECT_EQ(socket.read_all(),
+              "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\ndata: x\n\ndata: x\n\ndata: x\n\n");
 }
 
 TEST_F(HttpServerTest, ACutStreamHasNoEnd) {
     start({});
     for (const char* path : {"/cut", "/forget"}) {
-        const std::string answer = talk("GET " + std::string(path) + " HTTP/1.1\r\nhost: a\r\n\r\n");
+        const std::string answer =
+            talk("GET " + std::string(path) + " HTTP/1.1\r\nhost: a\r\n\r\n");
         EXPECT_TRUE(answer.ends_with("data: x\n\n\r\n")) << answer;
         RawSocket old = connect();
         ASSERT_TRUE(old.send("GET " + std::string(path) + " HTTP/1.0\r\n\r\n"));
@@ -348,7 +372,8 @@ TEST_F(HttpServerTest, ForgesNoHeaders) {
     start({});
     RawSocket socket = connect();
     ASSERT_TRUE(socket.send("GET /split HTTP/1.1\r\nhost: a\r\n\r\n"));
-    EXPECT_EQ(socket.read_message(), "HTTP/1.1 200 OK\r\nx-good: b\r\ncontent-length: 5\r\n\r\nsplit");
+    EXPECT_EQ(socket.read_message(),
+              "HTTP/1.1 200 OK\r\nx-good: b\r\ncontent-length: 5\r\n\r\nsplit");
 }
 
 TEST_F(HttpServerTest, AHangUpInterruptsTheRequestAtOnce) {
@@ -407,9 +432,10 @@ TEST_F(HttpServerTest, DrainsIdleConnectionsAtOnceAndBusyOnesWhenTheyAreDone) {
     EXPECT_EQ(idle.read_all(), "");
     EXPECT_FALSE(idle.timed_out());
     EXPECT_FALSE(connect().open());
-    EXPECT_EQ(server->connections(), 1U);
+    EXPECT_TRUE(eventually([&] { return server->connections() == 1; }));
     thread.run([&] { handler.gate->open(); });
-    EXPECT_EQ(busy.read_all(), "HTTP/1.1 200 OK\r\ncontent-length: 4\r\nconnection: close\r\n\r\nlate");
+    EXPECT_EQ(busy.read_all(),
+              "HTTP/1.1 200 OK\r\ncontent-length: 4\r\nconnection: close\r\n\r\nlate");
 }
 
 TEST_F(HttpServerTest, InterruptsWhatIsLeftAfterTheGrace) {
@@ -462,7 +488,8 @@ TEST_F(HttpServerTest, SaysWhenThePortIsTaken) {
 class TempDir {
 public:
     TempDir() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "leeway_net_XXXXXX").string();
+        std::string pattern =
+            (std::filesystem::temp_directory_path() / "leeway_net_XXXXXX").string();
         path = ::mkdtemp(pattern.data());
     }
     ~TempDir() { std::filesystem::remove_all(path); }
@@ -520,7 +547,8 @@ std::string unescape(std::string_view text) {
             case 'v': out.push_back('\v'); break;
             case 'f': out.push_back('\f'); break;
             case 'x':
-                out.push_back(static_cast<char>(std::stoi(std::string(text.substr(i + 1, 2)), nullptr, 16)));
+                out.push_back(
+                    static_cast<char>(std::stoi(std::string(text.substr(i + 1, 2)), nullptr, 16)));
                 i += 2;
                 break;
             default: out.push_back(c);
@@ -531,7 +559,8 @@ std::string unescape(std::string_view text) {
 
 TEST_F(HttpServerTest, KnownDiscrepanciesAreRefusedOrReadOnce) {
     const char* data = std::getenv("LEEWAY_TEST_DATA");
-    const std::string root = data != nullptr ? data : std::string(LEEWAY_SOURCE_DIR) + "/../shared/data";
+    const std::string root =
+        data != nullptr ? data : std::string(LEEWAY_SOURCE_DIR) + "/../shared/data";
     std::ifstream file(root + "/hostile-input/http-discrepancies/payloads.jsonl");
     if (!file) GTEST_SKIP() << "no public test data in " << root << " (set LEEWAY_TEST_DATA)";
     start(quick());
@@ -542,7 +571,8 @@ TEST_F(HttpServerTest, KnownDiscrepanciesAreRefusedOrReadOnce) {
         const auto from = json.find(kKey);
         const auto to = json.rfind('"');
         if (from == std::string::npos || to <= from) continue;
-        const std::string bytes = unescape(unescape(std::string_view(json).substr(from + kKey.size(), to - from - kKey.size())));
+        const std::string bytes = unescape(
+            unescape(std::string_view(json).substr(from + kKey.size(), to - from - kKey.size())));
         ++cases;
         const int before = handler.handled;
         RawSocket socket = connect();
@@ -551,8 +581,13 @@ TEST_F(HttpServerTest, KnownDiscrepanciesAreRefusedOrReadOnce) {
         const std::string answer = socket.read_all();
         EXPECT_FALSE(socket.timed_out()) << json;
         EXPECT_LE(handler.handled - before, 1) << json;
+        // A message of ours may name a version, so an answer counts by its status.
         std::size_t answers = 0;
-        for (auto at = answer.find("HTTP/1.1 "); at != std::string::npos; at = answer.find("HTTP/1.1 ", at + 1)) ++answers;
+        for (const char* status : {"HTTP/1.1 2", "HTTP/1.1 4", "HTTP/1.1 5"}) {
+            for (auto at = answer.find(status); at != std::string::npos;
+                 at = answer.find(status, at + 1))
+                ++answers;
+        }
         EXPECT_LE(answers, 1U) << json << "\n" << answer;
         if (answer.starts_with("HTTP/1.1 200") && std::getenv("LEEWAY_SHOW_ACCEPTED") != nullptr) {
             std::printf("accepted: %s\n", json.c_str());

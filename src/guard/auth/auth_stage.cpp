@@ -29,7 +29,7 @@ std::optional<std::string_view> presented_secret(const pipeline::HeaderSource& h
         }
     }
     for (const std::string_view name : {"x-api-key", "x-goog-api-key"}) {
-        if (const auto value = headers.header(name)) return *value;
+        if (const auto value = headers.header(name)) return value;
     }
     return std::nullopt;
 }
