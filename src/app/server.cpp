@@ -239,10 +239,12 @@ void Server::drain(const std::function<bool()>& hurry) {
 // In the reverse order of the start: nothing is used after its end.
 Server::~Server() {
     admin_.reset();
+    for (auto& worker : workers_) worker->stop();
+    // Its pending loads post to the workers' loops, which must still be there.
+    cache_.reset();
     workers_.clear();
     if (models_) models_->stop();
     models_.reset();
-    cache_.reset();
     ledger_.reset();
 }
 

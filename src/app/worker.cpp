@@ -12,7 +12,9 @@ Worker::Worker(unsigned index, const net::ServerOptions& options, ledger::Sink* 
     state_.snapshot = std::move(snapshot);
 }
 
-Worker::~Worker() {
+Worker::~Worker() { stop(); }
+
+void Worker::stop() {
     loop_.stop();
     if (thread_.joinable()) thread_.join();
 }

@@ -26,6 +26,8 @@ public:
         return server_.listen(address, shared);
     }
     void start();
+    /// Stops the loop and joins the thread; what is posted afterwards never runs.
+    void stop();
     /// The configuration for requests that begin after this has reached the worker. Thread-safe.
     void use(std::shared_ptr<const Snapshot> snapshot);
     /// Stops accepting and lets running requests finish. Thread-safe.

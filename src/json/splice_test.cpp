@@ -44,7 +44,7 @@ TEST(Splice, RefusesOverlapsAndWhatIsOutside) {
     EXPECT_EQ(splice.size(), splice.str().size());
 }
 
-RC_GTEST_PROP(Splice, EqualsReplacingFromTheBack, (std::string text)) {
+RC_GTEST_PROP(Splice, EqualsReplacingFromTheBack, (const std::string& text)) {
     // Cut points in pairs: disjoint ranges, each replaced by its own text.
     auto cuts = *rc::gen::container<std::vector<std::size_t>>(
         rc::gen::inRange<std::size_t>(0, text.size() + 1));

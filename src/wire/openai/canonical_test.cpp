@@ -85,6 +85,7 @@ TEST(Canonical, KeepsDifferentDocumentsApart) {
         R"({"x":-1})",
     };
     std::vector<std::string> all;
+    all.reserve(texts.size());
     for (const auto& text : texts) all.push_back(canonical(text));
     std::sort(all.begin(), all.end());
     EXPECT_EQ(std::adjacent_find(all.begin(), all.end()), all.end());
@@ -105,13 +106,14 @@ RC_GTEST_PROP(Canonical, OrderOfKeysDoesNotCount, ()) {
     const auto keys =
         *rc::gen::container<std::vector<int>>(fields.size(), rc::gen::arbitrary<int>());
     std::vector<std::pair<int, Field>> order;
+    order.reserve(fields.size());
     for (std::size_t i = 0; i < fields.size(); ++i) order.emplace_back(keys[i], fields[i]);
     std::sort(order.begin(), order.end());
     for (std::size_t i = 0; i < fields.size(); ++i) fields[i] = order[i].second;
     RC_ASSERT(canonical(body_of(fields)) == before);
 }
 
-RC_GTEST_PROP(Canonical, AnyChangedFieldCounts, (std::string text)) {
+RC_GTEST_PROP(Canonical, AnyChangedFieldCounts, (const std::string& text)) {
     auto fields = kFields;
     const std::string before = canonical(body_of(fields));
     const auto at = *rc::gen::inRange<std::size_t>(0, fields.size());

@@ -90,10 +90,10 @@ TEST(Convert, RoundTripsEverything) {
     }
 }
 
-RC_GTEST_PROP(Convert, RoundTripsAnyText, (std::string ascii, std::string bytes)) {
+RC_GTEST_PROP(Convert, RoundTripsAnyText, (const std::string& ascii, const std::string& bytes)) {
     const auto repeat = *rc::gen::inRange(1, 20);
     std::string text;
-    for (int i = 0; i < repeat; ++i) text += ascii + "é\xf0\x9f\x98\x80" + bytes;
+    for (int i = 0; i < repeat; ++i) text.append(ascii).append("é\xf0\x9f\x98\x80").append(bytes);
     const std::string answer = completion(
         "{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":" + json::quoted(text) +
         "},\"finish_reason\":\"stop\"}");

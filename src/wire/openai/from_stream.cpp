@@ -29,9 +29,11 @@ std::int64_t index_of(const Node& call) noexcept {
 
 void sort_by_index(std::vector<Node>& calls) {
     std::vector<std::pair<std::int64_t, std::size_t>> order;
+    order.reserve(calls.size());
     for (std::size_t i = 0; i < calls.size(); ++i) order.emplace_back(index_of(calls[i]), i);
     std::sort(order.begin(), order.end());
     std::vector<Node> sorted;
+    sorted.reserve(calls.size());
     for (const auto& [index, i] : order) sorted.push_back(std::move(calls[i]));
     calls = std::move(sorted);
 }
