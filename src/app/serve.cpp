@@ -88,6 +88,7 @@ void watch(Server& server, const sigset_t& signals) {
 
 int run_serve(const ServeOptions& options) {
     std::signal(SIGPIPE, SIG_IGN);
+    std::signal(SIGXFSZ, SIG_IGN);  // a file size limit is a write error, not the end
     // Blocked before any thread starts, so that only `watch` sees them.
     const sigset_t signals = handled_signals();
     ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);

@@ -139,7 +139,7 @@ Value Check::value(std::uint32_t type, const std::string& key) {
     switch (out.type) {
         case ValueType::kU8: out.number = reader_.number<std::uint8_t>(); break;
         case ValueType::kI8:
-            out.number = static_cast<std::uint64_t>(reader_.number<std::int8_t>());
+            out.number = static_cast<std::uint64_t>(std::int64_t{reader_.number<std::int8_t>()});
             break;
         case ValueType::kU16: out.number = reader_.number<std::uint16_t>(); break;
         case ValueType::kI16:
