@@ -56,6 +56,8 @@ models::HostSettings host_settings(const Config& config) {
     out.parallel = config.local.parallel;
     out.context = config.local.context;
     out.memory_bytes = config.local.memory_bytes;
+    out.log_level = config.log.level;
+    out.log_json = config.log.format == "json";
     for (const ModelConfig& model : config.models) {
         if (model.file.empty()) continue;
         out.models.push_back({model.upstream_name.empty() ? model.name : model.upstream_name,
@@ -114,6 +116,7 @@ Result<void> Server::open_stores() {
         models::SupervisorOptions host;
         host.socket_path = *socket;
         host.arguments = models::host_arguments(host_settings(config_), *socket);
+        host.environment = models::host_environment(host_settings(config_));
         models_ = std::make_unique<models::Supervisor>(std::move(host));
     }
     return {};

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -235,27 +236,29 @@ TEST(Ledger, KeepsRecordsWhileTheDatabaseIsLockedAndWritesThemAfterwards) {
 
 TEST(Ledger, ReplaysWhatWorkersLeftThatAreNoMore) {
     const TemporaryFolder folder;
-    const TemporaryFolder copy;
-    {
-        const auto ledger =
-            open_ledger({.state_dir = folder.path(), .workers = 3, .batch_time = 1h});
-        ASSERT_TRUE(ledger->flush());
-        // The first append ends the sleep and starts the nap of an hour.
+    // A real kill: a copy of the files would not be of one moment, because the ledger's thread may
+    // write while it is made.
+    const pid_t child = ::fork();
+    if (child == 0) {
+        const auto ledger = Ledger::open(
+            {.state_dir = folder.path(), .workers = 3, .batch_time = std::chrono::hours(1)});
+        if (!ledger) ::_exit(2);
         for (unsigned i = 0; i < 300; ++i) {
-            ASSERT_TRUE(ledger->sink(i % 3).append(ordinary_record()));
+            if (!(*ledger)->sink(i % 3).append(ordinary_record())) ::_exit(3);
         }
-        // As a kill leaves it: the files at one moment.
-        std::filesystem::copy(folder.path(), copy.path(),
-                              std::filesystem::copy_options::recursive |
-                                  std::filesystem::copy_options::overwrite_existing);
+        ::kill(::getpid(), SIGKILL);
     }
-    const auto ledger = open_ledger({.state_dir = copy.path(), .workers = 1});
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFSIGNALED(status)) << "the child gave up with " << WEXITSTATUS(status);
+
+    const auto ledger = open_ledger({.state_dir = folder.path(), .workers = 1});
     ASSERT_TRUE(ledger->flush());
-    EXPECT_EQ(count(copy.path(), "SELECT count(*) FROM request"), 300);
-    EXPECT_TRUE(std::filesystem::exists(copy.path() + "/ledger/worker-0.ring"));
-    EXPECT_FALSE(std::filesystem::exists(copy.path() + "/ledger/worker-1.ring"));
-    EXPECT_FALSE(std::filesystem::exists(copy.path() + "/ledger/worker-2.ring"));
-    EXPECT_TRUE(replay_leftovers(copy.path())) << "a living owner does it itself";
+    EXPECT_EQ(count(folder.path(), "SELECT count(*) FROM request"), 300);
+    EXPECT_TRUE(std::filesystem::exists(folder.path() + "/ledger/worker-0.ring"));
+    EXPECT_FALSE(std::filesystem::exists(folder.path() + "/ledger/worker-1.ring"));
+    EXPECT_FALSE(std::filesystem::exists(folder.path() + "/ledger/worker-2.ring"));
+    EXPECT_TRUE(replay_leftovers(folder.path())) << "a living owner does it itself";
 }
 
 TEST(Ledger, MovesAFileThatIsNoRingAsideAndSaysSo) {

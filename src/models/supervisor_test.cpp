@@ -155,8 +155,8 @@ TEST_F(SupervisorTest, a_coroutine_waits_no_longer_than_its_deadline) {
 TEST_F(SupervisorTest, the_child_gets_no_secret_of_ours) {
     const std::string out = (folder_ / "environment").string();
     options_.program = "/bin/sh";
-    options_.arguments = {"-c",
-                          "env > " + out + ".part; mv " + out + ".part " + out + "; sleep 1000"};
+    options_.arguments = {
+        "-c", "env > " + out + ".part; mv " + out + ".part " + out + "; exec sleep 1000"};
     options_.environment = {"LEEWAY_LOG_LEVEL=debug"};
     ::setenv("OPENAI_API_KEY", "sk-secret", 1);
     Supervisor supervisor(options_);
