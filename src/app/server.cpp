@@ -107,7 +107,7 @@ Result<void> Server::open_stores() {
     auto cache = agent_cache::ExactStore::open(cache_options);
     if (!cache) return fail(std::move(cache.error()));
     cache_ = std::move(*cache);
-    services_.cache = {cache_.get(), &flights_};
+    services_.cache = {cache_.get(), &flights_, &cache_keys_};
 
     auto socket = models::host_socket_path(state);
     if (!socket) return fail(std::move(socket.error()));

@@ -64,6 +64,7 @@ private:
     std::unique_ptr<ledger::Ledger> ledger_;
     std::unique_ptr<agent_cache::ExactStore> cache_;
     agent_cache::SingleFlight flights_;
+    agent_cache::ShardedKeyMemo cache_keys_;
     std::unique_ptr<models::Supervisor> models_;
     Services services_;
     std::vector<std::unique_ptr<Worker>> workers_;

@@ -1,5 +1,7 @@
 #include "base/hash.hpp"
 
+#include "base/random.hpp"
+
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -50,6 +52,17 @@ Sha256 hmac_sha256(std::string_view key, std::string_view data) noexcept {
 
 std::uint64_t checksum64(std::string_view data) noexcept {
     return XXH3_64bits(data.data(), data.size());
+}
+
+Hash128 process_hash128(std::string_view data) noexcept {
+    static const auto secret = [] {
+        std::array<std::uint8_t, 192> bytes{};  // as long as XXH3's own secret
+        secure_random(bytes);
+        return bytes;
+    }();
+    const XXH128_hash_t hash =
+        XXH3_128bits_withSecret(data.data(), data.size(), secret.data(), secret.size());
+    return {hash.low64, hash.high64};
 }
 
 bool constant_time_equal(std::span<const std::uint8_t> a,

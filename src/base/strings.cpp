@@ -32,12 +32,6 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-bool equals_ignore_case(std::string_view a, std::string_view b) noexcept {
-    return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
-               return ascii_lower(x) == ascii_lower(y);
-           });
-}
-
 std::string_view trim(std::string_view text) noexcept {
     const auto is_space = [](char c) {
         return c == ' ' || c == '\t';

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "base/frame_pool.hpp"
+
 #include <coroutine>
 #include <exception>
 #include <optional>
@@ -25,6 +27,11 @@ struct FinalAwaiter {
 struct PromiseBase {
     std::coroutine_handle<> continuation = std::noop_coroutine();
     std::exception_ptr exception;
+
+    static void* operator new(std::size_t size) { return take_frame(size); }
+    static void operator delete(void* frame, std::size_t size) noexcept {
+        give_frame(frame, size);
+    }
 
     [[nodiscard]] std::suspend_always initial_suspend() const noexcept { return {}; }
     [[nodiscard]] FinalAwaiter final_suspend() const noexcept { return {}; }

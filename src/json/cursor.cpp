@@ -128,7 +128,10 @@ bool Cursor::check_escapes(std::size_t begin, std::size_t end) noexcept {
     }
     escaped_ = backslash_ < end;
     while (backslash_ < end) {
-        const std::size_t length = escape_length(text_.substr(backslash_, end - backslash_));
+        // Nearly all are short; what closes the string is behind it, so a letter is there to look at.
+        const bool is_short = backslash_ + 1 < end && is_short_escape(text_[backslash_ + 1]);
+        const std::size_t length =
+            is_short ? 2 : escape_length(text_.substr(backslash_, end - backslash_));
         if (length == 0) return fail_at("invalid escape or lone surrogate in a string", backslash_);
         clean_from_ = backslash_ + length;
         backslash_ = find_backslash(text_, clean_from_);

@@ -16,6 +16,21 @@ void append_utf8(std::string& out, std::uint32_t code_point);
 /// The largest offset ≤ `at` that does not cut a UTF-8 sequence of the valid text `text`.
 [[nodiscard]] std::size_t utf8_border(std::string_view text, std::size_t at) noexcept;
 
+/// Whether a backslash and `letter` are a whole escape.
+[[nodiscard]] constexpr bool is_short_escape(char letter) noexcept {
+    switch (letter) {
+        case '"':
+        case '\\':
+        case '/':
+        case 'b':
+        case 'f':
+        case 'n':
+        case 'r':
+        case 't': return true;
+        default: return false;
+    }
+}
+
 /// Checks the escape at the front of `text` (which begins with a backslash): its length, or 0 when it is
 /// malformed or half of a surrogate pair.
 [[nodiscard]] std::size_t escape_length(std::string_view text) noexcept;

@@ -40,18 +40,24 @@ std::uint64_t tenant_number(std::string_view key_name) {
 }
 
 /// nullopt-like false: the request has no clear meaning (a key given twice) and is not cached.
-Result<Sha256> key_of(const RequestContext& context) {
+Result<Sha256> key_of(const RequestContext& context, ShardedKeyMemo& memo) {
     std::string bytes;
-    bytes.reserve(context.body.size() + 256);
+    bytes.reserve(256);
     append_field(bytes, kKeyVersion);
     append_field(bytes, context.key_name);
     append_field(bytes, wire::openai::to_string(context.endpoint));
     append_field(bytes, context.model->provider_name);
     append_field(bytes, context.model->name);
     append_field(bytes, context.model->upstream_name);
-    if (auto body = wire::openai::append_canonical(context.body, bytes); !body)
-        return fail(std::move(body.error()));
-    return sha256(bytes);
+    const Hash128 body = process_hash128(context.body);
+    if (const auto known = memo.find(bytes, body)) return *known;
+    const std::size_t scope = bytes.size();
+    bytes.reserve(scope + context.body.size() * 2);
+    if (auto added = wire::openai::append_canonical(context.body, bytes); !added)
+        return fail(std::move(added.error()));
+    const Sha256 key = sha256(bytes);
+    memo.put(std::string_view(bytes).substr(0, scope), body, key);
+    return key;
 }
 
 bool eligible(const RequestContext& context) {
@@ -141,7 +147,7 @@ Task<AnswerPtr> look_up(ExactStore& store, const Sha256& key, RequestContext& co
 Task<pipeline::Verdict> ExactCacheStage::on_request(RequestContext& context) {
     const bool wanted = eligible(context) && !says(context, "no-store");
     if (!wanted) co_return pipeline::Verdict(pipeline::Continue{});
-    auto key = key_of(context);
+    auto key = key_of(context, *services_.keys);
     if (!key) co_return pipeline::Verdict(pipeline::Failed{std::move(key.error())});
 
     context.cache_status = "miss";

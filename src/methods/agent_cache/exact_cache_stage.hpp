@@ -1,6 +1,7 @@
 #pragma once
 
 #include "methods/agent_cache/exact_store.hpp"
+#include "methods/agent_cache/sharded_key_memo.hpp"
 #include "methods/agent_cache/single_flight.hpp"
 #include "pipeline/stage.hpp"
 
@@ -10,6 +11,7 @@ namespace leeway::agent_cache {
 struct CacheServices {
     ExactStore* exact = nullptr;
     SingleFlight* flights = nullptr;
+    ShardedKeyMemo* keys = nullptr;
 };
 
 /// Answers what was asked before with the same bytes: same tenant, model and every field that can
