@@ -70,7 +70,7 @@ TEST(LedgerCodec, KeepsExtremeNumbers) {
     record.cost = PicoUsd(INT64_MIN);
     record.baseline = PicoUsd(INT64_MAX);
     record.http_status = INT32_MIN;
-    record.usage.output = INT64_MAX;
+    record.usage[prices::Bucket::kOutput] = INT64_MAX;
     std::string buffer;
     RequestRecord decoded;
     ASSERT_TRUE(decode(encode(record, buffer), decoded));

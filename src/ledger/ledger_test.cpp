@@ -151,8 +151,8 @@ TEST(Ledger, AbsurdTokenCountsCannotBreakTheSums) {
     const auto ledger = open_ledger({.state_dir = folder.path()});
     for (int i = 0; i < 5000; ++i) {
         auto record = ordinary_record();
-        record.usage.input = INT64_MAX;
-        record.usage.output = -5;
+        record.usage[prices::Bucket::kInput] = INT64_MAX;
+        record.usage[prices::Bucket::kOutput] = -5;
         ASSERT_TRUE(ledger->sink(0).append(record));
     }
     ASSERT_TRUE(ledger->flush());
@@ -174,7 +174,7 @@ TEST(Ledger, MissingUsageAndUnknownCostAreNullNeverZero) {
     ASSERT_TRUE(ledger->flush());
     EXPECT_EQ(count(folder.path(),
                     "SELECT count(*) FROM request WHERE input IS NULL AND "
-                    "audio_output IS NULL AND cost_pico_usd IS NULL"),
+                    "audio_output IS NULL AND web_search IS NULL AND cost_pico_usd IS NULL"),
               1);
     EXPECT_EQ(count(folder.path(),
                     "SELECT count(*) FROM attempt WHERE output IS NULL AND "

@@ -2,7 +2,7 @@
 
 #include "base/ids.hpp"
 #include "base/money.hpp"
-#include "prices/usage.hpp"
+#include "prices/rates.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -34,7 +34,11 @@ struct AttemptRow {
     std::string finish_reason;  ///< as reported; empty when cut
     prices::Usage usage;
     prices::UsageState usage_state = prices::UsageState::kMissing;
-    std::optional<PicoUsd> cost;  ///< nullopt: unknown
+    std::optional<PicoUsd> cost;  ///< `reported_cost`, else by our price; nullopt: unknown
+    std::optional<PicoUsd> reported_cost;  ///< what the provider says it bills; nullopt: it does not
+    std::optional<PicoUsd> computed_cost;  ///< by our price, where `cost` is the provider's figure
+    std::uint64_t price_id = 0;  ///< of the price our figure comes from; 0: none
+    prices::Tier tier = prices::Tier::kStandard;  ///< as billed
     std::int64_t first_byte_us = 0;  ///< from dispatch; 0: none came
     std::int64_t total_us = 0;
 };
