@@ -170,6 +170,22 @@ void Server::tend() {
         }
     }
     hosts_->end_unused();
+    watch_ledger();
+}
+
+/// Says once that the database takes no records, and once that it does again.
+void Server::watch_ledger() {
+    if (!ledger_) return;
+    const ledger::LedgerStats stats = ledger_->stats();
+    if (stats.failing && !ledger_failing_) {
+        spdlog::error(
+            "the ledger's database takes no records: {}. They are kept in the journal; when that is "
+            "nearly full no paid work is taken until the database is well again",
+            stats.last_error);
+    } else if (!stats.failing && ledger_failing_) {
+        spdlog::info("the ledger's database takes records again");
+    }
+    ledger_failing_ = stats.failing;
 }
 
 void Server::reload() {

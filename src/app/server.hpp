@@ -31,8 +31,8 @@ public:
 
     /// Reads the configuration again and puts it to work, all or nothing. Logs the outcome.
     void reload();
-    /// What is to be done every now and then: takes keys that another process changed, and ends model
-    /// hosts that no request uses any more. Cheap when there is nothing.
+    /// What is to be done every now and then: takes keys that another process changed, ends model hosts
+    /// that no request uses any more, tells of a ledger that is in trouble. Cheap.
     void tend();
     /// Stops accepting, waits for running requests (at most `drain_timeout`, or until `hurry` says
     /// so), then ends the rest.
@@ -46,6 +46,7 @@ public:
 private:
     Server(ServeOptions options, Config config)
         : options_(std::move(options)), config_(std::move(config)), started_with_(config_) {}
+    void watch_ledger();
     [[nodiscard]] bool keys_changed();
     Result<void> put_to_work(const Config& config);
     Result<void> open_stores();
@@ -73,6 +74,7 @@ private:
     std::unique_ptr<admin::AdminServer> admin_;
     net::Address listening_;
     net::Address admin_listening_;
+    bool ledger_failing_ = false;  // as far as the log has said it
     std::atomic<bool> draining_{false};
     std::atomic<std::uint64_t> reloads_{0};
     std::atomic<std::uint64_t> failed_reloads_{0};
