@@ -90,11 +90,7 @@ Task<Result<void>> ClientRequest::admit(const providers::Provider& provider) {
                              "ledger_unavailable"});
     }
     if (provider.kind != providers::Kind::kEmbedded) co_return Result<void>();
-    if (worker_.models == nullptr) {
-        co_return fail(Error{
-            ErrorCode::kUnavailable, "this build runs no local models", {}, {}, "no_local_models"});
-    }
-    auto ready = co_await worker_.models->wait_ready(worker_.loop, *deadline_);
+    auto ready = co_await snapshot_->models()->wait_ready(worker_.loop, *deadline_);
     co_return ready;
 }
 
@@ -125,7 +121,7 @@ Task<void> ClientRequest::forward() {
         end_attempt(0, end_of(started.error()), {}, prices::UsageState::kMissing);
         const bool child_broke =
             provider.kind == providers::Kind::kEmbedded && !deadline_->interrupted();
-        Error error = child_broke ? worker_.models->crash_error() : std::move(started.error());
+        Error error = child_broke ? snapshot_->models()->crash_error() : std::move(started.error());
         co_await refuse(std::move(error));
         co_return;
     }
