@@ -208,7 +208,7 @@ class Upstream:
     def begin_step(self, scripts, client):
         with self.changed:
             self._scripts = collections.deque(scripts)
-            self.requests, self.faults = [], []
+            self.requests = []  # but not the faults: what went wrong between two steps must not get lost
             self._done, self._wanted, self._client = 0, len(scripts), client
 
     def end_step(self):
@@ -217,7 +217,7 @@ class Upstream:
             left = len(self._scripts)
             if left == 0:
                 self.changed.wait_for(lambda: self._done == self._wanted, DEADLINE)
-            faults = list(self.faults)
+            faults, self.faults = self.faults, []
             if left:
                 faults.append(f"{left} of {self._wanted} scripted upstream exchanges were never asked for")
             elif self._done != self._wanted:
