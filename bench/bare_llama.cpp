@@ -22,11 +22,11 @@ void quiet(ggml_log_level level, const char* text, void* /*user*/) {
 }
 
 struct Engine {
-    llama_model* model = nullptr;
+    llama_model* model;
     llama_context* context = nullptr;
 
-    Engine(const std::string& file, bool embeddings, std::uint32_t window) {
-        model = llama_model_load_from_file(file.c_str(), llama_model_default_params());
+    Engine(const std::string& file, bool embeddings, std::uint32_t window)
+        : model(llama_model_load_from_file(file.c_str(), llama_model_default_params())) {
         if (model == nullptr) die("cannot load " + file);
         llama_context_params params = llama_context_default_params();
         params.n_ctx = params.n_batch = params.n_ubatch = window;

@@ -29,10 +29,10 @@ export TSAN_OPTIONS=halt_on_error=0:external_symbolizer_path=$symbolizer:${TSAN_
 . "$leeway_root/tools/setup/progress.sh"
 run_e2e=0
 [[ -n $filter || ! -x $leeway_root/tests/e2e/run ]] || run_e2e=1
-step_total=$((1 + run_e2e))
+step_total=$((2 + run_e2e))
 passed=0 failed=0 skipped=0
 
-# ---------------------------------------------------------------- unit tests and transcripts
+# ---------------------------------------------------------------- unit tests
 step_show_failure() { # what each failed test printed, and how the program itself ended
     awk '/^\[ RUN /      {text = ""}
          /^\[  FAILED  \].*ms\)$/ {printf "%s%s\n", text, $0; text = ""; next}
@@ -42,7 +42,7 @@ step_show_failure() { # what each failed test printed, and how the program itsel
 }
 status=0
 cd "$leeway_root"
-step "unit tests and transcripts ($preset)" "tests-$preset" timeout --kill-after=10 900 \
+step "unit tests ($preset)" "tests-$preset" timeout --kill-after=10 900 \
     "$binaries/leeway_tests" --gtest_color=no ${filter:+"--gtest_filter=*$filter*"} || status=$?
 count() { grep -cE "$1" "$step_log" || true; }
 passed=$(count '^\[       OK \]')
@@ -54,6 +54,28 @@ if ((status != 0 && failed == 0)); then
 fi
 ((skipped == 0)) || awk '/^\[ RUN /{text=""} /^\[  SKIPPED \].*ms\)$/{printf "%s%s\n", text, $0; text=""; next}
     {text = text $0 "\n"}' "$step_log"
+
+# add_count PROGRAM STATUS: adds the count in the last line of a step's output.
+add_count() {
+    local last
+    last=$(tail -n 1 "$step_log")
+    if [[ $last =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed(,\ ([0-9]+)\ skipped)?$ ]]; then
+        passed=$((passed + BASH_REMATCH[1]))
+        failed=$((failed + BASH_REMATCH[2]))
+        skipped=$((skipped + ${BASH_REMATCH[4]:-0}))
+        (($2 == 0 || BASH_REMATCH[2] > 0)) || failed=$((failed + 1))
+    else
+        printf '%s ended with status %d and without a count\n' "$1" "$2" >&2
+        failed=$((failed + 1))
+    fi
+}
+
+# ---------------------------------------------------------------- transcripts
+status=0
+step_show_failure() { grep -v '^passed ' "$step_log" | head -n 400 >&2; }
+step "transcripts ($preset)" "golden-$preset" timeout --kill-after=10 600 \
+    "$leeway_root/tests/golden/run" --leeway "$binaries/leeway" ${filter:+--only "$filter"} || status=$?
+add_count tests/golden/run "$status"
 if ((passed + failed + skipped == 0)); then
     printf 'no test has %s in its name\n' "'$filter'" >&2
     failed=1
@@ -65,16 +87,7 @@ if ((run_e2e)); then
     step_show_failure() { tail -n 200 "$step_log" >&2; }
     step "end to end with the official SDKs ($preset)" "e2e-$preset" timeout --kill-after=10 1200 \
         "$leeway_root/tests/e2e/run" --leeway "$binaries/leeway" || status=$?
-    last=$(tail -n 1 "$step_log")
-    if [[ $last =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed(,\ ([0-9]+)\ skipped)?$ ]]; then
-        passed=$((passed + BASH_REMATCH[1]))
-        failed=$((failed + BASH_REMATCH[2]))
-        skipped=$((skipped + ${BASH_REMATCH[4]:-0}))
-        ((status == 0 || BASH_REMATCH[2] > 0)) || failed=$((failed + 1))
-    else
-        printf 'tests/e2e/run ended with status %d and without a count\n' "$status" >&2
-        failed=$((failed + 1))
-    fi
+    add_count tests/e2e/run "$status"
 fi
 
 summary="$passed passed, $failed failed"

@@ -15,8 +15,9 @@ constexpr std::size_t kMaxBufferedAnswer = 64ULL * 1024 * 1024;
 constexpr std::string_view kDone = "[DONE]";
 
 bool forbids_storing(const net::ResponseHead& head) {
-    const auto value = head.fields.find("cache-control");
-    return value && value->find("no-store") != std::string_view::npos;
+    return std::any_of(head.fields.begin(), head.fields.end(), [](const net::Field& field) {
+        return equals_ignore_case(field.name, "cache-control") && list_has(field.value, "no-store");
+    });
 }
 
 Error not_an_answer(int status, std::string_view body) {
@@ -90,11 +91,7 @@ Task<Result<void>> ClientRequest::admit(const providers::Provider& provider) {
                              "ledger_unavailable"});
     }
     if (provider.kind != providers::Kind::kEmbedded) co_return Result<void>();
-    if (worker_.models == nullptr) {
-        co_return fail(Error{
-            ErrorCode::kUnavailable, "this build runs no local models", {}, {}, "no_local_models"});
-    }
-    auto ready = co_await worker_.models->wait_ready(worker_.loop, *deadline_);
+    auto ready = co_await snapshot_->models()->wait_ready(worker_.loop, *deadline_);
     co_return ready;
 }
 
@@ -125,7 +122,7 @@ Task<void> ClientRequest::forward() {
         end_attempt(0, end_of(started.error()), {}, prices::UsageState::kMissing);
         const bool child_broke =
             provider.kind == providers::Kind::kEmbedded && !deadline_->interrupted();
-        Error error = child_broke ? worker_.models->crash_error() : std::move(started.error());
+        Error error = child_broke ? snapshot_->models()->crash_error() : std::move(started.error());
         co_await refuse(std::move(error));
         co_return;
     }
@@ -153,9 +150,9 @@ Task<void> ClientRequest::deliver_buffered(net::UpstreamCall& call) {
     keep_upstream_fields(call.head());
     auto body = co_await call.read_all(kMaxBufferedAnswer);
     if (!body) {
-        const bool gone = body.error().code == ErrorCode::kClientGone;
-        end_attempt(status, gone ? ledger::EndState::kClientGone : ledger::EndState::kCut, {},
-                    prices::UsageState::kMissing);
+        auto end = end_of(body.error());
+        if (end == ledger::EndState::kError) end = ledger::EndState::kCut;
+        end_attempt(status, end, {}, prices::UsageState::kMissing);
         upstream_fields_.clear();
         co_await refuse(std::move(body.error()));
         co_return;
@@ -252,16 +249,15 @@ Task<void> ClientRequest::finish_relay(Relay& relay, std::optional<Error> broken
         co_return;
     }
     wire::openai::SseEvent rest;
-    if (!relay.broken && relay.scanner.finish(rest)) {
-        const std::string_view shown = relay.observer.observe(rest);
-        if (relay.rewrite) {
-            relay.out.assign(shown);
+    const bool in_event = !relay.broken && relay.scanner.finish(rest);
+    relay.out.clear();
+    if (in_event) relay.out.assign(relay.observer.observe(rest));
+    const auto facts = relay.observer.facts();
+    if (facts.finished || facts.is_error) {
+        if (relay.rewrite && in_event) {
             const std::array<std::string_view, 1> pieces{relay.out};
             co_await exchange_.send(pieces);
         }
-    }
-    const auto facts = relay.observer.facts();
-    if (facts.finished || facts.is_error) {
         settle_relay(relay, facts.is_error ? ledger::EndState::kError : ledger::EndState::kOk);
         co_await exchange_.end_stream();
         co_return;
@@ -276,7 +272,9 @@ Task<void> ClientRequest::finish_relay(Relay& relay, std::optional<Error> broken
     const bool late = error.code == ErrorCode::kUpstreamTimeout;
     record_.error = error.reason;
     settle_relay(relay, late ? ledger::EndState::kTimeout : ledger::EndState::kCut);
-    const std::string event = wire::openai::render_stream_error(error);
+    // What came of an event that broke off must not swallow ours: it is ended, or not sent at all.
+    const bool sent_part = relay.broken || (in_event && !relay.rewrite);
+    const std::string event = (sent_part ? "\n\n" : "") + wire::openai::render_stream_error(error);
     const std::array<std::string_view, 1> pieces{event};
     co_await exchange_.send(pieces);
     co_await exchange_.end_stream();
@@ -286,7 +284,11 @@ void ClientRequest::settle_relay(Relay& relay, ledger::EndState end) {
     if (settled_) return;
     const auto facts = relay.observer.facts();
     if (facts.is_error && end == ledger::EndState::kOk) end = ledger::EndState::kError;
-    attempt_.finish_reason = facts.finish_reason;
+    if (record_.error.empty() && end == ledger::EndState::kError) record_.error = "upstream_error";
+    if (record_.error.empty() && end == ledger::EndState::kClientGone)
+        record_.error = "client_gone";
+    // One choice of several may have ended; that is no reason for what the others lack.
+    if (facts.finished) attempt_.finish_reason = facts.finish_reason;
     attempt_.model_reported = facts.model;
     end_attempt(200, end, facts.usage, facts.state);
     if (facts.usage_sum_mismatch || facts.usage_clamped) context_.note("usage", "mismatch");

@@ -36,6 +36,8 @@ struct LimitsConfig {
     std::chrono::milliseconds body_timeout{60'000};    ///< whole body
     std::chrono::milliseconds idle_timeout{75'000};    ///< keep-alive between requests
     std::chrono::milliseconds write_timeout{30'000};   ///< a client that does not read
+
+    friend bool operator==(const LimitsConfig&, const LimitsConfig&) = default;
 };
 
 struct ServerConfig {

@@ -59,7 +59,7 @@ void fill_paths(Config& config) {
 }
 
 Result<std::string> default_config_path() {
-    const std::string here = "config/leeway.yaml";
+    std::string here = "config/leeway.yaml";
     if (access(here.c_str(), F_OK) == 0) return here;
     std::error_code error;
     const fs::path program = fs::read_symlink("/proc/self/exe", error);

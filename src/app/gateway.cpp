@@ -4,15 +4,21 @@
 #include "wire/openai/error.hpp"
 #include "wire/openai/models_list.hpp"
 
+#include <array>
+#include <span>
+
 namespace leeway::app {
 namespace {
 
 constexpr std::string_view kModelsPath = "/v1/models";
 
-Task<void> send_error(net::Exchange& exchange, Error error) {
+// `allowed`: the methods that there are, where the one that was sent is none of them; else empty.
+Task<void> send_error(net::Exchange& exchange, Error error, std::string_view allowed = {}) {
     const std::string body = wire::openai::render_error(error);
-    const std::array<net::Field, 1> fields{net::Field{"content-type", "application/json"}};
-    co_await exchange.respond(http_status(error.code), fields, body);
+    const std::array<net::Field, 2> fields{net::Field{"content-type", "application/json"},
+                                           net::Field{"allow", allowed}};
+    const std::span<const net::Field> used(fields.data(), allowed.empty() ? 1 : 2);
+    co_await exchange.respond(http_status(error.code), used, body);
 }
 
 Error wrong_method(std::string_view method, std::string_view path, std::string allowed) {
@@ -57,7 +63,7 @@ Task<void> Gateway::handle(net::Exchange& exchange) {
     if (chat || path == "/v1/embeddings") {
         if (method != "POST") {
             Error error = wrong_method(method, path, "POST");
-            co_await send_error(exchange, std::move(error));
+            co_await send_error(exchange, std::move(error), "POST");
             co_return;
         }
         const auto endpoint =
@@ -72,7 +78,7 @@ Task<void> Gateway::handle(net::Exchange& exchange) {
             co_return;
         }
         Error error = wrong_method(method, path, "GET");
-        co_await send_error(exchange, std::move(error));
+        co_await send_error(exchange, std::move(error), "GET, HEAD");
         co_return;
     }
     Error error{ErrorCode::kNotFound,

@@ -2,7 +2,6 @@
 
 #include "app/snapshot.hpp"
 #include "ledger/sink.hpp"
-#include "models/supervisor.hpp"
 #include "net/http_client.hpp"
 #include "net/http_server.hpp"
 #include "telemetry/metrics.hpp"
@@ -20,7 +19,6 @@ struct WorkerState {
     telemetry::WorkerMetrics metrics;
     std::shared_ptr<const Snapshot> snapshot;  ///< replaced on the worker's own thread
     ledger::Sink* ledger = nullptr;            ///< null: the ledger is switched off
-    models::Supervisor* models = nullptr;      ///< null: no local models
 };
 
 /// The client API: takes each request through its life (docs/life_of_a_request.md). Worker-local.

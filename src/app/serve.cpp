@@ -77,10 +77,11 @@ void watch(Server& server, const sigset_t& signals) {
         // A file that is being written is read when it has been still for one round.
         const bool changed = now == settling && !(now == stamp) && now.size >= 0;
         settling = now;
-        if (number == SIGHUP || changed || server.keys_changed()) {
+        if (number == SIGHUP || changed) {
             stamp = now;
             server.reload();
         }
+        server.tend();
     }
 }
 

@@ -1,5 +1,9 @@
 #include "app/server.hpp"
 
+#include "app/config_changes.hpp"
+#include "telemetry/log.hpp"
+
+#include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 
@@ -44,28 +48,6 @@ void raise_descriptor_limit(std::uint32_t connections) {
     }
 }
 
-bool has_embedded(const Config& config) {
-    return std::any_of(config.providers.begin(), config.providers.end(),
-                       [](const ProviderConfig& p) { return p.dialect == Dialect::kEmbedded; });
-}
-
-models::HostSettings host_settings(const Config& config) {
-    models::HostSettings out;
-    out.folder = config.local.folder;
-    out.threads = config.local.threads;
-    out.parallel = config.local.parallel;
-    out.context = config.local.context;
-    out.memory_bytes = config.local.memory_bytes;
-    out.log_level = config.log.level;
-    out.log_json = config.log.format == "json";
-    for (const ModelConfig& model : config.models) {
-        if (model.file.empty()) continue;
-        out.models.push_back({model.upstream_name.empty() ? model.name : model.upstream_name,
-                              model.file, model.sha256});
-    }
-    return out;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Server>> Server::start(ServeOptions options, Config config) {
@@ -94,6 +76,7 @@ Result<void> Server::open_stores() {
         ledger_options.durability = config_.ledger.full_durability
                                         ? store::sqlite::Durability::kFull
                                         : store::sqlite::Durability::kNormal;
+        ledger_options.retention_days = config_.ledger.retention_days;
         auto opened = ledger::Ledger::open(ledger_options);
         if (!opened) return fail(std::move(opened.error()));
         ledger_ = std::move(*opened);
@@ -107,25 +90,22 @@ Result<void> Server::open_stores() {
     auto cache = agent_cache::ExactStore::open(cache_options);
     if (!cache) return fail(std::move(cache.error()));
     cache_ = std::move(*cache);
-    services_.cache = {cache_.get(), &flights_, &cache_keys_};
+    cache_services_ = {cache_.get(), &flights_, &cache_keys_};
 
-    auto socket = models::host_socket_path(state);
-    if (!socket) return fail(std::move(socket.error()));
-    services_.model_host_url = "unix:" + *socket;
-    if (has_embedded(config_)) {
-        models::SupervisorOptions host;
-        host.socket_path = *socket;
-        host.arguments = models::host_arguments(host_settings(config_), *socket);
-        host.environment = models::host_environment(host_settings(config_));
-        models_ = std::make_unique<models::Supervisor>(std::move(host));
-    }
+    hosts_.emplace(state);
     return {};
 }
 
 Result<std::shared_ptr<const Snapshot>> Server::build_snapshot(const Config& config) {
     auto address = net::parse_address(config.server.listen);
     if (!address) return fail(std::move(address.error()));
-    return Snapshot::build(config, keys_, services_, address->is_loopback());
+    auto host = hosts_->host_for(config);
+    if (!host) return fail(std::move(host.error()));
+    const Services services{cache_services_, *host};
+    auto snapshot = Snapshot::build(config, keys_, services, address->is_loopback());
+    // Only now, when nothing can be refused any more.
+    if (snapshot) hosts_->use(std::move(*host));
+    return snapshot;
 }
 
 Result<void> Server::start_workers() {
@@ -140,7 +120,7 @@ Result<void> Server::start_workers() {
     for (unsigned i = 0; i < count; ++i) {
         ledger::Sink* sink = ledger_ ? &ledger_->sink(i) : nullptr;
         auto worker = std::make_unique<Worker>(i, server_options(config_.server.limits, count),
-                                               sink, models_.get(), *snapshot);
+                                               sink, *snapshot);
         if (i == 0 || !address->is_unix()) {
             auto bound = worker->listen(i == 0 ? *address : listening_, count > 1);
             if (!bound) return fail(std::move(bound.error()));
@@ -180,36 +160,85 @@ bool Server::keys_changed() {
     return version && *version != key_version_;
 }
 
+void Server::tend() {
+    if (keys_changed()) {
+        // With the configuration that runs: a key is revoked at once, whatever state the file is in.
+        if (auto done = put_to_work(config_); !done) {
+            spdlog::error("changed keys are not taken: {}", done.error().text());
+        } else {
+            spdlog::info("keys loaded: {}", keys_->keys().size());
+        }
+    }
+    hosts_->end_unused();
+    watch_ledger();
+}
+
+/// Says once that the database takes no records, and once that it does again.
+void Server::watch_ledger() {
+    if (!ledger_) return;
+    const ledger::LedgerStats stats = ledger_->stats();
+    if (stats.failing && !ledger_failing_) {
+        spdlog::error(
+            "the ledger's database takes no records: {}. They are kept in the journal; when that is "
+            "nearly full no paid work is taken until the database is well again",
+            stats.last_error);
+    } else if (!stats.failing && ledger_failing_) {
+        spdlog::info("the ledger's database takes records again");
+    }
+    ledger_failing_ = stats.failing;
+}
+
 void Server::reload() {
     auto config = load_config_for(options_);
-    const auto refused = [this](const Error& error) {
-        failed_reloads_.fetch_add(1, std::memory_order_relaxed);
-        spdlog::error("the new configuration is refused, the old one stays: {}", error.text());
-    };
-    if (!config) return refused(config.error());
-    if (auto version = key_store_->version()) key_version_ = *version;
-    auto keys = load_key_directory(*config, *key_store_, limiter_);
-    if (!keys) return refused(keys.error());
-    if (auto exposed = check_exposure(*config, !(*keys)->empty()); !exposed)
-        return refused(exposed.error());
-    keys_.swap(*keys);
-    auto snapshot = build_snapshot(*config);
-    if (!snapshot) {
-        keys_.swap(*keys);
-        return refused(snapshot.error());
+    Result<void> done;
+    if (!config) {
+        done = fail(std::move(config.error()));
+    } else {
+        done = put_to_work(*config);
     }
-    for (auto& worker : workers_) worker->use(*snapshot);
-    const ServerConfig& now = config_.server;
-    const ServerConfig& next = config->server;
-    if (now.listen != next.listen || now.admin != next.admin || now.workers != next.workers ||
-        now.state != next.state) {
-        spdlog::warn(
-            "changes of server.listen, admin, workers and state take effect at the next start");
+    if (!done) {
+        failed_reloads_.fetch_add(1, std::memory_order_relaxed);
+        spdlog::error("the new configuration is refused, the old one stays: {}",
+                      done.error().text());
+        return;
+    }
+    const auto later = changes_for_next_start(started_with_, *config);
+    if (!later.empty()) {
+        spdlog::warn("changes of {} take effect at the next start", fmt::join(later, ", "));
     }
     config_ = std::move(*config);
+    if (ledger_) ledger_->set_retention_days(config_.ledger.retention_days);
+    telemetry::set_log_level(config_.log.level);
     reloads_.fetch_add(1, std::memory_order_relaxed);
     spdlog::info("configuration loaded: {} models, {} routes, {} keys", config_.models.size(),
                  config_.routes.size(), keys_->keys().size());
+}
+
+/// All of it or nothing, for requests that begin from now on.
+Result<void> Server::put_to_work(const Config& config) {
+    if (auto version = key_store_->version()) key_version_ = *version;
+    auto keys = load_key_directory(config, *key_store_, limiter_);
+    if (!keys) return fail(std::move(keys.error()));
+    // For the next start, and for the address that is listened on until then.
+    Config listening = config;
+    listening.server.listen = started_with_.server.listen;
+    for (const Config* checked : {&config, static_cast<const Config*>(&listening)}) {
+        if (auto exposed = check_exposure(*checked, !(*keys)->empty()); !exposed) return exposed;
+    }
+    keys_.swap(*keys);
+    const auto before = hosts_->present();
+    auto snapshot = build_snapshot(listening);
+    if (!snapshot) {
+        keys_.swap(*keys);
+        return fail(std::move(snapshot.error()));
+    }
+    for (auto& worker : workers_) worker->use(*snapshot);
+    if (hosts_->present() != before) {
+        spdlog::info(
+            "local models: the next request for one gets a new model host; requests that "
+            "run keep theirs");
+    }
+    return {};
 }
 
 std::size_t Server::connections() const {
@@ -243,11 +272,11 @@ void Server::drain(const std::function<bool()>& hurry) {
 Server::~Server() {
     admin_.reset();
     for (auto& worker : workers_) worker->stop();
-    // Its pending loads post to the workers' loops, which must still be there.
+    // Both post to the workers' loops what was waited for, so those must still be there.
+    if (hosts_) hosts_->stop();
     cache_.reset();
     workers_.clear();
-    if (models_) models_->stop();
-    models_.reset();
+    hosts_.reset();
     ledger_.reset();
 }
 

@@ -9,7 +9,6 @@
 #include "ledger/ledger.hpp"
 #include "methods/agent_cache/exact_store.hpp"
 #include "methods/agent_cache/single_flight.hpp"
-#include "models/supervisor.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -32,8 +31,9 @@ public:
 
     /// Reads the configuration again and puts it to work, all or nothing. Logs the outcome.
     void reload();
-    /// Whether keys were changed by another process since the last look; cheap.
-    [[nodiscard]] bool keys_changed();
+    /// What is to be done every now and then: takes keys that another process changed, ends model hosts
+    /// that no request uses any more, tells of a ledger that is in trouble. Cheap.
+    void tend();
     /// Stops accepting, waits for running requests (at most `drain_timeout`, or until `hurry` says
     /// so), then ends the rest.
     void drain(const std::function<bool()>& hurry);
@@ -45,7 +45,10 @@ public:
 
 private:
     Server(ServeOptions options, Config config)
-        : options_(std::move(options)), config_(std::move(config)) {}
+        : options_(std::move(options)), config_(std::move(config)), started_with_(config_) {}
+    void watch_ledger();
+    [[nodiscard]] bool keys_changed();
+    Result<void> put_to_work(const Config& config);
     Result<void> open_stores();
     Result<void> start_workers();
     Result<void> start_admin();
@@ -57,6 +60,7 @@ private:
 
     ServeOptions options_;
     Config config_;
+    const Config started_with_;
     guard::auth::RateLimiter limiter_;
     std::optional<KeyStore> key_store_;
     std::int64_t key_version_ = 0;
@@ -65,12 +69,13 @@ private:
     std::unique_ptr<agent_cache::ExactStore> cache_;
     agent_cache::SingleFlight flights_;
     agent_cache::ShardedKeyMemo cache_keys_;
-    std::unique_ptr<models::Supervisor> models_;
-    Services services_;
+    agent_cache::CacheServices cache_services_;
+    std::optional<ModelHosts> hosts_;
     std::vector<std::unique_ptr<Worker>> workers_;
     std::unique_ptr<admin::AdminServer> admin_;
     net::Address listening_;
     net::Address admin_listening_;
+    bool ledger_failing_ = false;  // as far as the log has said it
     std::atomic<bool> draining_{false};
     std::atomic<std::uint64_t> reloads_{0};
     std::atomic<std::uint64_t> failed_reloads_{0};

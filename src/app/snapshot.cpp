@@ -24,25 +24,25 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::build(
     auto out = std::shared_ptr<Snapshot>(new Snapshot);
     out->loopback_only_ = loopback_only;
     out->stages_ = make_builtin_stages(services);
+    out->model_host_ = services.model_host;
     // Not one of those a route may name: it guards every request.
     auto auth = std::make_unique<guard::auth::AuthStage>(std::move(keys));
     out->mandatory_.push_back(auth.get());
     out->stages_.emplace("auth", std::move(auth));
-    if (auto added = out->add_providers(config, services); !added)
-        return fail(std::move(added.error()));
+    if (auto added = out->add_providers(config); !added) return fail(std::move(added.error()));
     out->add_models(config);
     if (auto added = out->add_routes(config); !added) return fail(std::move(added.error()));
     out->render_models();
     return std::shared_ptr<const Snapshot>(std::move(out));
 }
 
-Result<void> Snapshot::add_providers(const Config& config, const Services& services) {
+Result<void> Snapshot::add_providers(const Config& config) {
     for (const ProviderConfig& from : config.providers) {
         providers::Provider to;
         to.name = from.name;
         const bool embedded = from.dialect == Dialect::kEmbedded;
         to.kind = embedded ? providers::Kind::kEmbedded : providers::Kind::kOpenAi;
-        auto url = net::parse_base_url(embedded ? services.model_host_url : from.base_url);
+        auto url = net::parse_base_url(embedded ? model_host_->url : from.base_url);
         if (!url) return fail(std::move(url.error()));
         to.origin.url = std::move(*url);
         if (to.origin.url.tls) {

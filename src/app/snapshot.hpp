@@ -1,6 +1,7 @@
 #pragma once
 
 #include "app/config.hpp"
+#include "app/model_hosts.hpp"
 #include "guard/auth/key_directory.hpp"
 #include "methods/agent_cache/exact_cache_stage.hpp"
 #include "pipeline/model.hpp"
@@ -16,10 +17,10 @@
 
 namespace leeway::app {
 
-/// What outlives every configuration: stores and the address of the local model host.
+/// What a snapshot is built on: stores, which outlive every configuration, and the model host.
 struct Services {
     agent_cache::CacheServices cache;
-    std::string model_host_url;  ///< "unix:/path" of the supervised child
+    std::shared_ptr<ModelHost> model_host;  ///< null: no provider is embedded
 };
 
 /// One configuration, built into what the data plane runs on. Immutable; each request pins the one it
@@ -46,11 +47,15 @@ public:
     /// The body of `GET /v1/models`.
     [[nodiscard]] const std::string& models_json() const noexcept { return models_json_; }
     [[nodiscard]] bool has_name(std::string_view name) const;
+    /// Of the embedded models; null: there are none.
+    [[nodiscard]] models::Supervisor* models() const noexcept {
+        return model_host_ ? &model_host_->supervisor : nullptr;
+    }
     [[nodiscard]] bool loopback_only() const noexcept { return loopback_only_; }
 
 private:
     Snapshot() = default;
-    Result<void> add_providers(const Config& config, const Services& services);
+    Result<void> add_providers(const Config& config);
     void add_models(const Config& config);
     Result<void> add_routes(const Config& config);
     void render_models();
@@ -60,6 +65,7 @@ private:
     std::map<std::string, pipeline::Route, std::less<>> routes_;
     std::map<std::string, std::unique_ptr<pipeline::Stage>, std::less<>> stages_;
     std::vector<pipeline::Stage*> mandatory_;
+    std::shared_ptr<ModelHost> model_host_;  // lives as long as a request that may need it
     std::string models_json_;
     bool loopback_only_ = true;
 };

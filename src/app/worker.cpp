@@ -5,10 +5,9 @@
 namespace leeway::app {
 
 Worker::Worker(unsigned index, const net::ServerOptions& options, ledger::Sink* ledger,
-               models::Supervisor* models, std::shared_ptr<const Snapshot> snapshot)
+               std::shared_ptr<const Snapshot> snapshot)
     : index_(index), state_(loop_), gateway_(state_), server_(loop_, options, gateway_) {
     state_.ledger = ledger;
-    state_.models = models;
     state_.snapshot = std::move(snapshot);
 }
 

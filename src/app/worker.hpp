@@ -16,7 +16,7 @@ namespace leeway::app {
 class Worker {
 public:
     Worker(unsigned index, const net::ServerOptions& options, ledger::Sink* ledger,
-           models::Supervisor* models, std::shared_ptr<const Snapshot> snapshot);
+           std::shared_ptr<const Snapshot> snapshot);
     ~Worker();  ///< stops and joins
     Worker(const Worker&) = delete;
     Worker& operator=(const Worker&) = delete;

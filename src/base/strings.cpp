@@ -41,6 +41,16 @@ std::string_view trim(std::string_view text) noexcept {
     return text;
 }
 
+bool list_has(std::string_view list, std::string_view word) noexcept {
+    while (!list.empty()) {
+        const auto comma = list.find(',');
+        if (equals_ignore_case(trim(list.substr(0, comma)), word)) return true;
+        if (comma == std::string_view::npos) return false;
+        list.remove_prefix(comma + 1);
+    }
+    return false;
+}
+
 std::optional<std::uint64_t> parse_u64(std::string_view text) noexcept {
     std::uint64_t value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);

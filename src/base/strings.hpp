@@ -21,6 +21,8 @@ namespace leeway {
 }
 /// Without spaces and tabs at both ends.
 [[nodiscard]] std::string_view trim(std::string_view text) noexcept;
+/// Whether a comma-separated list, as headers have it, holds `word`; case does not count.
+[[nodiscard]] bool list_has(std::string_view list, std::string_view word) noexcept;
 /// A whole decimal number without sign, or nullopt (also on overflow).
 [[nodiscard]] std::optional<std::uint64_t> parse_u64(std::string_view text) noexcept;
 /// The candidate with the smallest edit distance to `word`, if it is near enough to be a typo

@@ -134,10 +134,14 @@ void Ledger::run() noexcept {
             }
             continue;
         }
+        // Here all that earlier processes left is written: a record of theirs that is in the database
+        // already must be found there, not be counted again because its row was taken away.
+        const bool expired = expire_some();
         if (has_unread()) {
             wake_.nap(options_.batch_time);
             continue;
         }
+        if (expired) continue;
         wait_for_work(unhealthy);
         bool wanted_now = stop_.load(std::memory_order_seq_cst);
         {
@@ -165,7 +169,21 @@ void Ledger::wait_for_work(bool unhealthy) noexcept {
         if (writer_) writer_->database().release_memory();
         memory_given_back_ = true;
     }
-    wake_.sleep(std::nullopt, has_work);
+    wake_.sleep(retention_.patience(), has_work);
+}
+
+/// Takes a few rows away that are too old. True: there may be more.
+bool Ledger::expire_some() noexcept {
+    if (!writer_ || !retention_.due()) return false;
+    memory_given_back_ = false;
+    const auto taken = retention_.prune(writer_->database());
+    const std::lock_guard lock(mutex_);
+    if (!taken) {
+        stats_.last_error = "old rows cannot be taken away: " + taken.error().text();
+        return false;
+    }
+    stats_.expired += static_cast<std::uint64_t>(*taken);
+    return *taken > 0;
 }
 
 bool Ledger::has_unread() const noexcept {

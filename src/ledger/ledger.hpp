@@ -3,6 +3,7 @@
 #include "base/clock.hpp"
 #include "base/result.hpp"
 #include "ledger/journal.hpp"
+#include "ledger/retention.hpp"
 #include "ledger/row_writer.hpp"
 #include "ledger/sink.hpp"
 #include "ledger/state_lock.hpp"
@@ -26,6 +27,8 @@ struct LedgerOptions {
     std::uint64_t ring_bytes = 4 << 20;  ///< of each worker's ring file when it is made; × 4096
     Duration batch_time = std::chrono::milliseconds(40);  ///< how long records are gathered
     Duration lock_patience = std::chrono::seconds(1);  ///< for a report that is just replaying
+    std::uint32_t retention_days = 0;  ///< how long rows are kept, see `Retention`; 0: for ever
+    Retention::NowUs now_us = unix_now_us;  ///< tells what day it is; a test has its own
 };
 
 /// A snapshot for metrics and health.
@@ -37,6 +40,7 @@ struct LedgerStats {
     std::uint64_t spilled_bytes = 0;  ///< ever written to spill files by this process
     std::uint64_t quarantined = 0;    ///< records no database would take, kept in a file
     std::uint64_t damaged_bytes = 0;  ///< journal bytes that could not be read
+    std::uint64_t expired = 0;  ///< requests whose rows were taken away because of their age
     bool failing = false;             ///< the last write to the database failed
     std::string last_error;           ///< of the database; kept after it recovered
 };
@@ -63,6 +67,8 @@ public:
     [[nodiscard]] Result<void> flush(Duration timeout = std::chrono::seconds(10));
     /// Thread-safe.
     [[nodiscard]] LedgerStats stats() const;
+    /// Thread-safe. Takes effect with the next record, or within the hour.
+    void set_retention_days(std::uint32_t days) noexcept { retention_.set_days(days); }
     /// Thread-safe. False while any sink cannot keep records.
     [[nodiscard]] bool healthy() const noexcept;
     /// What was odd at the start, for the log; empty in a sane world.
@@ -70,7 +76,9 @@ public:
 
 private:
     explicit Ledger(LedgerOptions options, StateLock lock)
-        : options_(std::move(options)), lock_(std::move(lock)) {}
+        : options_(std::move(options)),
+          lock_(std::move(lock)),
+          retention_(options_.retention_days, options_.now_us) {}
     [[nodiscard]] Result<void> open_journals();
     void run() noexcept;
     void wait_for_work(bool unhealthy) noexcept;
@@ -79,6 +87,7 @@ private:
     [[nodiscard]] Result<bool> write_one(std::string_view bytes);
     [[nodiscard]] Result<void> quarantine(std::string_view bytes, const std::string& why);
     void retry_later(const Error& error);
+    [[nodiscard]] bool expire_some() noexcept;
     void drop_finished_orphans() noexcept;
     [[nodiscard]] bool has_unread() const noexcept;
 
@@ -90,6 +99,7 @@ private:
     // Ledger thread only.
     std::vector<std::unique_ptr<Journal>> orphans_;  // of workers that are no more
     std::unique_ptr<RowWriter> writer_;  // null after an error
+    Retention retention_;
     RequestRecord record_;  // reused: its strings keep their capacity
     std::size_t batch_limit_ = 0;
     std::vector<Journal*> sources_;  // of the batch at hand

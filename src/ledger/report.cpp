@@ -55,14 +55,15 @@ const char* rollup_column(ReportBy by) {
     return "day";
 }
 
-Result<void> add_rollups(Database& db, ReportBy by, const Range& range, Sums& sums) {
+Result<void> add_rollups(Database& db, ReportBy by, std::int64_t first_day, std::int64_t end_day,
+                         Sums& sums) {
     auto rows = db.prepare(fmt::format(
         "SELECT {}, requests, errors, hits, unknown_cost, known_baseline, known_saved,"
         " input_tokens, output_tokens, spent_hi, spent_lo, baseline_hi, baseline_lo, saved_hi,"
         " saved_lo FROM rollup_day WHERE day >= ?1 AND day < ?2",
         rollup_column(by)));
     if (!rows) return fail(std::move(rows.error()));
-    rows->bind(1, range.first_day).bind(2, range.end_day);
+    rows->bind(1, first_day).bind(2, end_day);
     while (true) {
         const auto row = rows->step();
         if (!row) return fail(row.error());
@@ -125,7 +126,48 @@ Result<void> add_rows(Database& db, ReportBy by, std::int64_t from_us, std::int6
     }
 }
 
-Result<std::string> read_all(Database& db, const ReportOptions& options, std::int64_t now_us) {
+/// Whether all rows that the roll-ups of `day` were made of are still there.
+Result<bool> has_all_rows(Database& db, std::int64_t day) {
+    auto rows = db.prepare(
+        "SELECT (SELECT count(*) FROM request WHERE id >= ?1 AND id < ?2 AND ts_us >= ?3 AND"
+        " ts_us < ?4) >= (SELECT coalesce(sum(requests), 0) FROM rollup_day WHERE day = ?5)");
+    if (!rows) return fail(std::move(rows.error()));
+    const auto low = id_bound(day * kDayUs - kHourUs);
+    const auto high = id_bound((day + 1) * kDayUs + kHourUs);
+    rows->bind_blob(1, low.bytes).bind_blob(2, high.bytes);
+    rows->bind(3, day * kDayUs).bind(4, (day + 1) * kDayUs).bind(5, day);
+    const auto row = rows->step();
+    if (!row) return fail(row.error());
+    const bool all = rows->int64(0) != 0;
+    rows->reset();
+    return all;
+}
+
+/// Days that the range cuts: from the rows, or as a whole where those are gone.
+Result<void> add_cut_days(Database& db, ReportBy by, std::int64_t from_us, std::int64_t to_us,
+                          Sums& sums, std::vector<std::string>& notes) {
+    while (from_us < to_us) {
+        const std::int64_t day = day_of(from_us);
+        const std::int64_t end_us = std::min(to_us, (day + 1) * kDayUs);
+        const auto all = has_all_rows(db, day);
+        if (!all) return fail(all.error());
+        Result<void> done;
+        if (*all) {
+            done = add_rows(db, by, from_us, end_us, sums);
+        } else {
+            done = add_rollups(db, by, day, day + 1, sums);
+            notes.push_back(
+                fmt::format("{} counts as a whole: its rows are older than ledger.retention_days",
+                            iso_day(day)));
+        }
+        if (!done) return done;
+        from_us = end_us;
+    }
+    return {};
+}
+
+Result<std::string> read_all(Database& db, const ReportOptions& options, std::int64_t now_us,
+                             std::FILE* err) {
     ReportQuery query{.by = options.by};
     const std::pair<const std::string*, std::optional<std::int64_t>*> times[] = {
         {&options.since, &query.since_us}, {&options.until, &query.until_us}};
@@ -137,6 +179,7 @@ Result<std::string> read_all(Database& db, const ReportOptions& options, std::in
     }
     const auto report = build_report(db, query);
     if (!report) return fail(report.error());
+    for (const std::string& note : report->notes) fmt::print(err, "note: {}\n", note);
     switch (options.format) {
         case ReportFormat::kTable: return render_table(*report, options.colour);
         case ReportFormat::kJson: return render_json(*report);
@@ -156,9 +199,9 @@ Result<std::string> report_text(const ReportOptions& options, std::FILE* err) {
         if (auto made = store::sqlite::migrate(*empty, "ledger", migrations()); !made) {
             return fail(std::move(made.error()));
         }
-        return read_all(*empty, options, unix_now_us());
+        return read_all(*empty, options, unix_now_us(), err);
     }
-    return read_all(**db, options, unix_now_us());
+    return read_all(**db, options, unix_now_us(), err);
 }
 
 }  // namespace
@@ -184,22 +227,21 @@ Result<Report> build_report(Database& db, const ReportQuery& query) {
     auto snapshot = Transaction::begin_read(db);
     if (!snapshot) return fail(std::move(snapshot.error()));
     const Range range = range_of(query);
+    Report report;
     Sums sums;
     Result<void> done;
+    const auto cut = [&](std::int64_t from_us, std::int64_t to_us) {
+        if (done) done = add_cut_days(db, query.by, from_us, to_us, sums, report.notes);
+    };
     if (range.first_day >= range.end_day) {
-        done = add_rows(db, query.by, range.since_us, range.until_us, sums);
+        cut(range.since_us, range.until_us);
     } else {
-        done = add_rollups(db, query.by, range, sums);
-        if (done && query.since_us) {
-            done = add_rows(db, query.by, range.since_us, range.first_day * kDayUs, sums);
-        }
-        if (done && query.until_us) {
-            done = add_rows(db, query.by, range.end_day * kDayUs, range.until_us, sums);
-        }
+        done = add_rollups(db, query.by, range.first_day, range.end_day, sums);
+        if (query.since_us) cut(range.since_us, range.first_day * kDayUs);
+        if (query.until_us) cut(range.end_day * kDayUs, range.until_us);
     }
     if (!done) return fail(std::move(done.error()));
 
-    Report report;
     report.query = query;
     Names names(db);
     for (const auto& [group, totals] : sums) {

@@ -35,10 +35,11 @@ struct Report {
     ReportQuery query;
     std::vector<ReportRow> rows;  ///< days in order; names by what they spent, dearest first
     Totals totals;
+    std::vector<std::string> notes;  ///< what the reader must know, for the terminal
 };
 
 /// Adds up what the query asks for: whole days from the roll-ups, days that the range cuts from the
-/// rows. Works on one snapshot of the database. Exact to the picodollar.
+/// rows, or, where `ledger.retention_days` has taken those away, the whole of that day (and a note). Works on one snapshot of the database. Exact to the picodollar.
 [[nodiscard]] Result<Report> build_report(store::sqlite::Database& db, const ReportQuery& query);
 
 /// For a terminal: aligned columns and a bar of spent against saved. `colour` adds ANSI colours.

@@ -5,8 +5,7 @@
 #include "base/clock.hpp"
 #include "ledger/record.hpp"
 
-#include <stdlib.h>
-
+#include <cstdlib>
 #include <filesystem>
 #include <random>
 #include <string>

@@ -104,8 +104,9 @@ std::vector<std::string> host_environment(const HostSettings& settings) {
     return out;
 }
 
-Result<std::string> host_socket_path(const std::string& state_folder) {
-    std::string path = state_folder + "/model-host.sock";
+Result<std::string> host_socket_path(const std::string& state_folder, unsigned number) {
+    const std::string ending = number == 0 ? ".sock" : fmt::format("-{}.sock", number);
+    std::string path = state_folder + "/model-host" + ending;
     if (path.size() <= kLongestSocketPath) return path;
     const std::string folder = fmt::format("/tmp/leeway-{}", ::getuid());
     if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) {
@@ -122,7 +123,7 @@ Result<std::string> host_socket_path(const std::string& state_folder) {
     }
     const Sha256 hash = sha256(state_folder);
     constexpr std::size_t kHashBytes = 8;
-    return fmt::format("{}/{}.sock", folder, to_hex({hash.data(), kHashBytes}));
+    return fmt::format("{}/{}{}", folder, to_hex({hash.data(), kHashBytes}), ending);
 }
 
 struct Supervisor::Impl {

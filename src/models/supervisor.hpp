@@ -56,10 +56,11 @@ struct HostSettings {
 /// What goes along with it in the environment: how to log.
 [[nodiscard]] std::vector<std::string> host_environment(const HostSettings& settings);
 
-/// `<state>/model-host.sock`, or, where that is too long for a socket address (107 bytes), a path in a
+/// `<state>/model-host.sock` (`model-host-N.sock` for the number N > 0), or, where that is too long for a socket address (107 bytes), a path in a
 /// folder of this user under /tmp that only it can enter. Errors: that folder cannot be made or is
 /// somebody else's.
-[[nodiscard]] Result<std::string> host_socket_path(const std::string& state_folder);
+[[nodiscard]] Result<std::string> host_socket_path(const std::string& state_folder,
+                                                   unsigned number = 0);
 
 enum class HostPhase : std::uint8_t { kIdle, kStarting, kRunning, kBackingOff, kStopped };
 

@@ -212,7 +212,7 @@ Task<Result<std::string_view>> Connection::read_body() {
         co_return fail(Error{ErrorCode::kPayloadTooLarge,
                              fmt::format("the request body has {} bytes, more than the limit of {}",
                                          head_.content_length, server_.options.body_bytes),
-                             "send less, or raise `server.limits.body`",
+                             "send less, or raise `server.limits.body_bytes`",
                              {},
                              "request_too_large"});
     }
@@ -299,7 +299,7 @@ Task<Result<std::string_view>> Connection::read_chunked_body() {
                 co_return fail(Error{ErrorCode::kPayloadTooLarge,
                                      fmt::format("the request body has more than {} bytes",
                                                  server_.options.body_bytes),
-                                     "send less, or raise `server.limits.body`",
+                                     "send less, or raise `server.limits.body_bytes`",
                                      {},
                                      "request_too_large"});
             }

@@ -73,17 +73,6 @@ struct FramingFields {
     bool keep_alive = false;
 };
 
-/// Whether the comma-separated list has the (lower-case) word.
-bool list_has(std::string_view list, std::string_view word) {
-    while (!list.empty()) {
-        const auto comma = list.find(',');
-        if (equals_ignore_case(trim(list.substr(0, comma)), word)) return true;
-        if (comma == std::string_view::npos) return false;
-        list.remove_prefix(comma + 1);
-    }
-    return false;
-}
-
 Result<void> note_framing(const Field& field, FramingFields& out) {
     switch (field.name.size()) {
         case 10:

@@ -286,10 +286,37 @@ void set_keep_alive(Socket& socket) noexcept {
     ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
 }
 
-bool is_ip_address(const std::string& host) {
+/// What the certificate must be for. OpenSSL checks it itself, so that it can say what is wrong.
+void expect_name(SSL* ssl, const std::string& host) {
     boost::system::error_code error;
     asio::ip::make_address(host, error);
-    return !error;
+    X509_VERIFY_PARAM* wanted = SSL_get0_param(ssl);
+    if (!error) {
+        // RFC 6066: the server's name (SNI) is never an address.
+        X509_VERIFY_PARAM_set1_ip_asc(wanted, host.c_str());
+        return;
+    }
+    SSL_set_tlsext_host_name(ssl, host.c_str());
+    X509_VERIFY_PARAM_set_hostflags(wanted, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    X509_VERIFY_PARAM_set1_host(wanted, host.c_str(), host.size());
+}
+
+Error tls_failed(const Address& address, SSL* ssl, const boost::system::error_code& error) {
+    Error out{ErrorCode::kUpstreamInvalid,
+              "TLS with " + address.text() + " failed: " + error.message(),
+              "check that `base_url` names a server that speaks TLS, or begin it with http://",
+              {},
+              "upstream_tls_failed"};
+    const long verdict = SSL_get_verify_result(ssl);
+    if (verdict == X509_V_OK) return out;
+    out.message = "TLS with " + address.text() + " failed: its certificate is not accepted: " +
+                  X509_verify_cert_error_string(verdict);
+    const bool other_name =
+        verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH;
+    out.hint = other_name
+                   ? "name the host in `base_url` as the certificate does"
+                   : "if it uses a private authority, name its PEM in the provider's `ca_file`";
+    return out;
 }
 
 }  // namespace
@@ -349,11 +376,7 @@ Task<Result<std::unique_ptr<Stream>>> connect_stream(EventLoop& loop, Address ad
         }
         auto stream = std::make_unique<TlsStream>(std::move(socket), tls->context);
         auto& native = stream->native();
-        // RFC 6066: the server's name is never an address.
-        if (!is_ip_address(address.host)) {
-            SSL_set_tlsext_host_name(native.native_handle(), address.host.c_str());
-        }
-        native.set_verify_callback(asio::ssl::host_name_verification(address.host), error);
+        expect_name(native.native_handle(), address.host);
         ErrorAwaiter shaken;
         {
             const Deadline::Guard guard(deadline, &cancel_socket, &native.next_layer());
@@ -362,12 +385,7 @@ Task<Result<std::unique_ptr<Stream>>> connect_stream(EventLoop& loop, Address ad
         }
         if (deadline.interrupted()) co_return fail(deadline.error());
         if (error) {
-            co_return fail(
-                Error{ErrorCode::kUpstreamInvalid,
-                      "TLS with " + address.text() + " failed: " + error.message(),
-                      "if it uses a private authority, name its PEM in the provider's `ca_file`",
-                      {},
-                      "upstream_tls_failed"});
+            co_return fail(tls_failed(address, native.native_handle(), error));
         }
         std::unique_ptr<Stream> secured = std::move(stream);
         co_return secured;

@@ -187,7 +187,14 @@ private:
 class RawServer {
 public:
     using Script = std::function<void(RawSocket& socket, int index)>;
-    explicit RawServer(Script script) : script_(std::move(script)) {
+    /// At `unix_path`, else at a free port.
+    explicit RawServer(Script script, const std::string& unix_path = {})
+        : script_(std::move(script)) {
+        if (!unix_path.empty()) {
+            listen_at(unix_path);
+            acceptor_ = std::thread([this] { accept_all(); });
+            return;
+        }
         listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         sockaddr_in at{};
         at.sin_family = AF_INET;
@@ -212,6 +219,15 @@ public:
     [[nodiscard]] int accepted() const noexcept { return accepted_; }
 
 private:
+    void listen_at(const std::string& path) {
+        listener_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        sockaddr_un at{};
+        at.sun_family = AF_UNIX;
+        std::strncpy(at.sun_path, path.c_str(), sizeof at.sun_path - 1);
+        ::bind(listener_, reinterpret_cast<const sockaddr*>(&at), sizeof at);
+        ::listen(listener_, 64);
+        address_.unix_path = path;
+    }
     void accept_all() {
         for (;;) {
             const int fd = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);

@@ -151,7 +151,9 @@ Result<void> UpstreamConnection::decode_chunks() {
     std::string_view rest = buffer_.view();
     while (piece_count_ < pieces_.size() && !chunks_.done()) {
         auto step = chunks_.step(rest);
-        if (!step) return fail(broken(step.error().message, "upstream_bad_framing"));
+        if (!step)
+            return fail(broken("the upstream's answer is not HTTP: " + step.error().message,
+                               "upstream_bad_framing"));
         if (step->consumed == 0) break;
         rest.remove_prefix(step->consumed);
         yielded_ += step->consumed;

@@ -41,6 +41,19 @@ def local_models():
         raise Skip("no local models: set LEEWAY_MODELS to the folder that tools/setup.sh fills")
 
 
+def children_of(gateway):
+    """Process ids of the gateway's children, the model hosts."""
+    found = []
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+        except OSError:
+            continue  # it has ended
+        if state != "Z" and int(parent) == gateway.process.pid:
+            found.append(int(stat.parent.name))
+    return found
+
+
 def test_python_sdk_buffered_streamed_then_free(gateway, upstream):
     client = sdk(gateway)
     first = client.chat.completions.with_raw_response.create(**ask("hi", temperature=0))
@@ -133,10 +146,8 @@ def test_model_host_crash_fails_only_its_requests(gateway, upstream):
     local_models()
     client = sdk(gateway)
     client.embeddings.create(model="minilm", input="one")
-    children = subprocess.run(["pgrep", "-P", str(gateway.process.pid)], capture_output=True, text=True).stdout.split()
-    if not children:
-        raise Skip("no pgrep here")
-    os.kill(int(children[0]), signal.SIGKILL)
+    (host,) = children_of(gateway)
+    os.kill(host, signal.SIGKILL)
     assert client.chat.completions.create(**ask("still here")).choices
     give_up = time.monotonic() + 20
     while True:
@@ -249,6 +260,55 @@ def test_reload_is_all_or_nothing(gateway, upstream):
     while "refused" not in gateway.log.read_text():
         assert time.monotonic() < give_up + 5
     assert gateway.raw("/v1/models/helpdesk")[0] == 200
+
+
+def test_reload_of_local_models_cuts_no_stream(gateway, upstream):
+    local_models()
+    client = sdk(gateway)
+    question = {"messages": [{"role": "user", "content": "Count to a hundred in words."}], "max_tokens": 300,
+                "temperature": 0, "logit_bias": {"2": -100}}
+    stream = client.chat.completions.create(model="smollm2", stream=True, **question)
+    next(stream)
+    text = gateway.config.read_text()
+    renamed = text.replace("  smollm2: {provider: local,", "  newname: {provider: local,") + "local: {parallel: 2}\n"
+    gateway.config.write_text(renamed)
+    gateway.process.send_signal(signal.SIGHUP)
+    give_up = time.monotonic() + 10
+    while gateway.raw("/v1/models/newname")[0] != 200:
+        assert time.monotonic() < give_up
+    short = {**question, "max_tokens": 5}
+    assert client.chat.completions.create(model="newname", **short).choices[0].message.content
+    assert gateway.raw("/v1/chat/completions", {"model": "smollm2", **short})[0] == 404
+    chunks = list(stream)
+    assert chunks[-1].choices[0].finish_reason == "length", "the stream that ran was cut"
+    rows = gateway.rows()
+    assert sorted(row["end"] for row in rows) == ["ok", "ok"], rows
+    while gateway.log.read_text().count("started as pid") < 2 or len(children_of(gateway)) != 1:
+        assert time.monotonic() < give_up + 20, "the old model host is still there"
+        time.sleep(0.02)  # polling, with a deadline
+    gateway.config.write_text(renamed.replace("parallel: 2", "parallel: 0"))
+    gateway.process.send_signal(signal.SIGHUP)
+    while "refused" not in gateway.log.read_text():
+        assert time.monotonic() < give_up + 30
+    assert client.chat.completions.create(model="newname", **short, seed=1).choices
+
+
+def test_a_key_is_revoked_while_the_configuration_is_broken(gateway, upstream):
+    made = json.loads(gateway.cli("keys", "create", "temp", "--json"))
+    secret = made.get("secret") or made["key"]
+    give_up = time.monotonic() + 10
+    while gateway.raw("/v1/chat/completions", ask("k"), key=secret)[0] != 200:
+        assert time.monotonic() < give_up, "the new key is not taken"
+    whole = gateway.config.read_text()
+    gateway.config.write_text(whole + "nonsense: 1\n")
+    while "refused" not in gateway.log.read_text():
+        assert time.monotonic() < give_up
+        time.sleep(0.02)  # polling, with a deadline
+    subprocess.run([gateway.binary, "keys", "revoke", "temp", "--state", str(gateway.state)], check=True,
+                   capture_output=True, timeout=60)
+    while gateway.raw("/v1/chat/completions", ask("k"), key=secret)[0] != 401:
+        assert time.monotonic() < give_up + 10, "the revoked key still works"
+    assert gateway.log.read_text().count("refused") == 1
 
 
 def test_sigterm_lets_a_stream_finish(gateway, upstream):

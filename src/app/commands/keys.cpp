@@ -50,6 +50,7 @@ template <class T>
 Result<void> check_known(std::string_view what, const std::vector<std::string>& wanted,
                          const std::vector<T>& items) {
     std::vector<std::string> names;
+    names.reserve(items.size());
     for (const T& item : items) names.push_back(item.name);
     for (const std::string& name : wanted) {
         if (std::find(names.begin(), names.end(), name) != names.end()) continue;

@@ -135,6 +135,7 @@ std::string list_text(const std::vector<Row>& rows, const std::string& folder) {
 int list_models(const Config& config, const ModelsOptions& options) {
     models::ModelStore store(local_store_options(config));
     std::vector<Row> rows;
+    rows.reserve(config.models.size());
     for (const ModelConfig& model : config.models) rows.push_back(row_of(config, store, model));
     if (options.json) return print_out(list_json(rows, config.local.folder));
     const int written = print_out(list_text(rows, config.local.folder));

@@ -68,7 +68,7 @@ bool eligible(const RequestContext& context) {
 
 bool says(const RequestContext& context, std::string_view word) {
     const auto value = context.headers->header("cache-control");
-    return value && value->find(word) != std::string_view::npos;
+    return value && list_has(*value, word);
 }
 
 /// The stream without the usage chunk that this client did not ask for.

@@ -8,9 +8,8 @@
 #include "base/hash.hpp"
 #include "methods/agent_cache/cached_answer.hpp"
 
-#include <stdlib.h>
-
 #include <condition_variable>
+#include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <filesystem>

@@ -14,8 +14,8 @@ namespace leeway::models {
 
 static_assert(std::endian::native == std::endian::little, "GGUF numbers are read as they lie");
 
-GgufReader::GgufReader(const std::filesystem::path& file) {
-    fd_ = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe must not hang us
+GgufReader::GgufReader(const std::filesystem::path& file)
+    : fd_(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {  // a pipe must not hang us
     struct stat status{};
     if (fd_ < 0 || ::fstat(fd_, &status) != 0) {
         fail_with(fmt::format("cannot be opened: {}", std::strerror(errno)));

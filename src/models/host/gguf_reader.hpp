@@ -50,7 +50,7 @@ private:
     bool read(char* to, std::size_t count);
     bool fill();
 
-    int fd_ = -1;
+    int fd_;
     bool failed_ = false;
     std::string problem_;
     std::uint64_t size_ = 0;

@@ -43,7 +43,7 @@ const char* missing_cpu_feature() noexcept {
 }
 
 struct Progress {
-    const std::function<bool(float)>* call;
+    const std::function<bool(float)>* call = nullptr;
     bool refused = false;
 };
 

@@ -29,8 +29,8 @@ std::uint32_t narrow(std::size_t value) { return static_cast<std::uint32_t>(valu
 
 }  // namespace
 
-ChatRun::ChatRun(JobId id_, std::vector<llama_token> prompt, ChatJob job, std::uint32_t seed)
-    : id(id_),
+ChatRun::ChatRun(JobId job_id, std::vector<llama_token> prompt, ChatJob job, std::uint32_t seed)
+    : id(job_id),
       tokens(std::move(prompt)),
       prompt_tokens(tokens.size()),
       most_sampled(static_cast<std::uint32_t>(std::max(0, job.sampling.max_tokens))),
@@ -337,20 +337,20 @@ void ChatRunner::take_output(Slot& slot, std::int32_t row) {
     ++counters_.completion_tokens;
     if (llama_vocab_is_eog(&vocab_, token)) return finish(slot, FinishReason::kStop);
     run.tokens.push_back(token);
-    std::string bytes = token_bytes(vocab_, token);
+    const std::string bytes = token_bytes(vocab_, token);
     if (run.top_logprobs >= 0) {
         info.bytes = bytes;
         info.logprob = raw[static_cast<std::size_t>(token)] - total;
     }
     bool stopped = false;
-    show(run, std::move(bytes), std::move(info), stopped);
+    show(run, bytes, std::move(info), stopped);
     if (stopped) return finish(slot, FinishReason::kStop);
     if (run.sampled == run.most_sampled || run.tokens.size() >= context_tokens_) {
         finish(slot, FinishReason::kLength);
     }
 }
 
-void ChatRunner::show(ChatRun& run, std::string bytes, TokenInfo info, bool& stopped) {
+void ChatRunner::show(ChatRun& run, const std::string& bytes, TokenInfo info, bool& stopped) {
     const std::size_t start = run.text.taken();
     text_.clear();
     stopped = run.text.push(bytes, text_);

@@ -24,7 +24,7 @@ struct ChatRun {
         std::size_t end;
     };
 
-    ChatRun(JobId id_, std::vector<llama_token> prompt, ChatJob job, std::uint32_t seed);
+    ChatRun(JobId job_id, std::vector<llama_token> prompt, ChatJob job, std::uint32_t seed);
 
     JobId id;
     std::vector<llama_token> tokens;  // prompt, then what was sampled
@@ -103,7 +103,7 @@ private:
     void forget(Slot& slot) noexcept;
     void evaluate();
     void take_output(Slot& slot, std::int32_t row);
-    void show(ChatRun& run, std::string bytes, TokenInfo info, bool& stopped);
+    void show(ChatRun& run, const std::string& bytes, TokenInfo info, bool& stopped);
     void deliver(ChatRun& run, bool last);
     void finish(Slot& slot, FinishReason reason, std::optional<Error> error = std::nullopt);
     void end_unstarted(ChatRun& run, FinishReason reason, std::optional<Error> error);

@@ -67,7 +67,7 @@ Result<fs::path> ModelStore::resolve(std::string_view file) const {
         std::error_code error;
         const fs::path home = fs::canonical(folder, error);
         if (error) continue;
-        const fs::path real = fs::canonical(home / file, error);
+        fs::path real = fs::canonical(home / file, error);
         if (error) continue;
         if (real.parent_path() != home) {
             return fail(file_error(

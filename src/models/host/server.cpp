@@ -424,6 +424,7 @@ std::string HostServer::models_json(std::string_view id) const {
         return wire::openai::render_model({std::string(id), created_, "leeway"});
     }
     std::vector<wire::openai::ModelEntry> entries;
+    entries.reserve(names_.size());
     for (const std::string& name : names_) entries.push_back({name, created_, "leeway"});
     return wire::openai::render_models(entries);
 }

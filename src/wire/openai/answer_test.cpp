@@ -50,6 +50,18 @@ TEST(Answer, TellsMissingFromZero) {
     EXPECT_EQ(read_answer(Endpoint::kChatCompletions, "{}").state, UsageState::kMissing);
 }
 
+TEST(Answer, ACountThatIsNoNumberIsNotZero) {
+    for (const char* text :
+         {R"({"prompt_tokens":"10","completion_tokens":5})",
+          R"({"prompt_tokens":10,"completion_tokens":[5]})",
+          R"({"prompt_tokens":10,"completion_tokens":true,"total_tokens":15})"}) {
+        const auto facts = usage(text);
+        EXPECT_EQ(facts.state, UsageState::kMissing) << text;
+        EXPECT_TRUE(facts.usage_clamped) << text;
+    }
+    EXPECT_EQ(usage(R"({"prompt_tokens":10,"completion_tokens":null})").state, UsageState::kFinal);
+}
+
 TEST(Answer, FlagsWhatCannotBe) {
     const auto negative = usage(R"({"prompt_tokens":-5,"completion_tokens":3})");
     EXPECT_TRUE(negative.usage_clamped);

@@ -24,6 +24,7 @@ struct Counts {
     std::int64_t reasoning = 0;
     std::int64_t audio_output = 0;
     bool clamped = false;
+    bool unreadable = false;  // the prompt's or the completion's count is no number
 };
 
 /// A count at the cursor; nullopt when it is null or no number at all.
@@ -74,6 +75,14 @@ void details(json::Cursor& cursor, bool input, Counts& counts) {
     }
 }
 
+/// One of the two counts that everything else is a part of.
+std::optional<std::int64_t> whole(json::Cursor& cursor, Counts& counts) {
+    const bool is_null = cursor.kind() == 'n';
+    const auto value = count(cursor, counts.clamped);
+    if (!value && !is_null) counts.unreadable = true;
+    return value;
+}
+
 /// Takes `part` out of `whole`, or all of `whole` when it is larger.
 std::int64_t take(std::int64_t& whole, std::int64_t part, bool& clamped) {
     if (part > whole) clamped = true;
@@ -95,9 +104,9 @@ UsageReading read_usage(json::Cursor& cursor) {
     std::string_view key;
     while (cursor.next_member(key)) {
         if (key == "prompt_tokens") {
-            counts.prompt = count(cursor, counts.clamped);
+            counts.prompt = whole(cursor, counts);
         } else if (key == "completion_tokens") {
-            counts.completion = count(cursor, counts.clamped);
+            counts.completion = whole(cursor, counts);
         } else if (key == "total_tokens") {
             counts.total = count(cursor, counts.clamped);
         } else if (key == "prompt_cache_hit_tokens") {
@@ -110,7 +119,9 @@ UsageReading read_usage(json::Cursor& cursor) {
             cursor.skip_unchecked();
         }
     }
-    if (cursor.failed() || (!counts.prompt && !counts.completion)) return reading;
+    reading.clamped = counts.clamped;
+    if (cursor.failed() || counts.unreadable) return reading;  // half a count is no count
+    if (!counts.prompt && !counts.completion) return reading;
 
     std::int64_t input = counts.prompt.value_or(0);
     std::int64_t output = counts.completion.value_or(0);

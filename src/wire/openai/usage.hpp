@@ -13,7 +13,8 @@ struct UsageReading {
     /// The buckets do not add up to the provider's `total_tokens`.
     bool sum_mismatch = false;
     /// A count was negative, no integer, above 2^53 or larger than what it is a part of, and was cut to
-    /// the nearest that makes sense.
+    /// the nearest that makes sense. Where the prompt's or the completion's is no number at all nothing
+    /// makes sense, and the usage is missing.
     bool clamped = false;
 };
 
