@@ -50,6 +50,8 @@ Result<void> Snapshot::add_providers(const Config& config) {
             if (!tls) return fail(std::move(tls.error()));
             to.origin.tls = std::move(*tls);
         }
+        to.flavour = embedded ? wire::usage::Flavour::kLlamaServer
+                              : wire::usage::chat_flavour_of_host(to.origin.url.address.host);
         to.origin.timeouts = {from.timeouts.connect, from.timeouts.first_byte,
                               from.timeouts.between_chunks, from.timeouts.total};
         to.origin.max_connections = from.max_connections;
@@ -67,7 +69,7 @@ void Snapshot::add_models(const Config& config) {
         pipeline::Model to;
         to.name = from.name;
         to.upstream_name = from.upstream_name.empty() ? from.name : from.upstream_name;
-        to.price = from.price;
+        to.price = std::make_shared<const prices::ModelPrices>(from.price);
         to.provider_name = from.provider;
         for (std::size_t i = 0; i < config.providers.size(); ++i) {
             if (config.providers[i].name != from.provider) continue;

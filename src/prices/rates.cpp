@@ -63,7 +63,9 @@ std::optional<Tier> tier_of(std::string_view word) noexcept {
         Word{"standard_only", Tier::kStandard}, Word{"scale", Tier::kStandard},
         Word{"flex", Tier::kFlex},          Word{"batch", Tier::kBatch},
         Word{"priority", Tier::kPriority},  Word{"performance", Tier::kPriority},
-        Word{"fast", Tier::kFast},          Word{"STANDARD", Tier::kStandard},
+        Word{"fast", Tier::kFast},          Word{"STANDARD", Tier::kStandard},    Word{"ON_DEMAND", Tier::kStandard},
+        Word{"ON_DEMAND_FLEX", Tier::kFlex}, Word{"ON_DEMAND_PRIORITY", Tier::kPriority},
+        Word{"BATCH", Tier::kBatch},        
         Word{"FLEX", Tier::kFlex},          Word{"PRIORITY", Tier::kPriority},
     };
     for (const Word& known : kWords) {
