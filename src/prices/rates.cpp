@@ -1,6 +1,7 @@
 #include "prices/rates.hpp"
 
 #include "base/hash.hpp"
+#include "prices/scale.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -173,13 +174,7 @@ bool ModelPrices::known_at(std::int64_t unix_s) const noexcept {
 }
 
 FemtoUsdPerUnit discounted(FemtoUsdPerUnit rate, std::uint32_t basis_points) noexcept {
-    constexpr Int128 kWhole = 10'000;
-    const Int128 kept = kWhole - std::min<std::uint32_t>(basis_points, 10'000);
-    const Int128 product = Int128{rate.value()} * kept;
-    Int128 out = product / kWhole;
-    const Int128 twice = product % kWhole * 2;
-    if (twice > kWhole || (twice == kWhole && out % 2 != 0)) ++out;
-    return FemtoUsdPerUnit(static_cast<std::int64_t>(out));
+    return times(rate, 10'000 - std::min<std::uint32_t>(basis_points, 10'000));
 }
 
 }  // namespace leeway::prices
