@@ -37,8 +37,12 @@ const BookModel* first_match(const BookProvider& provider, std::string_view lowe
 }
 
 /// The token rates of `from` times a factor. What is counted by the piece has one price in all tiers.
-Rates scaled(const Rates& from, std::uint32_t factor_bp) {
+Rates scaled(const Rates& from, std::uint32_t factor_bp, const std::vector<Bucket>& units) {
     Rates out;
+    for (const Bucket unit : units) {
+        if (const auto rate = from[unit]) out.set(unit, times(*rate, factor_bp));
+    }
+    if (!units.empty()) return out;
     for (const BucketInfo& info : kBuckets) {
         const auto rate = from[info.bucket];
         if (!rate) continue;
@@ -59,13 +63,14 @@ void apply(const OverlayEntry& entry, const BookProvider& provider, BookModel& m
         for (const RateSheet& sheet : model.sheets) {
             if (sheet.tier != Tier::kStandard || !sheet.region.empty()) continue;
             RateSheet scaled_sheet = sheet;
-            scaled_sheet.rates = scaled(sheet.rates, entry.factor_bp);
+            scaled_sheet.rates = scaled(sheet.rates, entry.factor_bp, entry.units);
             scaled_sheet.tier = entry.sheet.tier;
             scaled_sheet.region = entry.sheet.region;
             scaled_sheet.valid_from = std::max(sheet.valid_from, entry.sheet.valid_from);
             scaled_sheet.valid_to = std::min(sheet.valid_to, entry.sheet.valid_to);
             scaled_sheet.source = entry.sheet.source;
             scaled_sheet.confidence = entry.sheet.confidence;
+            if (scaled_sheet.rates.empty()) continue;
             if (scaled_sheet.valid_from < scaled_sheet.valid_to) added.push_back(scaled_sheet);
         }
     }

@@ -44,6 +44,7 @@ struct OverlayEntry {
     Matcher match;
     std::string what;  ///< for messages
     RateSheet sheet;   ///< conditions, source, and the rates when there is no factor
+    std::vector<Bucket> units;    ///< of a factor: only these; empty: all tokens, pieces unchanged
     std::uint32_t factor_bp = 0;  ///< of the token rates of the general standard sheets; 0: none
 };
 
