@@ -89,13 +89,15 @@ enum class Op : std::uint8_t {
     kTake,     ///< `what` is a part of `from` and is taken out of it; more than there is: flagged
     kFit,      ///< likewise, but the provider counts some of it twice, so too much is no fault
     kOverlap,  ///< what `from` counts is in `what` as well: taken out of `what` only
+    kFollow,  ///< when `what` is used, it gets all that is left of `from`
     kTakeOrBeside,  ///< kTake, unless the provider's total shows that it stands beside `from`
     kAddTo,    ///< `from` is added to `what`
     kIfAbsent,  ///< `what` was not told: `from` is added to it
     kAtLeast,   ///< `what` becomes `from` when that is larger
-    kFollow,    ///< when `what` is used, it gets all that is left of `from`
     kRestOfTotal,  ///< what the provider's total has beyond all buckets is `what`
 };
+/// Up to here a step changes nothing where `what` is 0.
+inline constexpr Op kLastAboutWhat = Op::kTakeOrBeside;
 struct Step {
     Op op;
     Slot what;
