@@ -47,23 +47,27 @@ TEST(PriceLayers, TheConfigurationComesBeforeTheBook) {
     EXPECT_EQ(cost(config_of(kAcme + "}}\nmodels: {x: {provider: acme, name: big-1}}"), book.get()),
               "30")
         << "by the upstream's name";
-    EXPECT_EQ(cost(config_of(kAcme + "}}\nmodels: {big-1: {provider: acme, price: {input: 1, output: 2}}}"),
+    EXPECT_EQ(cost(config_of(kAcme +
+                             "}}\nmodels: {big-1: {provider: acme, price: {input: 1, output: 2}}}"),
                    book.get()),
               "3");
-    EXPECT_EQ(cost(config_of(kAcme + "}}\nmodels: {small: {provider: acme}}"), book.get()), "unknown");
+    EXPECT_EQ(cost(config_of(kAcme + "}}\nmodels: {small: {provider: acme}}"), book.get()),
+              "unknown");
     EXPECT_EQ(cost(config_of(kAcme + "}}\nmodels: {big: {provider: acme}}"), nullptr), "unknown");
     const std::string mine = "providers: {acme: {dialect: openai, base_url: http://127.0.0.1:1/v1";
     EXPECT_EQ(cost(config_of(mine + "}}\nmodels: {big: {provider: acme}}"), book.get()), "unknown")
         << "a server of one's own is not the provider it is named after";
-    EXPECT_EQ(cost(config_of(mine + ", prices: acme}}\nmodels: {big: {provider: acme}}"), book.get()),
-              "30");
+    EXPECT_EQ(
+        cost(config_of(mine + ", prices: acme}}\nmodels: {big: {provider: acme}}"), book.get()),
+        "30");
 }
 
 TEST(PriceLayers, DiscountsHoldInTheirTime) {
     const auto book = *prices::PriceBook::parse(kBook);
-    const Config config = config_of(
-        kAcme + ", discounts: [{percent: 12.5%, from: 2026-07-01, to: 2027-01-01}]}}\n"
-                "models: {big: {provider: acme}}");
+    const Config config =
+        config_of(kAcme +
+                  ", discounts: [{percent: 12.5%, from: 2026-07-01, to: 2027-01-01}]}}\n"
+                  "models: {big: {provider: acme}}");
     const auto at = [&](std::string_view date) {
         PriceQuery query;
         query.unix_s = *prices::parse_day(date);
@@ -72,20 +76,23 @@ TEST(PriceLayers, DiscountsHoldInTheirTime) {
     EXPECT_EQ(at("2026-06-30"), "30");
     EXPECT_EQ(at("2026-07-01"), "26.25");
     EXPECT_EQ(at("2027-01-01"), "30");
-    const Config both = config_of(kAcme + ", discounts: [{percent: 50}]}}\n"
-                                          "models: {big: {provider: acme, price: {discount: 10%}}}");
+    const Config both = config_of(kAcme +
+                                  ", discounts: [{percent: 50}]}}\n"
+                                  "models: {big: {provider: acme, price: {discount: 10%}}}");
     EXPECT_EQ(cost(both, book.get()), "13.5") << "one after the other";
 }
 
 TEST(PriceLayers, MachinesAreInTheConfiguration) {
     const Config config = config_of(
-        kAcme + "}}\nmodels: {big: {provider: acme, price: {machine_hour: 3.60, machine_share: 2}}}");
+        kAcme +
+        "}}\nmodels: {big: {provider: acme, price: {machine_hour: 3.60, machine_share: 2}}}");
     PriceQuery query;
     query.busy_us = 2'000'000;
     EXPECT_EQ(cost(config, nullptr, query), "0.001");
-    EXPECT_FALSE(parse_config(kAcme + "}}\nmodels: {m: {provider: acme, price: {input: 1, machine_hour: 1}}}",
-                              "t"));
-    EXPECT_FALSE(parse_config(kAcme + "}}\nmodels: {m: {provider: acme, price: {discount: 101%}}}", "t"));
+    EXPECT_FALSE(parse_config(
+        kAcme + "}}\nmodels: {m: {provider: acme, price: {input: 1, machine_hour: 1}}}", "t"));
+    EXPECT_FALSE(
+        parse_config(kAcme + "}}\nmodels: {m: {provider: acme, price: {discount: 101%}}}", "t"));
 }
 
 TEST(PriceLayers, ABadBookLeavesTheOldOneInUse) {
@@ -103,9 +110,10 @@ TEST(PriceLayers, ABadBookLeavesTheOldOneInUse) {
     EXPECT_NE(refused.error().message.find("book.json"), std::string::npos);
     EXPECT_EQ(books.current(), before);
     // A price per thousand: possible by itself, but not after the one before it.
-    for (const auto& [from, to] : {std::pair{"\"input\":\"10\"", "\"input\":\"0.01\""},
-                                   std::pair{"\"output\":\"20\"", "\"output\":\"0.02\""},
-                                   std::pair{"\"cached_input\":\"1\"", "\"cached_input\":\"0.001\""}}) {
+    for (const auto& [from, to] :
+         {std::pair{"\"input\":\"10\"", "\"input\":\"0.01\""},
+          std::pair{"\"output\":\"20\"", "\"output\":\"0.02\""},
+          std::pair{"\"cached_input\":\"1\"", "\"cached_input\":\"0.001\""}}) {
         text.replace(text.find(from), std::string(from).size(), to);
     }
     file_with(folder, "book.json", text);
@@ -132,7 +140,8 @@ TEST(PriceLayers, OverlayProblemsComeWithTheirLines) {
     EXPECT_EQ(cost(config, book->get()), "33");
     PriceQuery flex;
     flex.tier = prices::Tier::kFlex;
-    EXPECT_EQ(cost(config, book->get(), flex), "15") << "there is no flex of its own in that region";
+    EXPECT_EQ(cost(config, book->get(), flex), "15")
+        << "there is no flex of its own in that region";
     const std::string bad = file_with(folder, "bad.yaml", R"(entries:
   - {provider: acme, models: [big], tier: flux, factor: 50%, source: s, checked: 2026-11-01}
   - {provider: acme, models: [big], factor: half, source: s, checked: 2026-11-01}

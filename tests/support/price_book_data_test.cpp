@@ -21,7 +21,8 @@ std::string book_path() {
     if (const char* path = std::getenv("LEEWAY_PRICES")) return path;
     const char* cache = std::getenv("XDG_CACHE_HOME");
     const char* home = std::getenv("HOME");
-    return (cache != nullptr ? std::string(cache) : std::string(home == nullptr ? "" : home) + "/.cache") +
+    return (cache != nullptr ? std::string(cache)
+                             : std::string(home == nullptr ? "" : home) + "/.cache") +
            "/leeway/prices/book.json";
 }
 
@@ -35,9 +36,10 @@ std::shared_ptr<const prices::PriceBook> installed_book() {
     return book ? *book : nullptr;
 }
 
-#define LEEWAY_NEED_BOOK(book) \
+#define LEEWAY_NEED_BOOK(book)          \
     const auto book = installed_book(); \
-    if (book == nullptr) GTEST_SKIP() << "no price book at " << book_path() << ": tools/setup.sh makes one"
+    if (book == nullptr)                \
+    GTEST_SKIP() << "no price book at " << book_path() << ": tools/setup.sh makes one"
 
 std::string usd_per_million(const prices::PriceBook& book, std::string_view provider,
                             std::string_view model, prices::PriceQuery query, Bucket bucket) {
@@ -79,9 +81,11 @@ TEST(InstalledPriceBook, TheClockDecidesWhereItDoes) {
     LEEWAY_NEED_BOOK(book);
     prices::PriceQuery query;
     query.unix_s = day("2026-11-01") + 2 * 3600;
-    EXPECT_EQ(usd_per_million(*book, "deepseek", "deepseek-v4-flash", query, Bucket::kOutput), "1.32");
+    EXPECT_EQ(usd_per_million(*book, "deepseek", "deepseek-v4-flash", query, Bucket::kOutput),
+              "1.32");
     query.unix_s = day("2026-11-01") + 5 * 3600;
-    EXPECT_EQ(usd_per_million(*book, "deepseek", "deepseek-v4-flash", query, Bucket::kOutput), "0.66");
+    EXPECT_EQ(usd_per_million(*book, "deepseek", "deepseek-v4-flash", query, Bucket::kOutput),
+              "0.66");
 }
 
 TEST(InstalledPriceBook, OverlayPricesTiersExactly) {
@@ -89,7 +93,8 @@ TEST(InstalledPriceBook, OverlayPricesTiersExactly) {
     prices::PriceQuery query;
     query.unix_s = day("2026-10-01");
     query.tier = prices::Tier::kFlex;
-    EXPECT_EQ(usd_per_million(*book, "openai", "gpt-5-mini", query, Bucket::kCachedInput), "0.0125");
+    EXPECT_EQ(usd_per_million(*book, "openai", "gpt-5-mini", query, Bucket::kCachedInput),
+              "0.0125");
     EXPECT_EQ(usd_per_million(*book, "openai", "gpt-5-mini", query, Bucket::kReasoning), "1");
     EXPECT_EQ(usd_per_million(*book, "openai", "gpt-4o", query, Bucket::kInput), "unknown")
         << "there is no flex for it";
@@ -149,14 +154,16 @@ TEST(InstalledPriceBook, ReproducesTheBillsOfAidersLogWithinOnePercent) {
         ASSERT_NE(found.model, nullptr) << model;
         prices::PriceQuery query;
         query.unix_s = event["time"].as<std::int64_t>();
-        const prices::Usage usage{{Bucket::kInput, properties["prompt_tokens"].as<std::int64_t>()},
-                                  {Bucket::kOutput, properties["completion_tokens"].as<std::int64_t>()}};
+        const prices::Usage usage{
+            {Bucket::kInput, properties["prompt_tokens"].as<std::int64_t>()},
+            {Bucket::kOutput, properties["completion_tokens"].as<std::int64_t>()}};
         const auto priced = prices::ModelPrices(found.model->sheets).price(usage, query);
         ASSERT_TRUE(priced.cost) << model;
         const Int128 difference = Int128{priced.cost->value()} - told->value();
         const Int128 distance = difference < 0 ? -difference : difference;
         EXPECT_LE(distance * 100, Int128{told->value()})
-            << model << ": " << to_usd_string(*priced.cost) << " instead of " << to_usd_string(*told);
+            << model << ": " << to_usd_string(*priced.cost) << " instead of "
+            << to_usd_string(*told);
         exact += distance <= 1 ? 1 : 0;
         ++per_model[model];
     }

@@ -155,14 +155,10 @@ inline void Extractor::field(json::Cursor& cursor, const Field& field) {
             if (cursor.kind() != 'n') clamped_ = true;
             cursor.skip_unchecked();
             return;
-        case FieldKind::kList:
-            list(cursor, *field.list);
-            return;
+        case FieldKind::kList: list(cursor, *field.list); return;
         case FieldKind::kTier:
         case FieldKind::kSpeed:
-        case FieldKind::kRegion:
-            tier(cursor, field.kind);
-            return;
+        case FieldKind::kRegion: tier(cursor, field.kind); return;
     }
 }
 
@@ -252,7 +248,8 @@ void Extractor::element(json::Cursor& cursor, const List& list) {
         }
     }
     if (variant == nullptr || cursor.failed()) return;
-    if (variant->slot != Slot::kEnd) add(variant->slot, list.count_key.empty() ? 1 : value.value_or(0));
+    if (variant->slot != Slot::kEnd)
+        add(variant->slot, list.count_key.empty() ? 1 : value.value_or(0));
     if (variant->shape != nullptr) {
         cursor.seek(start, depth);
         shape(cursor, *variant->shape);
@@ -329,12 +326,8 @@ UsageReading Extractor::result() const noexcept {
                 what = std::min(what, *from);
                 *from -= what;
                 break;
-            case Op::kOverlap:
-                what -= std::min(what, *from);
-                break;
-            case Op::kAddTo:
-                what += *from;
-                break;
+            case Op::kOverlap: what -= std::min(what, *from); break;
+            case Op::kAddTo: what += *from; break;
             case Op::kIfAbsent:
                 if ((seen & bit(step.what)) != 0) break;
                 if (step.from == Slot::kTotal) {
@@ -343,9 +336,7 @@ UsageReading Extractor::result() const noexcept {
                 }
                 what += *from;
                 break;
-            case Op::kAtLeast:
-                what = std::max(what, *from);
-                break;
+            case Op::kAtLeast: what = std::max(what, *from); break;
             case Op::kFollow:
                 what += *from;
                 *from = 0;

@@ -68,7 +68,7 @@ private:
     [[nodiscard]] std::optional<std::int64_t> money(json::Cursor& cursor, FieldKind kind);
 
     const Table* table_;
-    std::uint64_t seen_ = 0;   // which of values_ are set
+    std::uint64_t seen_ = 0;  // which of values_ are set
     std::uint64_t fresh_ = 0;  // … by the object that is being read
     bool clamped_ = false;
     bool unreadable_ = false;
