@@ -164,7 +164,7 @@ TEST(LedgerCodec, RefusesEveryPrefixAndAnythingBehind) {
 TEST(LedgerCodec, RefusesAnotherVersion) {
     std::string buffer;
     std::string bytes(encode(ordinary_record(), buffer));
-    bytes[0] = 2;
+    bytes[0] = 3;
     RequestRecord decoded;
     const auto done = decode(bytes, decoded);
     ASSERT_FALSE(done);
