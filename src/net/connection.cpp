@@ -373,7 +373,7 @@ Task<bool> Connection::write(std::span<const std::string_view> pieces) {
 }
 
 Task<bool> Connection::respond(int status, std::span<const Field> fields, std::string_view body) {
-    std::array<char, 40> framing;
+    std::array<char, 40> framing{};
     if (answered_) co_return false;
     const auto end = fmt::format_to(framing.data(), "content-length: {}\r\n", body.size());
     write_head(status, fields, {framing.data(), static_cast<std::size_t>(end - framing.data())});
@@ -397,7 +397,7 @@ Task<bool> Connection::begin_stream(int status, std::span<const Field> fields) {
 
 Task<bool> Connection::send(std::span<const std::string_view> pieces) {
     std::array<std::string_view, 16> parts;
-    std::array<char, 20> size_line;
+    std::array<char, 20> size_line{};
     std::size_t total = 0;
     std::size_t count = head_.http_1_0 ? 0 : 1;
     for (const std::string_view piece : pieces.first(std::min<std::size_t>(pieces.size(), 12))) {
