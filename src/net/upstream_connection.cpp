@@ -220,12 +220,11 @@ void UpstreamConnection::on_retired(void* self, IoResult) {
 }
 
 void UpstreamConnection::retire(std::unique_ptr<UpstreamConnection> connection) noexcept {
-    UpstreamConnection* self = connection.get();
-    self->stream_->close();
-    if (!self->read_op_.pending() && !self->write_op_.pending()) return;
+    connection->stream_->close();
+    if (!connection->read_op_.pending() && !connection->write_op_.pending()) return;
+    UpstreamConnection* self = connection.release();  // deletes itself when its operations are done
     self->read_op_.set_hook(&UpstreamConnection::on_retired, self);
     self->write_op_.set_hook(&UpstreamConnection::on_retired, self);
-    static_cast<void>(connection.release());  // deletes itself when its operations are done
 }
 
 }  // namespace leeway::net

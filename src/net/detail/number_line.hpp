@@ -23,7 +23,7 @@ public:
     [[nodiscard]] std::string_view view() const noexcept { return {text_.data(), size_}; }
 
 private:
-    std::array<char, 48> text_;
+    std::array<char, 48> text_{};
     std::size_t size_ = 0;
 };
 
