@@ -1,6 +1,6 @@
 #include "app/client_request.hpp"
 #include "base/strings.hpp"
-#include "prices/price.hpp"
+#include "prices/rates.hpp"
 #include "wire/openai/answer.hpp"
 #include "wire/openai/error.hpp"
 
@@ -57,17 +57,30 @@ void ClientRequest::begin_attempt(const providers::Provider& provider) {
     attempt_open_ = true;
 }
 
-void ClientRequest::end_attempt(int status, ledger::EndState end, const prices::Usage& usage,
-                                prices::UsageState state) {
+void ClientRequest::end_attempt(int status, ledger::EndState end,
+                                const wire::usage::UsageReading& reading) {
     if (!attempt_open_) return;
     attempt_open_ = false;
     attempt_.http_status = status;
     attempt_.end = end;
-    attempt_.usage = usage;
-    attempt_.usage_state = state;
+    attempt_.usage = reading.usage;
+    attempt_.usage_state = reading.state;
+    attempt_.tier = reading.tier.value_or(prices::Tier::kStandard);
     attempt_.total_us = to_us(monotonic_now() - attempt_start_);
-    if (state != prices::UsageState::kMissing) {
-        attempt_.cost = prices::cost(usage, context_.model->price);
+    if (reading.state != prices::UsageState::kMissing) {
+        prices::PriceQuery query;
+        query.unix_s = context_.arrived_unix_us / 1'000'000;
+        query.tier = attempt_.tier;
+        query.region = wire::usage::to_string(reading.region);
+        query.busy_us = attempt_.total_us;
+        const prices::Priced priced = context_.model->price->price(reading.usage, query);
+        attempt_.cost = priced.cost;
+        attempt_.price_id = priced.price_id;
+        if (reading.reported_cost) {
+            // What the provider says it bills is what it bills.
+            attempt_.computed_cost = priced.cost;
+            attempt_.reported_cost = attempt_.cost = reading.reported_cost;
+        }
     } else if (status >= 400) {
         attempt_.cost = PicoUsd(0);  // providers do not bill refusals
     }
@@ -119,7 +132,7 @@ Task<void> ClientRequest::forward() {
         const bool unsent = reason == "upstream_unreachable" || reason == "upstream_tls_failed" ||
                             deadline_->reason() == net::Deadline::Reason::kConnect;
         if (unsent) attempt_.cost = PicoUsd(0);
-        end_attempt(0, end_of(started.error()), {}, prices::UsageState::kMissing);
+        end_attempt(0, end_of(started.error()));
         const bool child_broke =
             provider.kind == providers::Kind::kEmbedded && !deadline_->interrupted();
         Error error = child_broke ? snapshot_->models()->crash_error() : std::move(started.error());
@@ -152,18 +165,18 @@ Task<void> ClientRequest::deliver_buffered(net::UpstreamCall& call) {
     if (!body) {
         auto end = end_of(body.error());
         if (end == ledger::EndState::kError) end = ledger::EndState::kCut;
-        end_attempt(status, end, {}, prices::UsageState::kMissing);
+        end_attempt(status, end);
         upstream_fields_.clear();
         co_await refuse(std::move(body.error()));
         co_return;
     }
-    const auto facts = wire::openai::read_answer(context_.endpoint, *body);
+    const auto facts = wire::openai::read_answer(context_.endpoint, *body,
+                                                 snapshot_->provider(*context_.model).flavour);
     const bool ok = status == 200 && facts.valid && !facts.is_error;
     attempt_.finish_reason = facts.finish_reason;
     attempt_.model_reported = facts.model;
-    end_attempt(status, ok ? ledger::EndState::kOk : ledger::EndState::kError, facts.usage,
-                facts.state);
-    if (facts.usage_sum_mismatch || facts.usage_clamped) context_.note("usage", "mismatch");
+    end_attempt(status, ok ? ledger::EndState::kOk : ledger::EndState::kError, facts.usage);
+    if (facts.usage.sum_mismatch || facts.usage.clamped) context_.note("usage", "mismatch");
     if (!facts.valid) {
         upstream_fields_.clear();
         Error error = not_an_answer(status, *body);
@@ -173,8 +186,8 @@ Task<void> ClientRequest::deliver_buffered(net::UpstreamCall& call) {
     outcome.status = status;
     outcome.complete = ok;
     outcome.form = pipeline::AnswerForm::kJson;
-    outcome.usage = facts.usage;
-    outcome.usage_state = facts.state;
+    outcome.usage = facts.usage.usage;
+    outcome.usage_state = facts.usage.state;
     outcome.finish_reason = facts.finish_reason;
     outcome.model_reported = facts.model;
     if (ok && body->size() <= context_.capture_bytes) outcome.captured = *body;
@@ -187,6 +200,7 @@ Task<void> ClientRequest::deliver_stream(net::UpstreamCall& call, bool hide_usag
     wire::openai::StreamObserver::Options options;
     options.hide_usage = hide_usage;
     options.choices = context_.view.n;
+    options.flavour = snapshot_->provider(*context_.model).flavour;
     Relay relay(options);
     relay.rewrite = hide_usage;
     relay.captures = context_.capture_bytes > 0;
@@ -292,16 +306,16 @@ void ClientRequest::settle_relay(Relay& relay, ledger::EndState end) {
     // One choice of several may have ended; that is no reason for what the others lack.
     if (facts.finished) attempt_.finish_reason = facts.finish_reason;
     attempt_.model_reported = facts.model;
-    end_attempt(200, end, facts.usage, facts.state);
-    if (facts.usage_sum_mismatch || facts.usage_clamped) context_.note("usage", "mismatch");
+    end_attempt(200, end, facts.usage);
+    if (facts.usage.sum_mismatch || facts.usage.clamped) context_.note("usage", "mismatch");
     pipeline::Outcome outcome;
     outcome.status = 200;
     outcome.complete = end == ledger::EndState::kOk && facts.done && !facts.is_error;
     outcome.no_store = relay.no_store;
     outcome.form = pipeline::AnswerForm::kEventStream;
     if (outcome.complete && relay.captures) outcome.captured = relay.captured;
-    outcome.usage = facts.usage;
-    outcome.usage_state = facts.state;
+    outcome.usage = facts.usage.usage;
+    outcome.usage_state = facts.usage.state;
     outcome.finish_reason = facts.finish_reason;
     outcome.model_reported = facts.model;
     settle(outcome, end);

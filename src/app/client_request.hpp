@@ -59,8 +59,8 @@ private:
     void settle_relay(Relay& relay, ledger::EndState end);
     void keep_upstream_fields(const net::ResponseHead& head);
     void begin_attempt(const providers::Provider& provider);
-    void end_attempt(int status, ledger::EndState end, const prices::Usage& usage,
-                     prices::UsageState state);
+    void end_attempt(int status, ledger::EndState end,
+                     const wire::usage::UsageReading& reading = {});
     ledger::EndState end_of(const Error& error) const;
 
     // client_settle.cpp: money, ledger, metrics, headers

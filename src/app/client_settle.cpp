@@ -1,6 +1,6 @@
 #include "app/client_request.hpp"
 #include "base/money.hpp"
-#include "prices/price.hpp"
+#include "prices/rates.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -43,7 +43,17 @@ void ClientRequest::price(const pipeline::Outcome& outcome) {
         context_.route == nullptr ? nullptr : context_.route->baseline;
     if (baseline == nullptr) baseline = context_.asked;
     if (baseline == nullptr) baseline = context_.model;
-    record_.baseline = prices::cost(outcome.usage, baseline->price);
+    // The same service elsewhere; a model that has no such tier would have served it as usual.
+    prices::PriceQuery query;
+    query.unix_s = context_.arrived_unix_us / 1'000'000;
+    query.busy_us = record_.attempts.empty() ? -1 : record_.attempts.back().total_us;
+    if (!record_.attempts.empty()) query.tier = record_.attempts.back().tier;
+    prices::Priced priced = baseline->price->price(outcome.usage, query);
+    if (priced.price_id == 0 && query.tier != prices::Tier::kStandard) {
+        query.tier = prices::Tier::kStandard;
+        priced = baseline->price->price(outcome.usage, query);
+    }
+    record_.baseline = priced.cost;
 }
 
 // Runs once, before the caller gets the last byte: a row that is not kept yet must not be acknowledged.

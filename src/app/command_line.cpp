@@ -29,6 +29,7 @@ struct Parser {
     ReportCommand report;
     LedgerExportCommand ledger_export;
     ModelsOptions models;
+    PricesOptions prices;
     ModelHostOptions host;
     std::vector<std::string> host_models;
     std::string host_memory;
@@ -257,6 +258,55 @@ void add_models(Parser& parser) {
     }
 }
 
+void add_prices(Parser& parser) {
+    using Action = PricesOptions::Action;
+    PricesOptions& options = parser.prices;
+    CLI::App& prices = add_command(
+        parser.app, "prices", "What models cost, since when, and who says so",
+        "Without a model: what each model of the configuration costs by all layers together.\n\n"
+        "Examples:\n"
+        "  leeway prices\n"
+        "  leeway prices gpt-5-mini\n"
+        "  leeway prices openai/gpt-4o --at 2026-01-31\n"
+        "  leeway prices deepseek-chat --at all --json\n"
+        "  leeway prices diff old-book.json new-book.json\n"
+        "  leeway prices check new-book.json");
+    prices.require_subcommand(0, 1);
+    prices.add_option("model", options.model, "Model, PROVIDER/MODEL, or a part of its name")
+        ->type_name("");
+    prices.add_option("--at", options.at, "Only what holds at this date, or `all` [now]")
+        ->type_name("DATE");
+    add_config(prices, options.place);
+    add_json(prices, options.json);
+    prices.final_callback([&parser] {
+        if (std::holds_alternative<std::monostate>(parser.chosen)) parser.chosen = parser.prices;
+    });
+
+    CLI::App& diff =
+        add_command(prices, "diff", "What changed between two price books",
+                    "Exit status: 0 the same, 1 they differ or one is bad.\n\n"
+                    "Example:\n  leeway prices diff old-book.json new-book.json --json");
+    diff.add_option("old", options.file, "The older book")->required()->type_name("OLD");
+    diff.add_option("new", options.other, "The newer book")->required()->type_name("NEW");
+    add_json(diff, options.json);
+    diff.final_callback([&parser] {
+        parser.prices.action = Action::kDiff;
+        parser.chosen = parser.prices;
+    });
+
+    CLI::App& check = add_command(
+        prices, "check", "Whether a price book can be right, by itself and as the next one",
+        "Exit status: 0 it would be taken, 1 it would be refused.\n\n"
+        "Examples:\n  leeway prices check\n  leeway prices check new-book.json");
+    check.add_option("file", options.file, "A price book [the one in use]")->type_name("FILE");
+    add_config(check, options.place);
+    add_json(check, options.json);
+    check.final_callback([&parser] {
+        parser.prices.action = Action::kCheck;
+        parser.chosen = parser.prices;
+    });
+}
+
 void add_model_host(Parser& parser) {
     CLI::App& command = add_command(
         parser.app, "model-host",
@@ -400,6 +450,7 @@ CommandLine parse_command_line(std::vector<std::string> arguments) {
     add_report(*parser);
     add_ledger(*parser);
     add_models(*parser);
+    add_prices(*parser);
     add_model_host(*parser);
     add_version(*parser);
 

@@ -89,6 +89,18 @@ struct LedgerExportCommand {
 };
 int run_ledger_export(const LedgerExportCommand& options);
 
+struct PricesOptions {
+    enum class Action : std::uint8_t { kShow, kDiff, kCheck };
+    PlaceOptions place;
+    Action action = Action::kShow;
+    std::string model;  ///< of show; empty: the models of the configuration
+    std::string at;     ///< of show: only what holds at this date; empty: now; "all": every date
+    std::string file;   ///< of diff the older book, of check the book; empty: the one in use
+    std::string other;  ///< of diff the newer book
+    bool json = false;
+};
+int run_prices(const PricesOptions& options);
+
 struct ModelsOptions {
     enum class Action : std::uint8_t { kList, kCheck, kLoad, kTry };
     PlaceOptions place;

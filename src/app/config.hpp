@@ -2,7 +2,7 @@
 
 #include "base/result.hpp"
 #include "base/secret.hpp"
-#include "prices/price.hpp"
+#include "prices/rates.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -59,6 +59,14 @@ struct TimeoutsConfig {
 
 enum class Dialect : std::uint8_t { kOpenAi, kEmbedded };
 
+/// A negotiated percentage off a provider's rates, perhaps for a promise to spend.
+struct DiscountConfig {
+    std::uint32_t discount_bp = 0;  ///< in 0.01 %
+    std::optional<std::int64_t> from_unix_s;
+    std::optional<std::int64_t> to_unix_s;   ///< exclusive
+    std::int64_t monthly_pico_usd = -1;  ///< what was promised to spend in a month; −1: nothing
+};
+
 struct ProviderConfig {
     std::string name;
     Dialect dialect = Dialect::kOpenAi;
@@ -67,6 +75,10 @@ struct ProviderConfig {
     std::string ca_file;  ///< extra CA certificates (PEM) for this provider; empty: system roots
     TimeoutsConfig timeouts;
     std::uint32_t max_connections = 512;  ///< per worker
+    std::string
+        price_name;  ///< what the price book calls it; empty: found by base_url, then by name
+    std::string region;  ///< class of region that it is used in; empty: the general prices
+    std::vector<DiscountConfig> discounts;
     /// Not empty: the provider is configured but cannot be used, and this says why and what to do
     /// (its `api_key: ${VARIABLE}` is not set). Requests for its models get it as an error.
     std::string disabled_reason;
@@ -76,7 +88,10 @@ struct ModelConfig {
     std::string name;
     std::string provider;
     std::string upstream_name;  ///< `name:` in the file; defaults to the model's own name
-    prices::ModelPrice price;  ///< all unknown when the file says nothing
+    prices::Rates price;  ///< instead of the price book's; all unknown: the book's
+    std::int64_t machine_hour_pico_usd = -1;  ///< of the machine that it runs on; −1: not so priced
+    std::uint32_t machine_share = 1;  ///< requests that share that machine
+    std::uint32_t discount_bp = 0;  ///< off the book's rates, in 0.01 %, besides the provider's
     std::string file;  ///< embedded: file name inside `local.folder`
     std::string sha256;  ///< embedded: expected SHA-256 of the file; empty: not checked
     std::vector<std::string> tags;
@@ -119,6 +134,12 @@ struct LedgerConfig {
     std::uint32_t retention_days = 0;  ///< 0: keep
 };
 
+struct PricesConfig {
+    std::string book;  ///< file; absolute. Default: $LEEWAY_PRICES, else where ./run puts it
+    bool book_named = false;  ///< the configuration names it, so it must be there
+    std::string overlay;  ///< file with corrections and additions of ours; empty: none
+};
+
 struct LogConfig {
     std::string level = "info";  ///< debug, info, warn, error
     std::string format = "text";  ///< text or json
@@ -142,6 +163,7 @@ struct Config {
     std::vector<KeyConfig> keys;
     CacheConfig cache;
     LedgerConfig ledger;
+    PricesConfig prices;
     LogConfig log;
     LocalConfig local;
     std::vector<ConfigProblem> warnings;

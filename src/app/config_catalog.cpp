@@ -1,5 +1,6 @@
 #include "app/config_model.hpp"
 #include "base/money.hpp"
+#include "base/strings.hpp"
 
 #include <fmt/format.h>
 
@@ -58,9 +59,87 @@ void read_openai(ConfigSource& source, Section& section, ProviderConfig& out) {
     section.text("ca_file", out.ca_file);
 }
 
+/// "12.5" or "12.5%" in basis points.
+std::optional<std::uint32_t> basis_points(std::string_view text) {
+    if (text.ends_with('%')) text = trim(text.substr(0, text.size() - 1));
+    const std::size_t dot = text.find('.');
+    const auto whole = parse_u64(text.substr(0, dot));
+    std::uint64_t hundredths = 0;
+    if (dot != std::string_view::npos) {
+        const std::string_view digits = text.substr(dot + 1);
+        const auto value = parse_u64(digits);
+        if (!value || digits.empty() || digits.size() > 2) return std::nullopt;
+        hundredths = digits.size() == 1 ? *value * 10 : *value;
+    }
+    if (!whole || *whole > 100 || *whole * 100 + hundredths > 10'000) return std::nullopt;
+    return static_cast<std::uint32_t>(*whole * 100 + hundredths);
+}
+
+void read_percentage(ConfigSource& source, Section& section, std::string_view key,
+                     std::uint32_t& out) {
+    const auto value = section.scalar(key);
+    if (!value) return;
+    if (const auto points = basis_points(value->text)) {
+        out = *points;
+    } else {
+        source.error(value->mark, fmt::format("{}: '{}' is not a percentage (write 0% to 100% with "
+                                              "at most two decimals, such as 12.5%)",
+                                              key, value->text));
+    }
+}
+
+/// An amount of USD, not negative.
+void read_usd(ConfigSource& source, Section& section, std::string_view key, std::int64_t& pico) {
+    const auto value = section.scalar(key);
+    if (!value) return;
+    const auto amount = parse_usd(value->text);
+    if (amount && amount->value() >= 0) {
+        pico = amount->value();
+    } else {
+        source.error(value->mark,
+                     fmt::format("{}: '{}' is not an amount of USD", key, value->text));
+    }
+}
+
+void read_machine(ConfigSource& source, Section& section, ModelConfig& out) {
+    read_usd(source, section, "machine_hour", out.machine_hour_pico_usd);
+    section.number("machine_share", out.machine_share, 1, 100'000);
+}
+
+/// What is counted by the piece: USD per thousand, as the vendors' lists have it.
+void read_services(ConfigSource& source, Section& section, prices::Rates& out) {
+    for (const prices::BucketInfo& info : prices::kBuckets) {
+        if (prices::is_tokens(info.kind)) continue;
+        const std::string key = fmt::format("{}_per_thousand", info.name);
+        const auto value = section.scalar(key);
+        if (!value) continue;
+        const auto rate = parse_usd_per_million(value->text);
+        constexpr std::int64_t kMost = 1'000'000'000'000;  // 1000 USD for a thousand
+        if (!rate || rate->value() > kMost) {
+            source.error(value->mark, fmt::format("{}: '{}' is not a price in USD per thousand",
+                                                  key, value->text));
+            continue;
+        }
+        out.set(info.bucket, FemtoUsdPerUnit(rate->value() * 1000));
+    }
+}
+
+void read_discount(ConfigSource& source, Section section, ProviderConfig& out) {
+    DiscountConfig discount;
+    read_percentage(source, section, "percent", discount.discount_bp);
+    section.date("from", discount.from_unix_s);
+    section.date("to", discount.to_unix_s);
+    read_usd(source, section, "commitment_per_month", discount.monthly_pico_usd);
+    if (!section.has("percent")) {
+        source.error(section.mark(), "a discount needs its percent");
+    }
+    section.finish();
+    out.discounts.push_back(discount);
+}
+
 /// `most_usd` is what no vendor asks: beyond it the unit is very likely wrong.
 void read_rate(ConfigSource& source, Section& section, std::string_view key, std::int64_t most_usd,
-               std::optional<FemtoUsdPerUnit>& out) {
+               prices::Bucket bucket, prices::Rates& out) {
     const auto value = section.scalar(key);
     if (!value) return;
     const auto rate = parse_usd_per_million(value->text);
@@ -83,18 +162,31 @@ void read_rate(ConfigSource& source, Section& section, std::string_view key, std
                                    "price per token, or per thousand tokens?",
                                    key, value->text));
     }
-    out = *rate;
+    out.set(bucket, *rate);
 }
 
-void read_price(ConfigSource& source, Section section, prices::ModelPrice& out) {
+void read_price(ConfigSource& source, Section section, ModelConfig& model) {
     constexpr std::int64_t kMostInput = 1'000;
     constexpr std::int64_t kMostOutput = 5'000;
-    read_rate(source, section, "input", kMostInput, out.input);
-    read_rate(source, section, "cached_input", kMostInput, out.cached_input);
-    read_rate(source, section, "cache_write", kMostInput, out.cache_write);
-    read_rate(source, section, "output", kMostOutput, out.output);
-    read_rate(source, section, "audio_input", kMostInput, out.audio_input);
-    read_rate(source, section, "audio_output", kMostOutput, out.audio_output);
+    prices::Rates& out = model.price;
+    for (const prices::BucketInfo& info : prices::kBuckets) {
+        if (!prices::is_tokens(info.kind)) continue;
+        const bool input = info.kind == prices::BucketKind::kInputTokens;
+        read_rate(source, section, info.name, input ? kMostInput : kMostOutput, info.bucket, out);
+    }
+    // The short name, as the vendors' lists have it.
+    read_rate(source, section, "cache_write", kMostInput, prices::Bucket::kCacheWrite, out);
+    read_services(source, section, out);
+    read_machine(source, section, model);
+    read_percentage(source, section, "discount", model.discount_bp);
+    if (model.discount_bp > 0 && !out.empty()) {
+        source.error(section.mark("discount"),
+                     "a price of your own needs no discount: write what you pay");
+    }
+    if (model.machine_hour_pico_usd >= 0 && !out.empty()) {
+        source.error(section.mark("machine_hour"),
+                     "a model is priced per token or per hour of its machine, not both");
+    }
     section.finish();
 }
 
@@ -123,6 +215,11 @@ void read_provider(ConfigSource& source, const PlacedText& name, Section& sectio
     timeouts.duration("total", out.timeouts.total, milliseconds(1));
     timeouts.finish();
     section.number("max_connections", out.max_connections, 1, 65'535);
+    section.text("prices", out.price_name);
+    section.text("region", out.region);
+    for (Section& discount : section.list_of_sections("discounts")) {
+        read_discount(source, std::move(discount), out);
+    }
     draft.provider_marks.push_back({name.mark, section.mark("ca_file")});
     draft.config.providers.push_back(std::move(out));
     section.finish();
@@ -137,7 +234,7 @@ void read_model(ConfigSource& source, const PlacedText& name, Section& section, 
         source.error(name.mark, fmt::format("model '{}' needs a provider", out.name));
     }
     section.text("name", out.upstream_name);
-    read_price(source, section.section("price"), out.price);
+    read_price(source, section.section("price"), out);
     section.text("file", out.file);
     if (out.file.find('/') != std::string::npos || out.file == "." || out.file == "..") {
         source.error(section.mark("file"),

@@ -68,7 +68,8 @@ void check_route(ConfigSource& source, const Config& config, const RouteConfig& 
         const ModelConfig* baseline = find_named(config.models, route.baseline);
         if (baseline == nullptr) {
             source.unknown(marks.baseline, "model", route.baseline, models);
-        } else if (!baseline->price.input) {
+        } else if (!baseline->price.has(prices::Bucket::kInput) &&
+                   baseline->machine_hour_pico_usd < 0 && config.prices.book.empty()) {
             source.warning(marks.baseline,
                            fmt::format("model '{}' has no price, so the baseline of route '{}' "
                                        "stays unknown",

@@ -154,6 +154,12 @@ void read_rest(Section& top, Config& config) {
     ledger.number("retention_days", config.ledger.retention_days, 0, 36'500);
     ledger.finish();
 
+    Section prices = top.section("prices");
+    prices.text("book", config.prices.book);
+    config.prices.book_named = prices.has("book");
+    prices.text("overlay", config.prices.overlay);
+    prices.finish();
+
     Section log = top.section("log");
     log.choice<std::string>(
         "level", config.log.level,

@@ -24,16 +24,27 @@ fs::path absolute(const fs::path& path) {
 }
 
 /// Where tools/setup.sh puts the models.
-std::string default_model_folder() {
-    if (const std::string folder = environment("LEEWAY_MODELS"); !folder.empty()) {
-        return absolute(folder).string();
-    }
+std::string cache_folder() {
     std::string cache = environment("LEEWAY_CACHE");
     if (cache.empty()) {
         const std::string xdg = environment("XDG_CACHE_HOME");
         cache = xdg.empty() ? environment("HOME") + "/.cache/leeway" : xdg + "/leeway";
     }
-    return cache + "/models";
+    return cache;
+}
+
+std::string default_model_folder() {
+    if (const std::string folder = environment("LEEWAY_MODELS"); !folder.empty()) {
+        return absolute(folder).string();
+    }
+    return cache_folder() + "/models";
+}
+
+/// Where tools/setup.sh puts the price book; empty when there is none.
+std::string default_price_book() {
+    std::string path = environment("LEEWAY_PRICES");
+    path = path.empty() ? cache_folder() + "/prices/book.json" : absolute(path).string();
+    return access(path.c_str(), F_OK) == 0 ? path : std::string();
 }
 
 }  // namespace
@@ -53,6 +64,9 @@ void fill_paths(Config& config) {
     config.local.folder = config.local.folder.empty()
                               ? default_model_folder()
                               : resolve_path(config.path, config.local.folder);
+    config.prices.book = config.prices.book_named ? resolve_path(config.path, config.prices.book)
+                                                  : default_price_book();
+    config.prices.overlay = resolve_path(config.path, config.prices.overlay);
     for (ProviderConfig& provider : config.providers) {
         provider.ca_file = resolve_path(config.path, provider.ca_file);
     }

@@ -100,9 +100,9 @@ local: {folder: models, threads: 2, parallel: 8, context: 8192, memory: 1GiB}
     EXPECT_EQ(config.providers[1].dialect, Dialect::kEmbedded);
     ASSERT_EQ(config.models.size(), 2u);
     EXPECT_EQ(config.models[0].upstream_name, "org/Big-1");
-    EXPECT_EQ(config.models[0].price.input->value(), 2'500'000'000);
-    EXPECT_EQ(config.models[0].price.audio_output->value(), 80'000'000'001);
-    EXPECT_FALSE(config.models[1].price.input);
+    EXPECT_EQ(config.models[0].price[prices::Bucket::kInput]->value(), 2'500'000'000);
+    EXPECT_EQ(config.models[0].price[prices::Bucket::kAudioOutput]->value(), 80'000'000'001);
+    EXPECT_FALSE(config.models[1].price.has(prices::Bucket::kInput));
     EXPECT_EQ(config.models[1].tags, (std::vector<std::string>{"a", "b"}));
     ASSERT_EQ(config.routes.size(), 1u);
     EXPECT_EQ(config.routes[0].stages, std::vector<std::string>{"exact_cache"});
@@ -195,7 +195,10 @@ TEST(Config, PriceIsReadExactlyAndItsUnitIsDoubted) {
     const auto with = [](const std::string& price) {
         return kOpenAi + "models: {m: {provider: up, price: {" + price + "}}}\n";
     };
-    EXPECT_EQ(good(with("input: 0.1, output: 0.000000000")).models[0].price.input->value(),
+    EXPECT_EQ(good(with("input: 0.1, output: 0.000000000"))
+                  .models[0]
+                  .price[prices::Bucket::kInput]
+                  ->value(),
               100'000'000);
     EXPECT_NE(only_problem(with("input: 2500")).find("more than any model costs"),
               std::string::npos);

@@ -93,6 +93,26 @@ Result<void> Server::open_stores() {
     cache_services_ = {cache_.get(), &flights_, &cache_keys_};
 
     hosts_.emplace(state);
+    return load_prices(config_);
+}
+
+/// A book that cannot be right is not taken: the one before it stays. Only at the start there is none
+/// before it, and a book that the configuration names must be there.
+Result<void> Server::load_prices(const Config& config) {
+    const bool first = books_.current() == nullptr;
+    auto taken = books_.refresh(config.prices);
+    book_refused_.store(!taken, std::memory_order_relaxed);
+    if (!taken) {
+        if (first && config.prices.book_named) return taken;
+        spdlog::error("{}; {}", taken.error().text(),
+                      first ? "models without a price of their own have none"
+                            : "the prices before it stay in use");
+        return {};
+    }
+    if (const auto& book = books_.current()) {
+        spdlog::info("prices: {} of {}, {} models", book->info().name,
+                     prices::date_text(book->info().fetched_unix_s), book->info().models);
+    }
     return {};
 }
 
@@ -101,7 +121,7 @@ Result<std::shared_ptr<const Snapshot>> Server::build_snapshot(const Config& con
     if (!address) return fail(std::move(address.error()));
     auto host = hosts_->host_for(config);
     if (!host) return fail(std::move(host.error()));
-    const Services services{cache_services_, *host};
+    const Services services{cache_services_, *host, books_.current()};
     auto snapshot = Snapshot::build(config, keys_, services, address->is_loopback());
     // Only now, when nothing can be refused any more.
     if (snapshot) hosts_->use(std::move(*host));
@@ -195,7 +215,8 @@ void Server::reload() {
     if (!config) {
         done = fail(std::move(config.error()));
     } else {
-        done = put_to_work(*config);
+        done = load_prices(*config);
+        if (done) done = put_to_work(*config);
     }
     if (!done) {
         failed_reloads_.fetch_add(1, std::memory_order_relaxed);

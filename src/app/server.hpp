@@ -4,6 +4,7 @@
 #include "app/commands.hpp"
 #include "app/config.hpp"
 #include "app/key_store.hpp"
+#include "app/price_layers.hpp"
 #include "app/snapshot.hpp"
 #include "app/worker.hpp"
 #include "ledger/ledger.hpp"
@@ -47,6 +48,7 @@ private:
     Server(ServeOptions options, Config config)
         : options_(std::move(options)), config_(std::move(config)), started_with_(config_) {}
     void watch_ledger();
+    [[nodiscard]] Result<void> load_prices(const Config& config);
     [[nodiscard]] bool keys_changed();
     Result<void> put_to_work(const Config& config);
     Result<void> open_stores();
@@ -71,6 +73,8 @@ private:
     agent_cache::ShardedKeyMemo cache_keys_;
     agent_cache::CacheServices cache_services_;
     std::optional<ModelHosts> hosts_;
+    PriceBooks books_;
+    std::atomic<bool> book_refused_{false};  // the newest one; an older one is in use, or none
     std::vector<std::unique_ptr<Worker>> workers_;
     std::unique_ptr<admin::AdminServer> admin_;
     net::Address listening_;

@@ -87,6 +87,9 @@ std::string Server::process_metrics() const {
     line("leeway_client_connections", "gauge", "Open client connections.", connections());
     line("leeway_config_reloads_total", "counter", "Configurations put to work after the start.",
          reloads_.load());
+    line("leeway_price_book_refused", "gauge",
+         "1: the newest price book cannot be right; an older one is in use, or none.",
+         book_refused_.load() ? 1 : 0);
     line("leeway_config_reloads_failed_total", "counter", "Configurations refused.",
          failed_reloads_.load());
     line("process_resident_memory_bytes", "gauge", "Resident memory.", resident_bytes());

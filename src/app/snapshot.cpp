@@ -1,6 +1,7 @@
 #include "app/snapshot.hpp"
 
 #include "app/builtin_stages.hpp"
+#include "app/price_layers.hpp"
 #include "guard/auth/auth_stage.hpp"
 #include "wire/openai/models_list.hpp"
 
@@ -30,7 +31,7 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::build(
     out->mandatory_.push_back(auth.get());
     out->stages_.emplace("auth", std::move(auth));
     if (auto added = out->add_providers(config); !added) return fail(std::move(added.error()));
-    out->add_models(config);
+    out->add_models(config, services.prices.get());
     if (auto added = out->add_routes(config); !added) return fail(std::move(added.error()));
     out->render_models();
     return std::shared_ptr<const Snapshot>(std::move(out));
@@ -50,6 +51,8 @@ Result<void> Snapshot::add_providers(const Config& config) {
             if (!tls) return fail(std::move(tls.error()));
             to.origin.tls = std::move(*tls);
         }
+        to.flavour = embedded ? wire::usage::Flavour::kLlamaServer
+                              : wire::usage::chat_flavour_of_host(to.origin.url.address.host);
         to.origin.timeouts = {from.timeouts.connect, from.timeouts.first_byte,
                               from.timeouts.between_chunks, from.timeouts.total};
         to.origin.max_connections = from.max_connections;
@@ -62,12 +65,12 @@ Result<void> Snapshot::add_providers(const Config& config) {
     return {};
 }
 
-void Snapshot::add_models(const Config& config) {
+void Snapshot::add_models(const Config& config, const prices::PriceBook* book) {
     for (const ModelConfig& from : config.models) {
         pipeline::Model to;
         to.name = from.name;
         to.upstream_name = from.upstream_name.empty() ? from.name : from.upstream_name;
-        to.price = from.price;
+        to.price = std::make_shared<const prices::ModelPrices>(prices_of(config, from, book));
         to.provider_name = from.provider;
         for (std::size_t i = 0; i < config.providers.size(); ++i) {
             if (config.providers[i].name != from.provider) continue;

@@ -6,6 +6,7 @@
 #include "methods/agent_cache/exact_cache_stage.hpp"
 #include "pipeline/model.hpp"
 #include "pipeline/stage.hpp"
+#include "prices/book.hpp"
 #include "providers/provider.hpp"
 
 #include <cstdint>
@@ -21,6 +22,8 @@ namespace leeway::app {
 struct Services {
     agent_cache::CacheServices cache;
     std::shared_ptr<ModelHost> model_host;  ///< null: no provider is embedded
+    std::shared_ptr<const prices::PriceBook> prices =
+        {};  ///< null: only the configuration's prices
 };
 
 /// One configuration, built into what the data plane runs on. Immutable; each request pins the one it
@@ -56,7 +59,7 @@ public:
 private:
     Snapshot() = default;
     Result<void> add_providers(const Config& config);
-    void add_models(const Config& config);
+    void add_models(const Config& config, const prices::PriceBook* book);
     Result<void> add_routes(const Config& config);
     void render_models();
 

@@ -70,6 +70,66 @@ Result<FemtoUsdPerUnit> parse_usd_per_million(std::string_view text) {
     return FemtoUsdPerUnit(whole * 1'000'000'000 + fraction);
 }
 
+std::optional<PicoUsd> parse_usd(std::string_view text) noexcept {
+    constexpr int kDecimals = 12;
+    constexpr int kMostDigits = 36;  // of 10^38 that fit; the rest only decides about rounding
+    constexpr std::int64_t kMostExponent = 1000;
+    const bool negative = text.starts_with('-');
+    if (negative) text.remove_prefix(1);
+    Int128 value = 0;
+    std::int64_t scale = kDecimals;  // amount = value · 10^scale in 1e-12 USD
+    int digits_kept = 0;
+    bool sticky = false;
+    bool dot = false;
+    bool any = false;
+    std::size_t i = 0;
+    for (; i < text.size(); ++i) {
+        const char c = text[i];
+        if (c == '.' && !dot) {
+            dot = true;
+            continue;
+        }
+        if (c < '0' || c > '9') break;
+        any = true;
+        if (digits_kept < kMostDigits) {
+            value = value * 10 + (c - '0');
+            digits_kept += value != 0 ? 1 : 0;
+            scale -= dot ? 1 : 0;
+        } else {
+            sticky = sticky || c != '0';
+            scale += dot ? 0 : 1;
+        }
+    }
+    if (!any) return std::nullopt;
+    if (i < text.size()) {
+        if (text[i] != 'e' && text[i] != 'E') return std::nullopt;
+        ++i;
+        const bool down = i < text.size() && text[i] == '-';
+        if (i < text.size() && (text[i] == '-' || text[i] == '+')) ++i;
+        if (i == text.size()) return std::nullopt;
+        std::int64_t exponent = 0;
+        for (; i < text.size(); ++i) {
+            if (text[i] < '0' || text[i] > '9') return std::nullopt;
+            if (exponent < kMostExponent) exponent = exponent * 10 + (text[i] - '0');
+        }
+        scale += down ? -exponent : exponent;
+    }
+    constexpr Int128 kMost = std::numeric_limits<std::int64_t>::max();
+    for (; scale > 0 && value != 0; --scale) {
+        value *= 10;
+        if (value > kMost) return std::nullopt;
+    }
+    int last = 0;  // the digit that was cut off last
+    for (; scale < 0 && (value != 0 || last != 0); ++scale) {
+        sticky = sticky || last != 0;
+        last = static_cast<int>(value % 10);
+        value /= 10;
+    }
+    if (last > 5 || (last == 5 && (sticky || value % 2 != 0))) ++value;
+    if (value > kMost) return std::nullopt;
+    return PicoUsd(static_cast<std::int64_t>(negative ? -value : value));
+}
+
 std::string to_usd_string(Int128 pico) {
     const bool negative = pico < 0;
     Int128 whole = 0;

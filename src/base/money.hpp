@@ -80,6 +80,10 @@ private:
 /// Up to nine decimals; negative, empty, or over 9,000,000 USD per million is an error.
 [[nodiscard]] Result<FemtoUsdPerUnit> parse_usd_per_million(std::string_view text);
 
+/// Reads a decimal amount of USD as JSON spells numbers ("0.0025", "7.5e-05", "-1"), rounded once, half
+/// to even, to 1e-12 USD, without a double in between. nullopt: no number, or it does not fit.
+[[nodiscard]] std::optional<PicoUsd> parse_usd(std::string_view text) noexcept;
+
 /// "0.0001234" style USD with all digits that matter (at most 12 decimals, no trailing zeros).
 [[nodiscard]] std::string to_usd_string(Int128 pico);
 [[nodiscard]] inline std::string to_usd_string(PicoUsd amount) {

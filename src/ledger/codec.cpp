@@ -1,19 +1,31 @@
 #include "ledger/codec.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 namespace leeway::ledger {
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
+// 1: usage is seven counts. 2: usage is a mask and the counts that are not zero; attempts have their
+// tier, the price's id and the provider's own figure.
+constexpr std::uint8_t kFirstVersion = 1;
+constexpr std::uint8_t kVersion = 2;
 constexpr std::uint8_t kStream = 1;
 constexpr std::uint8_t kHasCost = 2;
 constexpr std::uint8_t kHasBaseline = 4;
+constexpr std::uint8_t kHasReported = 8;
+constexpr std::uint8_t kHasComputed = 16;
+constexpr std::uint8_t kHasPrice = 32;
 constexpr std::size_t kMaxVarint = 10;
 // Upper bounds of what is not text: bytes and varints of a request and of an attempt.
-constexpr std::size_t kRequestFixed = 21 + kMaxVarint * 21;
-constexpr std::size_t kAttemptFixed = 3 + kMaxVarint * 16;
+constexpr std::size_t kUsageBytes = kMaxVarint * (1 + prices::kBucketCount);
+constexpr std::size_t kRequestFixed = 21 + kMaxVarint * 14 + kUsageBytes;
+constexpr std::size_t kAttemptFixed = 4 + kMaxVarint * 12 + kUsageBytes;
+// The least that an attempt takes in any version.
+constexpr std::size_t kLeastAttempt = 13;
+// What the counts of version 1 are.
+constexpr std::size_t kBucketsOfVersion1 = 7;
 
 /// At most `limit` bytes of `text`, not ending inside a UTF-8 sequence.
 std::string_view cut(std::string_view text, std::size_t limit) noexcept {
@@ -21,6 +33,10 @@ std::string_view cut(std::string_view text, std::size_t limit) noexcept {
     std::size_t end = limit;
     while (end > 0 && (static_cast<std::uint8_t>(text[end]) & 0xc0) == 0x80) --end;
     return text.substr(0, end);
+}
+
+std::size_t lowest_bit(std::uint64_t mask) noexcept {
+    return static_cast<std::size_t>(std::countr_zero(mask));
 }
 
 /// Writes into memory that was made large enough before.
@@ -48,13 +64,12 @@ public:
         if (!value.empty()) bytes(value.data(), value.size());
     }
     void usage(const prices::Usage& u) noexcept {
-        zigzag(u.input);
-        zigzag(u.cached_input);
-        zigzag(u.cache_write_input);
-        zigzag(u.audio_input);
-        zigzag(u.output);
-        zigzag(u.reasoning_output);
-        zigzag(u.audio_output);
+        std::uint64_t mask = 0;
+        for (std::size_t i = 0; i < prices::kBucketCount; ++i) {
+            mask |= std::uint64_t{u[prices::kBuckets[i].bucket] != 0} << i;
+        }
+        varint(mask);
+        for (; mask != 0; mask &= mask - 1) zigzag(u[prices::kBuckets[lowest_bit(mask)].bucket]);
     }
     [[nodiscard]] char* at() const noexcept { return at_; }
 
@@ -116,18 +131,20 @@ public:
         rest_.remove_prefix(size);
     }
     void usage(prices::Usage& u) noexcept {
-        u.input = zigzag();
-        u.cached_input = zigzag();
-        u.cache_write_input = zigzag();
-        u.audio_input = zigzag();
-        u.output = zigzag();
-        u.reasoning_output = zigzag();
-        u.audio_output = zigzag();
+        u = {};
+        std::uint64_t mask = version_ < 2 ? (std::uint64_t{1} << kBucketsOfVersion1) - 1 : varint();
+        if (prices::kBucketCount < 64 && mask >> prices::kBucketCount != 0) {
+            fault();
+            return;
+        }
+        for (; mask != 0; mask &= mask - 1) u[prices::kBuckets[lowest_bit(mask)].bucket] = zigzag();
     }
     void money(bool present, std::optional<PicoUsd>& out) noexcept {
         out.reset();
         if (present) out = PicoUsd(zigzag());
     }
+    void set_version(std::uint8_t version) noexcept { version_ = version; }
+    [[nodiscard]] std::uint8_t version() const noexcept { return version_; }
     [[nodiscard]] bool ok() const noexcept { return ok_; }
     [[nodiscard]] std::size_t rest() const noexcept { return rest_.size(); }
 
@@ -139,6 +156,7 @@ private:
     }
     std::string_view rest_;
     bool ok_ = true;
+    std::uint8_t version_ = kVersion;
 };
 
 std::size_t text_bytes(const RequestRecord& r) noexcept {
@@ -156,12 +174,18 @@ std::size_t text_bytes(const RequestRecord& r) noexcept {
 
 void encode_attempt(const AttemptRow& a, std::uint32_t number, Writer& w) noexcept {
     w.varint(number);
-    w.byte(a.cost ? kHasCost : std::uint8_t{0});
+    w.byte(static_cast<std::uint8_t>(
+        (a.cost ? kHasCost : 0) | (a.reported_cost ? kHasReported : 0) |
+        (a.computed_cost ? kHasComputed : 0) | (a.price_id != 0 ? kHasPrice : 0)));
     w.byte(static_cast<std::uint8_t>(a.end));
     w.byte(static_cast<std::uint8_t>(a.usage_state));
     w.zigzag(a.http_status);
     w.usage(a.usage);
     if (a.cost) w.zigzag(a.cost->value());
+    if (a.reported_cost) w.zigzag(a.reported_cost->value());
+    if (a.computed_cost) w.zigzag(a.computed_cost->value());
+    if (a.price_id != 0) w.bytes(&a.price_id, sizeof a.price_id);
+    w.byte(static_cast<std::uint8_t>(a.tier));
     w.zigzag(a.first_byte_us);
     w.zigzag(a.total_us);
     w.text(a.provider);
@@ -179,6 +203,12 @@ void decode_attempt(Reader& r, AttemptRow& a) noexcept {
     a.http_status = r.zigzag32();
     r.usage(a.usage);
     r.money((flags & kHasCost) != 0, a.cost);
+    const bool later = r.version() >= 2;
+    r.money(later && (flags & kHasReported) != 0, a.reported_cost);
+    r.money(later && (flags & kHasComputed) != 0, a.computed_cost);
+    a.price_id = 0;
+    if (later && (flags & kHasPrice) != 0) r.bytes(&a.price_id, sizeof a.price_id);
+    a.tier = later ? r.enumerator(prices::Tier::kFast) : prices::Tier::kStandard;
     a.first_byte_us = r.zigzag();
     a.total_us = r.zigzag();
     r.text(a.provider);
@@ -227,10 +257,11 @@ std::string_view encode(const RequestRecord& record, std::string& buffer) {
 Result<void> decode(std::string_view bytes, RequestRecord& out) {
     Reader r(bytes);
     const std::uint8_t version = r.byte();
-    if (r.ok() && version != kVersion) {
+    if (r.ok() && (version < kFirstVersion || version > kVersion)) {
         return fail(ErrorCode::kInternal, "a journal record has an unknown version",
                     "it was written by another version of leeway");
     }
+    r.set_version(version);
     const std::uint8_t flags = r.byte();
     out.stream = (flags & kStream) != 0;
     r.bytes(out.id.bytes.data(), out.id.bytes.size());
@@ -252,8 +283,8 @@ Result<void> decode(std::string_view bytes, RequestRecord& out) {
     r.text(out.notes);
     r.text(out.error);
     const std::uint64_t count = r.varint();
-    // Every attempt takes at least 18 bytes, so a wild count cannot ask for much memory.
-    if (!r.ok() || count > r.rest() / 18) {
+    // A wild count cannot ask for much memory.
+    if (!r.ok() || count > r.rest() / kLeastAttempt) {
         return fail(ErrorCode::kInternal, "a journal record is damaged");
     }
     out.attempts.resize(count);

@@ -18,8 +18,9 @@ inline constexpr std::size_t kMaxNotesBytes = 4096;
 /// numbers are made strictly rising, as the database needs them.
 [[nodiscard]] std::string_view encode(const RequestRecord& record, std::string& buffer);
 
-/// Reads what `encode` wrote into `out`, whose strings keep their capacity. An error for anything
-/// that is cut, has bytes left over, or was written by another version; never reads out of bounds.
+/// Reads what `encode` of this or an earlier version wrote into `out`, whose strings keep their
+/// capacity. An error for anything that is cut, has bytes left over, or was written by a later version;
+/// never reads out of bounds.
 [[nodiscard]] Result<void> decode(std::string_view bytes, RequestRecord& out);
 
 }  // namespace leeway::ledger

@@ -24,15 +24,19 @@ using store::sqlite::Transaction;
 constexpr std::int64_t kPage = 1000;
 constexpr std::int64_t kHourUs = 3'600'000'000;
 
-constexpr const char* kSelectRequests =
-    "SELECT id, ts_us, key, route, endpoint, model, model_asked, http_status, end, source, stream,"
-    " usage_state, input, cached_input, cache_write_input, audio_input, output, reasoning_output,"
-    " audio_output, baseline_pico_usd, total_us, error FROM request"
-    " WHERE id > ?1 AND ts_us >= ?2 ORDER BY id LIMIT ?3";
-constexpr const char* kSelectAttempts =
-    "SELECT number, provider, model, model_reported, http_status, end, finish_reason, usage_state,"
-    " input, cached_input, cache_write_input, audio_input, output, reasoning_output, audio_output,"
-    " cost_pico_usd, total_us FROM attempt WHERE request_id = ?1 ORDER BY number";
+// The buckets of usage come last.
+constexpr const char* kRequestColumns =
+    "id, ts_us, key, route, endpoint, model, model_asked, http_status, end, source, stream,"
+    " baseline_pico_usd, total_us, error, usage_state";
+constexpr int kRequestUsage = 14;
+constexpr const char* kAttemptColumns =
+    "number, provider, model, model_reported, http_status, end, finish_reason, cost_pico_usd,"
+    " total_us, reported_cost_pico_usd, computed_cost_pico_usd, price_id, tier, usage_state";
+constexpr int kAttemptUsage = 13;
+
+std::string select_sql(const char* columns, const char* rest) {
+    return std::string("SELECT ") + columns + ", " + bucket_columns() + " FROM " + rest;
+}
 
 std::string_view end_text(std::int64_t end) {
     switch (static_cast<EndState>(end)) {
@@ -55,7 +59,10 @@ void optional_text(json::Writer& out, const char* name, std::string_view text) {
     text.empty() ? out.null() : out.string(text);
 }
 
-/// `first` is the column of usage_state; the seven counts follow it.
+/// Names that are there in every line, also as 0: readers of the first version rely on them.
+constexpr std::size_t kAlwaysShown = 7;
+
+/// `first` is the column of usage_state; the buckets follow it.
 void usage_json(json::Writer& out, const Statement& row, int first) {
     out.key("usage");
     const auto state = static_cast<prices::UsageState>(row.int64(first));
@@ -63,19 +70,17 @@ void usage_json(json::Writer& out, const Statement& row, int first) {
         out.null();
         return;
     }
-    const prices::Usage u{row.int64(first + 1), row.int64(first + 2), row.int64(first + 3),
-                          row.int64(first + 4), row.int64(first + 5), row.int64(first + 6),
-                          row.int64(first + 7)};
+    prices::Usage u;
+    for (const prices::BucketInfo& info : prices::kBuckets) u[info.bucket] = row.int64(++first);
     out.object().key("state").string(prices::to_string(state));
     out.key("prompt_tokens").integer(u.input_total());
     out.key("completion_tokens").integer(u.output_total());
     out.key("total_tokens").integer(u.input_total() + u.output_total());
     out.key("buckets").object();
-    out.key("input").integer(u.input).key("cached_input").integer(u.cached_input);
-    out.key("cache_write_input").integer(u.cache_write_input);
-    out.key("audio_input").integer(u.audio_input);
-    out.key("output").integer(u.output).key("reasoning_output").integer(u.reasoning_output);
-    out.key("audio_output").integer(u.audio_output);
+    for (std::size_t i = 0; i < prices::kBucketCount; ++i) {
+        const auto [bucket, name, kind] = prices::kBuckets[i];
+        if (i < kAlwaysShown || u[bucket] != 0) out.key(name).integer(u[bucket]);
+    }
     out.close_object().close_object();
 }
 
@@ -85,9 +90,13 @@ public:
     Exporter(Database& db, std::FILE* out) : db_(db), names_(db), out_(out) {}
 
     Result<void> run(std::optional<std::int64_t> since_us) {
+        const std::string requests = select_sql(
+            kRequestColumns, "request WHERE id > ?1 AND ts_us >= ?2 ORDER BY id LIMIT ?3");
+        const std::string attempts =
+            select_sql(kAttemptColumns, "attempt WHERE request_id = ?1 ORDER BY number");
         for (const auto& [sql, statement] :
-             {std::pair{kSelectRequests, &requests_}, std::pair{kSelectAttempts, &attempts_}}) {
-            auto prepared = db_.prepare(sql);
+             {std::pair{&requests, &requests_}, std::pair{&attempts, &attempts_}}) {
+            auto prepared = db_.prepare(sql->c_str());
             if (!prepared) return fail(std::move(prepared.error()));
             statement->emplace(std::move(*prepared));
         }
@@ -164,10 +173,26 @@ private:
         optional_text(out, "model", model);
         optional_text(out, "model_reported", a.is_null(3) ? model : a.text(3));
         out.key("status").integer(a.int64(4)).key("end").string(end_text(a.int64(5)));
-        usage_json(out, a, 7);
-        optional_int(out, "cost_pico_usd", a.optional_int64(15));
+        usage_json(out, a, kAttemptUsage);
+        optional_int(out, "cost_pico_usd", a.optional_int64(7));
+        price_fields(out, a);
         optional_text(out, "finish_reason", a.text(6));
-        out.key("latency_ms").number(static_cast<double>(a.int64(16)) / 1000.0);
+        out.key("latency_ms").number(static_cast<double>(a.int64(8)) / 1000.0);
+    }
+
+    /// Only what is out of the ordinary, so that most lines stay short.
+    void price_fields(json::Writer& out, const Statement& a) {
+        if (const auto reported = a.optional_int64(9)) {
+            out.key("reported_cost_pico_usd").integer(*reported);
+            optional_int(out, "computed_cost_pico_usd", a.optional_int64(10));
+        }
+        if (const auto id = a.optional_int64(11)) {
+            out.key("price_id").string(fmt::format("{:016x}", static_cast<std::uint64_t>(*id)));
+        }
+        const auto tier = static_cast<std::size_t>(a.int64(12));
+        if (tier > 0 && tier < prices::kTierNames.size()) {
+            out.key("tier").string(prices::kTierNames[tier]);
+        }
     }
 
     /// The gateway answered by itself: that costs nothing.
@@ -181,20 +206,20 @@ private:
         optional_text(out, "model", model.empty() && !r.is_null(6) ? r.text(6) : model);
         optional_text(out, "model_reported", {});
         out.key("status").integer(r.int64(7)).key("end").string(end_text(r.int64(8)));
-        usage_json(out, r, 11);
+        usage_json(out, r, kRequestUsage);
         out.key("cost_pico_usd").integer(0);
         optional_text(out, "finish_reason", {});
-        out.key("latency_ms").number(static_cast<double>(r.int64(20)) / 1000.0);
+        out.key("latency_ms").number(static_cast<double>(r.int64(12)) / 1000.0);
         return finish_line(out, true);
     }
 
     Result<void> finish_line(json::Writer& out, bool last) {
         const Statement& r = *requests_;
-        optional_int(out, "baseline_pico_usd", last ? r.optional_int64(19) : std::nullopt);
+        optional_int(out, "baseline_pico_usd", last ? r.optional_int64(11) : std::nullopt);
         const bool hit = static_cast<Source>(r.int64(9)) == Source::kExactCache;
         optional_text(out, "cache", hit ? "exact" : "");
         out.key("stream").boolean(r.int64(10) != 0);
-        optional_text(out, "error", r.text(21));
+        optional_text(out, "error", r.text(13));
         out.close_object();
         line_ += '\n';
         if (std::fwrite(line_.data(), 1, line_.size(), out_) != line_.size()) return write_error();

@@ -95,11 +95,12 @@ std::optional<PicoUsd> money(const Statement& row, int column) {
 Result<void> add_rows(Database& db, ReportBy by, std::int64_t from_us, std::int64_t to_us,
                       Sums& sums) {
     if (from_us >= to_us) return {};
-    auto rows = db.prepare(
-        "SELECT ts_us, key, route, model, end, source, usage_state, input, cached_input,"
-        " cache_write_input, audio_input, output, reasoning_output, audio_output, cost_pico_usd,"
-        " baseline_pico_usd FROM request WHERE id >= ?1 AND id < ?2 AND ts_us >= ?3 AND ts_us < "
-        "?4");
+    const std::string sql =
+        "SELECT ts_us, key, route, model, end, source, usage_state, cost_pico_usd,"
+        " baseline_pico_usd, " +
+        bucket_columns() +
+        " FROM request WHERE id >= ?1 AND id < ?2 AND ts_us >= ?3 AND ts_us < ?4";
+    auto rows = db.prepare(sql.c_str());
     if (!rows) return fail(std::move(rows.error()));
     const auto low = id_bound(from_us - kHourUs);
     const auto high = id_bound(to_us + kHourUs);
@@ -112,10 +113,12 @@ Result<void> add_rows(Database& db, ReportBy by, std::int64_t from_us, std::int6
         r.end = static_cast<EndState>(rows->int64(4));
         r.source = static_cast<Source>(rows->int64(5));
         r.usage_state = static_cast<prices::UsageState>(rows->int64(6));
-        r.usage = {rows->int64(7),  rows->int64(8),  rows->int64(9), rows->int64(10),
-                   rows->int64(11), rows->int64(12), rows->int64(13)};
-        r.cost = money(*rows, 14);
-        r.baseline = money(*rows, 15);
+        r.cost = money(*rows, 7);
+        r.baseline = money(*rows, 8);
+        int column = 9;
+        for (const prices::BucketInfo& info : prices::kBuckets) {
+            r.usage[info.bucket] = rows->int64(column++);
+        }
         // Columns 1 to 3 are those of kKey, kRoute and kModel.
         const std::int64_t group =
             by == ReportBy::kDay ? day_of(rows->int64(0)) : rows->int64(static_cast<int>(by));

@@ -12,12 +12,26 @@ namespace {
 using store::sqlite::Database;
 using store::sqlite::Statement;
 
-constexpr const char* kInsertRequest =
-    "INSERT OR IGNORE INTO request VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"
-    " ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)";
-constexpr const char* kInsertAttempt =
-    "INSERT INTO attempt VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,"
-    " ?16, ?17, ?18, ?19)";
+// The buckets of usage come last: from the parameters below on, one for each.
+constexpr const char* kRequestColumns =
+    "id, ts_us, key, route, endpoint, model, model_asked, http_status, end, source, stream,"
+    " usage_state, cost_pico_usd, baseline_pico_usd, total_us, first_byte_us, notes, error";
+constexpr std::size_t kRequestUsage = 19;
+constexpr const char* kAttemptColumns =
+    "request_id, number, provider, model, model_reported, http_status, end, finish_reason,"
+    " usage_state, cost_pico_usd, reported_cost_pico_usd, computed_cost_pico_usd, price_id, tier,"
+    " first_byte_us, total_us";
+constexpr std::size_t kAttemptUsage = 17;
+
+std::string insert_sql(const char* verb, const char* table, const char* columns,
+                       std::size_t first_bucket) {
+    std::string sql = std::string(verb) + " INTO " + table + " (" + columns + ", " +
+                      bucket_columns() + ") VALUES (?1";
+    for (std::size_t i = 2; i < first_bucket + prices::kBucketCount; ++i) {
+        sql += ", ?" + std::to_string(i);
+    }
+    return sql + ")";
+}
 // 4e18 is kMaxTokenSum: two such values still add up to less than 2⁶³.
 constexpr const char* kUpsertRollup =
     "INSERT INTO rollup_day VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,"
@@ -68,18 +82,14 @@ void bind_unless_same(Statement& statement, int index, std::string_view text,
 
 void RowWriter::IntBinder::usage(std::size_t first, prices::UsageState state,
                                  const prices::Usage& usage) noexcept {
-    if (state == prices::UsageState::kMissing) {
-        for (std::size_t i = 0; i < 7; ++i) null(first + i);
-        return;
+    const bool missing = state == prices::UsageState::kMissing;
+    for (std::size_t i = 0; i < prices::kBucketCount; ++i) {
+        if (missing) {
+            null(first + i);
+        } else {
+            (*this)(first + i, stored_tokens(usage[prices::kBuckets[i].bucket]));
+        }
     }
-    const prices::Usage u = stored_usage(usage);
-    (*this)(first, u.input);
-    (*this)(first + 1, u.cached_input);
-    (*this)(first + 2, u.cache_write_input);
-    (*this)(first + 3, u.audio_input);
-    (*this)(first + 4, u.output);
-    (*this)(first + 5, u.reasoning_output);
-    (*this)(first + 6, u.audio_output);
 }
 
 Result<std::unique_ptr<RowWriter>> RowWriter::open(const std::string& path,
@@ -96,12 +106,16 @@ Result<std::unique_ptr<RowWriter>> RowWriter::open(const std::string& path,
 }
 
 Result<void> RowWriter::prepare() {
+    const std::string insert_request =
+        insert_sql("INSERT OR IGNORE", "request", kRequestColumns, kRequestUsage);
+    const std::string insert_attempt =
+        insert_sql("INSERT", "attempt", kAttemptColumns, kAttemptUsage);
     const std::pair<const char*, std::optional<Statement>*> statements[] = {
         {"BEGIN IMMEDIATE", &begin_},
         {"COMMIT", &commit_},
         {"INSERT INTO name (text) VALUES (?1) RETURNING id", &insert_name_},
-        {kInsertRequest, &insert_request_},
-        {kInsertAttempt, &insert_attempt_},
+        {insert_request.c_str(), &insert_request_},
+        {insert_attempt.c_str(), &insert_attempt_},
         {kUpsertRollup, &upsert_rollup_}};
     for (const auto& [sql, statement] : statements) {
         if (auto done = prepare_into(db_, sql, *statement); !done) return done;
@@ -165,13 +179,13 @@ Result<bool> RowWriter::add(const RequestRecord& r) {
     put(10, static_cast<std::int64_t>(r.source));
     put(11, r.stream ? 1 : 0);
     put(12, static_cast<std::int64_t>(r.usage_state));
-    put.usage(13, r.usage_state, r.usage);
-    put(20, r.cost);
-    put(21, r.baseline);
-    put(22, r.total_us);
-    put(23, r.first_byte_us);
-    bind_text(*insert_request_, 24, r.notes);
-    bind_text(*insert_request_, 25, r.error);
+    put(13, r.cost);
+    put(14, r.baseline);
+    put(15, r.total_us);
+    put(16, r.first_byte_us);
+    bind_text(*insert_request_, 17, r.notes);
+    bind_text(*insert_request_, 18, r.error);
+    put.usage(kRequestUsage, r.usage_state, r.usage);
     if (auto done = insert_request_->run(); !done) return fail(std::move(done.error()));
     if (db_.changes() == 0) return false;
 
@@ -201,10 +215,18 @@ Result<void> RowWriter::add_attempt(const RequestRecord& record, const AttemptRo
     put(7, static_cast<std::int64_t>(a.end));
     bind_text(*insert_attempt_, 8, a.finish_reason);
     put(9, static_cast<std::int64_t>(a.usage_state));
-    put.usage(10, a.usage_state, a.usage);
-    put(17, a.cost);
-    put(18, a.first_byte_us);
-    put(19, a.total_us);
+    put(10, a.cost);
+    put(11, a.reported_cost);
+    put(12, a.computed_cost);
+    if (a.price_id == 0) {
+        put.null(13);
+    } else {
+        put(13, static_cast<std::int64_t>(a.price_id));
+    }
+    put(14, static_cast<std::int64_t>(a.tier));
+    put(15, a.first_byte_us);
+    put(16, a.total_us);
+    put.usage(kAttemptUsage, a.usage_state, a.usage);
     return insert_attempt_->run();
 }
 

@@ -57,7 +57,7 @@ private:
 
     private:
         store::sqlite::Statement& statement_;
-        std::array<std::optional<std::int64_t>, 32> bound_{};
+        std::array<std::optional<std::int64_t>, 64> bound_{};
     };
     struct TextHash {
         using is_transparent = void;

@@ -1,5 +1,7 @@
 #include "ledger/schema.hpp"
 
+#include "prices/usage.hpp"
+
 #include <algorithm>
 #include <array>
 
@@ -91,7 +93,59 @@ CREATE TABLE rollup_day (
 ) STRICT, WITHOUT ROWID;
 )sql";
 
-constexpr std::array<store::sqlite::Migration, 1> kMigrations{{{1, kVersion1}}};
+// The buckets of usage that version 1 did not have; in rows from before NULL, as nobody counted them.
+// computed_cost_pico_usd: what our price says where the provider told its own figure, which then is the
+// cost. price_id: the 64 bits of the price's id, signed.
+constexpr const char* kVersion2 = R"sql(
+ALTER TABLE request ADD COLUMN cache_write_5m_input INTEGER;
+ALTER TABLE request ADD COLUMN cache_write_1h_input INTEGER;
+ALTER TABLE request ADD COLUMN image_input INTEGER;
+ALTER TABLE request ADD COLUMN video_input INTEGER;
+ALTER TABLE request ADD COLUMN document_input INTEGER;
+ALTER TABLE request ADD COLUMN tool_prompt_input INTEGER;
+ALTER TABLE request ADD COLUMN cached_audio_input INTEGER;
+ALTER TABLE request ADD COLUMN cached_image_input INTEGER;
+ALTER TABLE request ADD COLUMN image_output INTEGER;
+ALTER TABLE request ADD COLUMN accepted_prediction_output INTEGER;
+ALTER TABLE request ADD COLUMN rejected_prediction_output INTEGER;
+ALTER TABLE request ADD COLUMN web_search INTEGER;
+ALTER TABLE request ADD COLUMN file_search INTEGER;
+ALTER TABLE request ADD COLUMN code_execution INTEGER;
+ALTER TABLE request ADD COLUMN grounding INTEGER;
+ALTER TABLE request ADD COLUMN requests INTEGER;
+ALTER TABLE request ADD COLUMN images INTEGER;
+ALTER TABLE request ADD COLUMN audio_ms INTEGER;
+ALTER TABLE request ADD COLUMN web_fetch INTEGER;
+ALTER TABLE request ADD COLUMN citations INTEGER;
+ALTER TABLE request ADD COLUMN pages INTEGER;
+ALTER TABLE attempt ADD COLUMN cache_write_5m_input INTEGER;
+ALTER TABLE attempt ADD COLUMN cache_write_1h_input INTEGER;
+ALTER TABLE attempt ADD COLUMN image_input INTEGER;
+ALTER TABLE attempt ADD COLUMN video_input INTEGER;
+ALTER TABLE attempt ADD COLUMN document_input INTEGER;
+ALTER TABLE attempt ADD COLUMN tool_prompt_input INTEGER;
+ALTER TABLE attempt ADD COLUMN cached_audio_input INTEGER;
+ALTER TABLE attempt ADD COLUMN cached_image_input INTEGER;
+ALTER TABLE attempt ADD COLUMN image_output INTEGER;
+ALTER TABLE attempt ADD COLUMN accepted_prediction_output INTEGER;
+ALTER TABLE attempt ADD COLUMN rejected_prediction_output INTEGER;
+ALTER TABLE attempt ADD COLUMN web_search INTEGER;
+ALTER TABLE attempt ADD COLUMN file_search INTEGER;
+ALTER TABLE attempt ADD COLUMN code_execution INTEGER;
+ALTER TABLE attempt ADD COLUMN grounding INTEGER;
+ALTER TABLE attempt ADD COLUMN requests INTEGER;
+ALTER TABLE attempt ADD COLUMN images INTEGER;
+ALTER TABLE attempt ADD COLUMN audio_ms INTEGER;
+ALTER TABLE attempt ADD COLUMN web_fetch INTEGER;
+ALTER TABLE attempt ADD COLUMN citations INTEGER;
+ALTER TABLE attempt ADD COLUMN pages INTEGER;
+ALTER TABLE attempt ADD COLUMN reported_cost_pico_usd INTEGER;
+ALTER TABLE attempt ADD COLUMN computed_cost_pico_usd INTEGER;
+ALTER TABLE attempt ADD COLUMN price_id INTEGER;
+ALTER TABLE attempt ADD COLUMN tier INTEGER NOT NULL DEFAULT 0;
+)sql";
+
+constexpr std::array<store::sqlite::Migration, 2> kMigrations{{{1, kVersion1}, {2, kVersion2}}};
 
 }  // namespace
 
@@ -101,6 +155,15 @@ std::string ledger_folder(const std::string& state_dir) { return state_dir + "/l
 
 std::string database_path(const std::string& state_dir) {
     return ledger_folder(state_dir) + "/ledger.db";
+}
+
+std::string bucket_columns() {
+    std::string out;
+    for (const prices::BucketInfo& info : prices::kBuckets) {
+        if (!out.empty()) out += ", ";
+        out += info.name;
+    }
+    return out;
 }
 
 RequestId id_bound(std::int64_t ts_us) noexcept {

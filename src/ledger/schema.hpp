@@ -17,6 +17,9 @@ namespace leeway::ledger {
 [[nodiscard]] std::string ledger_folder(const std::string& state_dir);
 [[nodiscard]] std::string database_path(const std::string& state_dir);
 
+/// The columns of usage in `request` and `attempt`, in the order of the buckets: "input, cached_input, …".
+[[nodiscard]] std::string bucket_columns();
+
 /// A 128-bit sum as SQLite keeps it: value = hi · 2³² + lo. `lo` starts below 2³² and has room for
 /// 2³¹ additions without a carry, so roll-ups add the halves independently and stay exact.
 struct SplitSum {

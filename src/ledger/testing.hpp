@@ -45,7 +45,8 @@ inline RequestRecord ordinary_record(std::int64_t ts_us = unix_now_us()) {
     r.model = "gpt-4o-mini";
     r.http_status = 200;
     r.stream = true;
-    r.usage = {.input = 900, .cached_input = 100, .output = 250};
+    using prices::Bucket;
+    r.usage = {{Bucket::kInput, 900}, {Bucket::kCachedInput, 100}, {Bucket::kOutput, 250}};
     r.usage_state = prices::UsageState::kFinal;
     r.cost = PicoUsd(292'500'000);
     r.baseline = PicoUsd(4'875'000'000);
@@ -85,7 +86,11 @@ inline RequestRecord random_record(std::mt19937_64& rng) {
         const auto tokens = [&] {
             return static_cast<std::int64_t>(below(20'000));
         };
-        return prices::Usage{tokens(), tokens(), tokens(), tokens(), tokens(), tokens(), tokens()};
+        prices::Usage out;
+        for (const auto& info : prices::kBuckets) {
+            if (below(2) == 0) out[info.bucket] = tokens();
+        }
+        return out;
     };
     RequestRecord r;
     r.ts_us = 1'700'000'000'000'000 + static_cast<std::int64_t>(below(10 * 86'400'000'000));
@@ -122,6 +127,10 @@ inline RequestRecord random_record(std::mt19937_64& rng) {
         a.usage = usage();
         a.usage_state = static_cast<prices::UsageState>(below(4));
         a.cost = amount();
+        a.reported_cost = amount();
+        a.computed_cost = amount();
+        a.price_id = below(3) == 0 ? 0 : rng();
+        a.tier = static_cast<prices::Tier>(below(5));
         a.first_byte_us = static_cast<std::int64_t>(below(100'000'000));
         a.total_us = static_cast<std::int64_t>(below(100'000'000));
         r.attempts.push_back(std::move(a));

@@ -20,13 +20,11 @@ inline constexpr std::int64_t kMaxTokenSum = 4'000'000'000'000'000'000;
 
 /// `usage` as it is stored.
 [[nodiscard]] constexpr prices::Usage stored_usage(const prices::Usage& u) noexcept {
-    return {.input = stored_tokens(u.input),
-            .cached_input = stored_tokens(u.cached_input),
-            .cache_write_input = stored_tokens(u.cache_write_input),
-            .audio_input = stored_tokens(u.audio_input),
-            .output = stored_tokens(u.output),
-            .reasoning_output = stored_tokens(u.reasoning_output),
-            .audio_output = stored_tokens(u.audio_output)};
+    prices::Usage out;
+    for (const prices::BucketInfo& info : prices::kBuckets) {
+        out[info.bucket] = stored_tokens(u[info.bucket]);
+    }
+    return out;
 }
 
 /// What a group of requests adds up to; money is exact. A request whose cost is unknown counts in

@@ -1,9 +1,10 @@
 #pragma once
 
-#include "prices/price.hpp"
+#include "prices/rates.hpp"
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,7 @@ struct Model {
     std::string upstream_name;  ///< what its provider calls it
     std::uint32_t provider = 0;  ///< index into the snapshot's providers
     std::string provider_name;
-    prices::ModelPrice price;
+    std::shared_ptr<const prices::ModelPrices> price;  ///< never null in a snapshot
     std::string disabled;  ///< why it cannot be used; empty: it can
 };
 

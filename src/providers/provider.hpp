@@ -5,6 +5,7 @@
 #include "json/splice.hpp"
 #include "net/http_client.hpp"
 #include "pipeline/context.hpp"
+#include "wire/usage/flavour.hpp"
 
 #include <functional>
 #include <string>
@@ -23,6 +24,7 @@ struct Provider {
     std::string name;
     Kind kind = Kind::kOpenAi;
     net::Origin origin;
+    wire::usage::Flavour flavour = wire::usage::Flavour::kOpenAiChat;  ///< how it tells usage
     Secret authorization;  ///< value of the Authorization header; empty: none is sent
 };
 

@@ -18,7 +18,7 @@ _WIRE = [*_BASICS, "wire"]
 LAYERS = {
     "base": [],
     "json": ["base"],
-    "prices": ["base"],
+    "prices": ["base", "json"],
     "telemetry": ["base", "prices"],
     "wire": _BASICS,
     "net": _WIRE,
@@ -42,6 +42,7 @@ LIBRARIES = {
     "ggml*.h": ["models/host"],
     "gguf.h": ["models/host"],
     "sqlite3.h": ["store"],
+    "re2/*": ["prices"],
     "yaml-cpp/*": ["app"],
     "CLI/*": ["app"],
 }

@@ -16,15 +16,10 @@ namespace leeway::agent_cache {
 namespace {
 
 constexpr std::uint32_t kMagic = 0x4341574c;  // "LWAC"
-constexpr std::uint8_t kVersion = 1;
+// 2: usage has a count of its buckets before it.
+constexpr std::uint8_t kVersion = 2;
 constexpr std::size_t kSealBytes = 32;
 constexpr std::size_t kSealKeyBytes = 32;
-
-constexpr std::array kCounts = {
-    &prices::Usage::input,        &prices::Usage::cached_input, &prices::Usage::cache_write_input,
-    &prices::Usage::audio_input,  &prices::Usage::output,       &prices::Usage::reasoning_output,
-    &prices::Usage::audio_output,
-};
 
 // Little endian, whatever the machine: the file may move.
 template <class T>
@@ -103,8 +98,8 @@ Result<std::optional<std::string>> read_seal_key(const std::string& path) {
 
 std::string encode_row(const Sha256& key, const CachedAnswer& answer, const Secret& seal) {
     std::string row;
-    row.reserve(160 + kSealBytes + answer.body.size() + answer.model_reported.size() +
-                answer.finish_reason.size());
+    row.reserve(128 + prices::kBucketCount * 8 + kSealBytes + answer.body.size() +
+                answer.model_reported.size() + answer.finish_reason.size());
     append(row, kMagic);
     append(row, kVersion);
     append(row, static_cast<std::uint8_t>(answer.streamed ? 1 : 0));
@@ -113,7 +108,8 @@ std::string encode_row(const Sha256& key, const CachedAnswer& answer, const Secr
     append(row, answer.tenant);
     append(row, answer.created_unix_ms);
     append(row, answer.expires_unix_ms);
-    for (const auto count : kCounts) append(row, answer.usage.*count);
+    append(row, static_cast<std::uint8_t>(prices::kBucketCount));
+    for (const auto& info : prices::kBuckets) append(row, answer.usage[info.bucket]);
     for (const std::string* text : {&answer.model_reported, &answer.finish_reason, &answer.body}) {
         append(row, static_cast<std::uint64_t>(text->size()));
         row += *text;
@@ -144,7 +140,12 @@ AnswerPtr decode_row(const Sha256& key, std::span<const std::uint8_t> row, const
     answer->tenant = reader.number<std::uint64_t>();
     answer->created_unix_ms = reader.number<std::int64_t>();
     answer->expires_unix_ms = reader.number<std::int64_t>();
-    for (const auto count : kCounts) answer->usage.*count = reader.number<std::int64_t>();
+    // Rows of an earlier program may have fewer buckets; of a later one they are not read.
+    const auto buckets = reader.number<std::uint8_t>();
+    if (buckets > prices::kBucketCount) return nullptr;
+    for (std::size_t i = 0; i < buckets; ++i) {
+        answer->usage[prices::kBuckets[i].bucket] = reader.number<std::int64_t>();
+    }
     for (std::string* text : {&answer->model_reported, &answer->finish_reason, &answer->body}) {
         *text = reader.take(reader.number<std::uint64_t>());
     }

@@ -114,13 +114,8 @@ inline std::shared_ptr<CachedAnswer> answer_of(std::string body, std::int64_t tt
     answer->body = std::move(body);
     answer->model_reported = "model-2026";
     answer->finish_reason = "stop";
-    answer->usage = {.input = 11,
-                     .cached_input = 12,
-                     .cache_write_input = 13,
-                     .audio_input = 14,
-                     .output = 15,
-                     .reasoning_output = 16,
-                     .audio_output = 17};
+    std::int64_t count = 10;
+    for (const auto& info : prices::kBuckets) answer->usage[info.bucket] = ++count;
     answer->usage_state = prices::UsageState::kFinal;
     answer->created_unix_ms = now_ms();
     answer->expires_unix_ms = answer->created_unix_ms + ttl_ms;

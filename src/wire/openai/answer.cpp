@@ -63,7 +63,7 @@ void read_error(json::Cursor& cursor, AnswerFacts& facts) {
 
 }  // namespace
 
-AnswerFacts read_answer(Endpoint endpoint, std::string_view body) {
+AnswerFacts read_answer(Endpoint endpoint, std::string_view body, usage::Flavour flavour) {
     AnswerFacts facts;
     // Broken text in the answer must not hide what it cost.
     std::string shadow;
@@ -72,23 +72,23 @@ AnswerFacts read_answer(Endpoint endpoint, std::string_view body) {
     json::Cursor cursor(*tokens);
     if (cursor.kind() != '{' || !cursor.open_object()) return facts;
     std::string_view key;
+    std::string tier;
     while (cursor.next_member(key)) {
         if (key == "usage") {
-            const UsageReading reading = read_usage(cursor);
-            facts.usage = reading.usage;
-            facts.state = reading.state;
-            facts.usage_sum_mismatch = reading.sum_mismatch;
-            facts.usage_clamped = reading.clamped;
+            facts.usage = read_usage(cursor, flavour);
         } else if (key == "model") {
             read_text(cursor, facts.model);
         } else if (key == "choices" && endpoint == Endpoint::kChatCompletions) {
             read_first_choice(cursor, facts);
         } else if (key == "error") {
             read_error(cursor, facts);
+        } else if (key == "service_tier") {
+            read_text(cursor, tier);
         } else {
             cursor.skip_unchecked();
         }
     }
+    if (!tier.empty()) facts.usage.tier = prices::tier_of(tier);
     facts.valid = !cursor.failed() && cursor.end();
     return facts;
 }

@@ -12,10 +12,7 @@ namespace leeway::wire::openai {
 struct AnswerFacts {
     bool valid = false;     ///< it is a JSON object as far as it was read
     bool is_error = false;  ///< it holds an `error` that is not null
-    bool usage_sum_mismatch = false;  ///< see UsageReading
-    bool usage_clamped = false;       ///< see UsageReading
-    prices::UsageState state = prices::UsageState::kMissing;
-    prices::Usage usage;
+    UsageReading usage;     ///< with the tier that the answer names
     std::string model;          ///< may be empty
     std::string finish_reason;  ///< of the first choice; empty: none, or no chat answer
     std::string error_message;  ///< when `is_error`; may be empty
@@ -23,6 +20,7 @@ struct AnswerFacts {
 
 /// Reads an answer. Never fails: what cannot be read is missing. The texts in the answer are passed over,
 /// not judged. Uses the thread's JSON indexer.
-[[nodiscard]] AnswerFacts read_answer(Endpoint endpoint, std::string_view body);
+[[nodiscard]] AnswerFacts read_answer(Endpoint endpoint, std::string_view body,
+                                      usage::Flavour flavour = usage::Flavour::kOpenAiChat);
 
 }  // namespace leeway::wire::openai

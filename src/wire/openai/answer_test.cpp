@@ -10,6 +10,8 @@
 namespace leeway::wire::openai {
 namespace {
 
+using prices::Bucket;
+
 using prices::UsageState;
 
 AnswerFacts usage(const std::string& inside) {
@@ -27,27 +29,27 @@ TEST(Answer, MapsUsageIntoDisjointBuckets) {
     EXPECT_TRUE(facts.valid);
     EXPECT_EQ(facts.model, "m");
     EXPECT_EQ(facts.finish_reason, "stop");
-    EXPECT_EQ(facts.state, UsageState::kFinal);
-    EXPECT_EQ(facts.usage, (prices::Usage{.input = 30,
-                                          .cached_input = 60,
-                                          .cache_write_input = 0,
-                                          .audio_input = 10,
-                                          .output = 15,
-                                          .reasoning_output = 30,
-                                          .audio_output = 5}));
-    EXPECT_FALSE(facts.usage_sum_mismatch);
-    EXPECT_FALSE(facts.usage_clamped);
+    EXPECT_EQ(facts.usage.state, UsageState::kFinal);
+    EXPECT_EQ(facts.usage.usage, (prices::Usage{{Bucket::kInput, 30},
+                                                {Bucket::kCachedInput, 60},
+                                                {Bucket::kAudioInput, 10},
+                                                {Bucket::kOutput, 13},
+                                                {Bucket::kReasoning, 30},
+                                                {Bucket::kAudioOutput, 5},
+                                                {Bucket::kRejectedPrediction, 2}}));
+    EXPECT_FALSE(facts.usage.sum_mismatch);
+    EXPECT_FALSE(facts.usage.clamped);
 }
 
 TEST(Answer, TellsMissingFromZero) {
-    EXPECT_EQ(usage("null").state, UsageState::kMissing);
-    EXPECT_EQ(usage("{}").state, UsageState::kMissing);
-    EXPECT_EQ(usage("7").state, UsageState::kMissing);
-    EXPECT_EQ(usage(R"({"prompt_tokens":null,"completion_tokens":null})").state,
+    EXPECT_EQ(usage("null").usage.state, UsageState::kMissing);
+    EXPECT_EQ(usage("{}").usage.state, UsageState::kMissing);
+    EXPECT_EQ(usage("7").usage.state, UsageState::kMissing);
+    EXPECT_EQ(usage(R"({"prompt_tokens":null,"completion_tokens":null})").usage.state,
               UsageState::kMissing);
-    EXPECT_EQ(usage(R"({"prompt_tokens":0,"completion_tokens":0,"total_tokens":0})").state,
+    EXPECT_EQ(usage(R"({"prompt_tokens":0,"completion_tokens":0,"total_tokens":0})").usage.state,
               UsageState::kZero);
-    EXPECT_EQ(read_answer(Endpoint::kChatCompletions, "{}").state, UsageState::kMissing);
+    EXPECT_EQ(read_answer(Endpoint::kChatCompletions, "{}").usage.state, UsageState::kMissing);
 }
 
 TEST(Answer, ACountThatIsNoNumberIsNotZero) {
@@ -56,53 +58,54 @@ TEST(Answer, ACountThatIsNoNumberIsNotZero) {
           R"({"prompt_tokens":10,"completion_tokens":[5]})",
           R"({"prompt_tokens":10,"completion_tokens":true,"total_tokens":15})"}) {
         const auto facts = usage(text);
-        EXPECT_EQ(facts.state, UsageState::kMissing) << text;
-        EXPECT_TRUE(facts.usage_clamped) << text;
+        EXPECT_EQ(facts.usage.state, UsageState::kMissing) << text;
+        EXPECT_TRUE(facts.usage.clamped) << text;
     }
-    EXPECT_EQ(usage(R"({"prompt_tokens":10,"completion_tokens":null})").state, UsageState::kFinal);
+    EXPECT_EQ(usage(R"({"prompt_tokens":10,"completion_tokens":null})").usage.state,
+              UsageState::kFinal);
 }
 
 TEST(Answer, FlagsWhatCannotBe) {
     const auto negative = usage(R"({"prompt_tokens":-5,"completion_tokens":3})");
-    EXPECT_TRUE(negative.usage_clamped);
-    EXPECT_EQ(negative.usage.input, 0);
-    EXPECT_EQ(negative.usage.output, 3);
+    EXPECT_TRUE(negative.usage.clamped);
+    EXPECT_EQ(negative.usage.usage[Bucket::kInput], 0);
+    EXPECT_EQ(negative.usage.usage[Bucket::kOutput], 3);
     const auto cached = usage(
         R"({"prompt_tokens":5,"completion_tokens":0,"prompt_tokens_details":{"cached_tokens":9}})");
-    EXPECT_TRUE(cached.usage_clamped);
-    EXPECT_EQ(cached.usage.cached_input, 5);
-    EXPECT_EQ(cached.usage.input, 0);
+    EXPECT_TRUE(cached.usage.clamped);
+    EXPECT_EQ(cached.usage.usage[Bucket::kCachedInput], 5);
+    EXPECT_EQ(cached.usage.usage[Bucket::kInput], 0);
     for (const char* huge : {"9007199254740993", "99999999999999999999", "1e300", "1e999"}) {
         const auto facts =
             usage("{\"prompt_tokens\":" + std::string(huge) + ",\"completion_tokens\":1}");
-        EXPECT_TRUE(facts.usage_clamped) << huge;
-        EXPECT_EQ(facts.usage.input, std::int64_t{1} << 53) << huge;
+        EXPECT_TRUE(facts.usage.clamped) << huge;
+        EXPECT_EQ(facts.usage.usage[Bucket::kInput], std::int64_t{1} << 53) << huge;
     }
-    EXPECT_FALSE(usage(R"({"prompt_tokens":12.0,"completion_tokens":1})").usage_clamped);
-    EXPECT_TRUE(usage(R"({"prompt_tokens":12.5,"completion_tokens":1})").usage_clamped);
+    EXPECT_FALSE(usage(R"({"prompt_tokens":12.0,"completion_tokens":1})").usage.clamped);
+    EXPECT_TRUE(usage(R"({"prompt_tokens":12.5,"completion_tokens":1})").usage.clamped);
     EXPECT_TRUE(
-        usage(R"({"prompt_tokens":5,"completion_tokens":3,"total_tokens":9})").usage_sum_mismatch);
+        usage(R"({"prompt_tokens":5,"completion_tokens":3,"total_tokens":9})").usage.sum_mismatch);
 }
 
 TEST(Answer, KnowsTheHabitsOfProviders) {
     const auto beside = usage(R"({"prompt_tokens":10,"completion_tokens":5,"total_tokens":35,
         "completion_tokens_details":{"reasoning_tokens":20}})");
-    EXPECT_EQ(beside.usage.output, 5);
-    EXPECT_EQ(beside.usage.reasoning_output, 20);
-    EXPECT_FALSE(beside.usage_sum_mismatch);
+    EXPECT_EQ(beside.usage.usage[Bucket::kOutput], 5);
+    EXPECT_EQ(beside.usage.usage[Bucket::kReasoning], 20);
+    EXPECT_FALSE(beside.usage.sum_mismatch);
     const auto hits = usage(R"({"prompt_tokens":10,"completion_tokens":5,"total_tokens":15,
         "prompt_cache_hit_tokens":4,"prompt_cache_miss_tokens":6})");
-    EXPECT_EQ(hits.usage.cached_input, 4);
-    EXPECT_EQ(hits.usage.input, 6);
+    EXPECT_EQ(hits.usage.usage[Bucket::kCachedInput], 4);
+    EXPECT_EQ(hits.usage.usage[Bucket::kInput], 6);
 }
 
 TEST(Answer, ReadsEmbeddingsAndErrors) {
     const auto embedding = read_answer(
         Endpoint::kEmbeddings,
         R"({"object":"list","data":[{"embedding":[0.1,-2e-3]}],"model":"e","usage":{"prompt_tokens":8,"total_tokens":8}})");
-    EXPECT_EQ(embedding.usage.input, 8);
-    EXPECT_EQ(embedding.usage.output, 0);
-    EXPECT_EQ(embedding.state, UsageState::kFinal);
+    EXPECT_EQ(embedding.usage.usage[Bucket::kInput], 8);
+    EXPECT_EQ(embedding.usage.usage[Bucket::kOutput], 0);
+    EXPECT_EQ(embedding.usage.state, UsageState::kFinal);
     const auto error =
         read_answer(Endpoint::kChatCompletions, R"({"error":{"message":"no","code":null}})");
     EXPECT_TRUE(error.is_error);
@@ -118,7 +121,7 @@ TEST(Answer, SurvivesWhatIsNotJson) {
     const auto broken_text =
         read_answer(Endpoint::kChatCompletions,
                     "{\"x\":\"\xff\",\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}");
-    EXPECT_EQ(broken_text.usage.input, 3);
+    EXPECT_EQ(broken_text.usage.usage[Bucket::kInput], 3);
 }
 
 TEST(Answer, ReadsRecordedAnswers) {
@@ -132,9 +135,9 @@ TEST(Answer, ReadsRecordedAnswers) {
             if (exchange.response.empty() || exchange.response.front() != '{') continue;
             const auto facts = read_answer(Endpoint::kChatCompletions, exchange.response);
             EXPECT_TRUE(facts.valid) << name;
-            EXPECT_FALSE(facts.usage_sum_mismatch) << name;
-            EXPECT_FALSE(facts.usage_clamped) << name;
-            EXPECT_EQ(facts.state, facts.is_error ? UsageState::kMissing : UsageState::kFinal)
+            EXPECT_FALSE(facts.usage.sum_mismatch) << name;
+            EXPECT_FALSE(facts.usage.clamped) << name;
+            EXPECT_EQ(facts.usage.state, facts.is_error ? UsageState::kMissing : UsageState::kFinal)
                 << name;
             ++answers;
         }

@@ -170,8 +170,9 @@ std::string_view StreamObserver::inspect(const SseEvent& event) {
 
 void StreamObserver::read_chunk(const json::Tokens& tokens, Chunk& chunk) {
     const auto take_usage = [this](json::Cursor& cursor) {
-        const UsageReading reading = read_usage(cursor);
-        if (reading.state != prices::UsageState::kMissing) reading_ = reading;
+        const UsageReading reading = read_usage(cursor, options_.flavour);
+        // What follows the end is no part of the answer.
+        if (!facts_.done && reading.state != prices::UsageState::kMissing) reading_ = reading;
     };
     json::Cursor cursor(tokens);
     std::string_view key;
@@ -187,6 +188,10 @@ void StreamObserver::read_chunk(const json::Tokens& tokens, Chunk& chunk) {
             chunk.usage_end = cursor.value_end();
         } else if (key == "model") {
             read_text(cursor, facts_.model);
+        } else if (key == "service_tier") {
+            std::string word;
+            read_text(cursor, word);
+            if (const auto tier = prices::tier_of(word)) tier_ = tier;
         } else if (key == "error" && cursor.kind() != 'n') {
             facts_.is_error = true;
             read_error(cursor, facts_.error_message);
@@ -278,12 +283,10 @@ StreamFacts StreamObserver::facts() const {
     StreamFacts facts = facts_;
     const auto wanted = static_cast<std::size_t>(std::max<std::int64_t>(options_.choices, 1));
     facts.finished = facts.done || finished_.size() >= wanted;
-    facts.usage = reading_.usage;
-    facts.usage_sum_mismatch = reading_.sum_mismatch;
-    facts.usage_clamped = reading_.clamped;
-    facts.state = reading_.state;
-    if (facts.state != prices::UsageState::kMissing && (!facts.finished || facts.is_error)) {
-        facts.state = prices::UsageState::kPartial;
+    facts.usage = reading_;
+    if (tier_) facts.usage.tier = tier_;
+    if (reading_.state != prices::UsageState::kMissing && (!facts.finished || facts.is_error)) {
+        facts.usage.state = prices::UsageState::kPartial;
     }
     return facts;
 }

@@ -4,6 +4,7 @@
 #include "wire/openai/usage.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,14 +20,12 @@ struct StreamFacts {
     bool done = false;      ///< `[DONE]` came
     bool finished = false;  ///< `[DONE]`, or a finish_reason for every choice: not cut
     bool is_error = false;  ///< an error came in the stream
-    bool usage_sum_mismatch = false;  ///< see UsageReading
-    bool usage_clamped = false;       ///< see UsageReading
-    prices::UsageState state = prices::UsageState::kMissing;  ///< kPartial when not finished
-    prices::Usage usage;        ///< the last that was told; providers count upwards
-    std::string model;          ///< may be empty
+    /// The last that was told before `[DONE]`; providers count upwards. kPartial when not finished.
+    UsageReading usage;
+    std::string model;  ///< may be empty
     std::string finish_reason;  ///< of choice 0, or of the first to finish; empty: none did
     std::string error_message;  ///< when `is_error`; may be empty
-    std::uint64_t events = 0;   ///< events with data, without `[DONE]`
+    std::uint64_t events = 0;  ///< events with data, without `[DONE]`
 };
 
 /// Watches the events of one chat stream as they are relayed. Most events are only searched for a few
@@ -40,6 +39,7 @@ public:
         bool hide_usage = false;
         /// How many choices the request asked for (`n`).
         std::int64_t choices = 1;
+        usage::Flavour flavour = usage::Flavour::kOpenAiChat;
     };
 
     explicit StreamObserver(Options options) : options_(options) {}
@@ -63,6 +63,7 @@ private:
     Options options_;
     StreamFacts facts_;
     UsageReading reading_;
+    std::optional<prices::Tier> tier_;
     std::vector<std::int64_t> finished_;  // indexes of the choices with a finish reason
     bool finish_of_first_ = false;  // facts_.finish_reason is choice 0's
     unsigned parses_for_model_ = 0;

@@ -11,6 +11,8 @@
 namespace leeway::wire::openai {
 namespace {
 
+using prices::Bucket;
+
 struct Relayed {
     std::string bytes;
     StreamFacts facts;
@@ -56,12 +58,12 @@ TEST(StreamObserver, PassesEverythingAndReadsUsage) {
     EXPECT_TRUE(out.facts.finished);
     EXPECT_EQ(out.facts.model, "m-1");
     EXPECT_EQ(out.facts.finish_reason, "stop");
-    EXPECT_EQ(out.facts.state, prices::UsageState::kFinal);
-    EXPECT_EQ(out.facts.usage.input, 8);
-    EXPECT_EQ(out.facts.usage.cached_input, 4);
-    EXPECT_EQ(out.facts.usage.output, 10);
-    EXPECT_EQ(out.facts.usage.reasoning_output, 90);
-    EXPECT_FALSE(out.facts.usage_sum_mismatch);
+    EXPECT_EQ(out.facts.usage.state, prices::UsageState::kFinal);
+    EXPECT_EQ(out.facts.usage.usage[Bucket::kInput], 8);
+    EXPECT_EQ(out.facts.usage.usage[Bucket::kCachedInput], 4);
+    EXPECT_EQ(out.facts.usage.usage[Bucket::kOutput], 10);
+    EXPECT_EQ(out.facts.usage.usage[Bucket::kReasoning], 90);
+    EXPECT_FALSE(out.facts.usage.sum_mismatch);
     EXPECT_EQ(out.facts.events, 3u);
 }
 
@@ -71,7 +73,7 @@ TEST(StreamObserver, HidesUsageByteForByte) {
                                kDone;
     const auto out = relay(stream, kHide);
     EXPECT_EQ(out.bytes, chunk(text("a"), ",\"obfuscation\":\"x}\"") + chunk(stop(), " ") + kDone);
-    EXPECT_EQ(out.facts.usage.output, 10);
+    EXPECT_EQ(out.facts.usage.usage[Bucket::kOutput], 10);
     EXPECT_EQ(relay("data: {\"usage\":null, \"choices\":[]}\n\n", kHide).bytes,
               "data: { \"choices\":[]}\n\n");
     EXPECT_EQ(relay("data: {\"usage\":null}\r\n\r\n", kHide).bytes, "data: {}\r\n\r\n");
@@ -80,7 +82,7 @@ TEST(StreamObserver, HidesUsageByteForByte) {
 TEST(StreamObserver, HidesUsageInAChunkWithChoices) {
     const auto out = relay(chunk(stop(), "," + kUsage) + kDone, kHide);
     EXPECT_EQ(out.bytes, chunk(stop()) + kDone);
-    EXPECT_EQ(out.facts.usage.input, 8);
+    EXPECT_EQ(out.facts.usage.usage[Bucket::kInput], 8);
     EXPECT_EQ(out.facts.finish_reason, "stop");
 }
 
@@ -95,18 +97,18 @@ TEST(StreamObserver, IsNotFooledByContent) {
     EXPECT_EQ(out.bytes, stream);
     EXPECT_FALSE(out.facts.finished);
     EXPECT_FALSE(out.facts.is_error);
-    EXPECT_EQ(out.facts.state, prices::UsageState::kMissing);
+    EXPECT_EQ(out.facts.usage.state, prices::UsageState::kMissing);
 }
 
 TEST(StreamObserver, TellsACutStreamFromAWholeOne) {
     const auto cut = relay(chunk(text("a"), "," + kUsage) + "data: {\"id\":");
     EXPECT_FALSE(cut.facts.finished);
-    EXPECT_EQ(cut.facts.state, prices::UsageState::kPartial);
+    EXPECT_EQ(cut.facts.usage.state, prices::UsageState::kPartial);
     EXPECT_TRUE(cut.facts.finish_reason.empty());
     const auto no_done = relay(chunk(text("a")) + chunk(stop()) + chunk("", "," + kUsage));
     EXPECT_TRUE(no_done.facts.finished);
     EXPECT_FALSE(no_done.facts.done);
-    EXPECT_EQ(no_done.facts.state, prices::UsageState::kFinal);
+    EXPECT_EQ(no_done.facts.usage.state, prices::UsageState::kFinal);
     const StreamObserver::Options two{.hide_usage = false, .choices = 2};
     EXPECT_FALSE(relay(chunk(stop(0)) + chunk(stop(0)) + chunk(text("b", 1)), two).facts.finished);
     const auto both = relay(chunk(stop(1, "length")) + chunk(stop(0)), two);
@@ -131,19 +133,19 @@ TEST(StreamObserver, TakesTheLastCumulativeUsageWhereverItIs) {
     };
     EXPECT_EQ(relay(chunk(text("a"), "," + usage(1)) + chunk(text("b"), "," + usage(2)) +
                     chunk(stop(), "," + usage(3)) + kDone)
-                  .facts.usage.output,
+                  .facts.usage.usage[Bucket::kOutput],
               3);
     EXPECT_EQ(relay(chunk(stop(), ",\"x_groq\":{\"id\":\"r\"," + usage(5) + "}") + kDone)
-                  .facts.usage.output,
+                  .facts.usage.usage[Bucket::kOutput],
               5);
     EXPECT_EQ(
         relay(chunk("{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"," + usage(6) + "}") +
               kDone)
-            .facts.usage.output,
+            .facts.usage.usage[Bucket::kOutput],
         6);
-    EXPECT_EQ(relay(chunk(stop()) + kDone).facts.state, prices::UsageState::kMissing);
+    EXPECT_EQ(relay(chunk(stop()) + kDone).facts.usage.state, prices::UsageState::kMissing);
     EXPECT_EQ(relay(chunk("", ",\"usage\":{\"prompt_tokens\":0,\"completion_tokens\":0}") + kDone)
-                  .facts.state,
+                  .facts.usage.state,
               prices::UsageState::kZero);
 }
 
@@ -157,7 +159,7 @@ TEST(StreamObserver, SurvivesWhatIsNotJson) {
     }
     const auto broken_text = relay("data: {\"choices\":[{\"delta\":{\"content\":\"\xff\"}}]," +
                                    kUsage + "}\n\n" + kDone);
-    EXPECT_EQ(broken_text.facts.usage.input, 8);
+    EXPECT_EQ(broken_text.facts.usage.usage[Bucket::kInput], 8);
 }
 
 TEST(StreamObserver, ReadsRecordedStreams) {
@@ -177,8 +179,8 @@ TEST(StreamObserver, ReadsRecordedStreams) {
             EXPECT_EQ(hidden.bytes.find("\"usage\""), std::string::npos) << name;
             EXPECT_EQ(hidden.facts.usage, out.facts.usage) << name;
             if (name == "chat-streaming-detailed-usage.yaml") {
-                EXPECT_EQ(out.facts.usage.input, 12);
-                EXPECT_EQ(out.facts.usage.reasoning_output, 100);
+                EXPECT_EQ(out.facts.usage.usage[Bucket::kInput], 12);
+                EXPECT_EQ(out.facts.usage.usage[Bucket::kReasoning], 100);
                 EXPECT_EQ(out.facts.finish_reason, "length");
             }
             ++streams;
