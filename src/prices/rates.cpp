@@ -172,7 +172,11 @@ Priced ModelPrices::price(const Usage& usage, PriceQuery query) const noexcept {
     const RateSheet* sheet = find(query);
     if (sheet == nullptr) return {};
     if (sheet->machine_hour >= 0) return {machine_cost(query.busy_us, *sheet), sheet->id};
-    return {cost(usage, sheet->rates), sheet->id};
+    if (!sheet->rates.has(Bucket::kRequests)) return {cost(usage, sheet->rates), sheet->id};
+    // A fee for each request; nobody counts requests in an answer.
+    Usage with_fee = usage;
+    with_fee[Bucket::kRequests] = std::max<std::int64_t>(usage[Bucket::kRequests], 1);
+    return {cost(with_fee, sheet->rates), sheet->id};
 }
 
 bool ModelPrices::known_at(std::int64_t unix_s) const noexcept {

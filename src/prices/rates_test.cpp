@@ -113,6 +113,13 @@ TEST(ModelPrices, AMachineIsPaidByTheHour) {
     EXPECT_FALSE(prices.price({{Bucket::kOutput, 7}}, query).cost) << "time that nobody measured";
 }
 
+TEST(ModelPrices, AFeePerRequestIsChargedOnce) {
+    RateSheet with_fee = sheet("1");
+    with_fee.rates.set(Bucket::kRequests, usd("5000"));  // 5 USD for a thousand
+    EXPECT_EQ(to_usd_string(*ModelPrices({with_fee}).price({{Bucket::kInput, 1000}}, {}).cost),
+              "0.006");
+}
+
 TEST(Rates, DiscountsRoundHalfToEven) {
     EXPECT_EQ(discounted(FemtoUsdPerUnit(1000), 1250).value(), 875);
     EXPECT_EQ(discounted(FemtoUsdPerUnit(5), 5000).value(), 2);

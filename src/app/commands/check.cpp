@@ -1,5 +1,6 @@
 #include "app/commands.hpp"
 #include "app/key_store.hpp"
+#include "app/price_layers.hpp"
 #include "app/terminal.hpp"
 #include "json/write.hpp"
 
@@ -21,6 +22,18 @@ void add_exposure(const CheckOptions& options, ConfigReading& reading) {
     ConfigProblem problem;
     problem.file = reading.config->path;
     problem.message = ok.error().text();
+    reading.problems.push_back(std::move(problem));
+}
+
+/// A price book that would not be taken: an error where the file names it, as `serve` then does not start.
+void add_prices(ConfigReading& reading) {
+    if (!reading.config) return;
+    const auto book = load_price_book(reading.config->prices);
+    if (book) return;
+    ConfigProblem problem;
+    problem.is_error = reading.config->prices.book_named;
+    problem.file = reading.config->path;
+    problem.message = book.error().text();
     reading.problems.push_back(std::move(problem));
 }
 
@@ -65,6 +78,7 @@ int run_check(const CheckOptions& options) {
     if (!path) return report_failure(path.error());
     ConfigReading reading = read_config_file(*path);
     add_exposure(options, reading);
+    add_prices(reading);
     const bool ok = std::none_of(reading.problems.begin(), reading.problems.end(),
                                  [](const ConfigProblem& problem) { return problem.is_error; });
     std::string out;

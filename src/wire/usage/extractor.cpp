@@ -282,11 +282,14 @@ void Extractor::read_document(json::Cursor& cursor) {
     // An event without usage leaves what is known; one with usage replaces it.
     const std::uint64_t seen = seen_;
     const auto values = values_;
+    const bool unreadable = unreadable_;
     forget_all();
+    unreadable_ = false;
     shape(cursor, *table_->document);
-    if (seen_ != 0) return;
+    if (seen_ != 0 || unreadable_) return;
     seen_ = seen;
     values_ = values;
+    unreadable_ = unreadable;
 }
 
 UsageReading Extractor::result() const noexcept {
