@@ -76,7 +76,7 @@ TEST(AnswerRow, AValidSealDoesNotMakeWrongLengthsOrVersionsReadable) {
         (void)decode_row(key_of(1), bytes_of(sealed(bad)), kSeal);  // must not read outside
     }
     std::string newer = content;
-    newer[4] = 2;
+    ++newer[4];
     EXPECT_EQ(decode_row(key_of(1), bytes_of(sealed(newer)), kSeal), nullptr);
     EXPECT_EQ(decode_row(key_of(1), bytes_of(sealed(content + "x")), kSeal), nullptr);
     EXPECT_EQ(decode_row(key_of(1), bytes_of(sealed(content.substr(0, 20))), kSeal), nullptr);

@@ -36,6 +36,8 @@ struct UsageReading {
     std::optional<prices::Tier> tier;  ///< as billed, when the answer says so
     Region region = Region::kGeneral;
     std::optional<PicoUsd> reported_cost;  ///< the provider's own figure, where it tells one
+
+    friend bool operator==(const UsageReading&, const UsageReading&) = default;
 };
 
 /// Collects the numbers of one answer: of its usage object, or of the events of a stream one after the
