@@ -145,7 +145,7 @@ prices::ModelPrices prices_of(const Config& config, const ModelConfig& model,
 Result<void> PriceBooks::refresh(const PricesConfig& config) {
     auto fresh = load_price_book(config);
     if (!fresh) return fail(std::move(fresh.error()));
-    if (book_ && *fresh) {
+    if (book_ && *fresh && file_ == config.book) {
         const auto doubts = prices::check_successor(*book_, **fresh);
         if (!doubts.empty()) {
             return fail(
@@ -157,6 +157,7 @@ Result<void> PriceBooks::refresh(const PricesConfig& config) {
         }
     }
     book_ = std::move(*fresh);
+    file_ = config.book;
     return {};
 }
 

@@ -33,7 +33,8 @@ namespace leeway::app {
 /// thread.
 class PriceBooks {
 public:
-    /// Reads the files again. The error says why the new book is not taken.
+    /// Reads the files again. The error says why the new book is not taken. As the successor of a book it
+    /// must resemble it, unless it is another file: somebody meant that.
     [[nodiscard]] Result<void> refresh(const PricesConfig& config);
     [[nodiscard]] const std::shared_ptr<const prices::PriceBook>& current() const noexcept {
         return book_;
@@ -41,6 +42,7 @@ public:
 
 private:
     std::shared_ptr<const prices::PriceBook> book_;
+    std::string file_;  // where book_ came from
 };
 
 }  // namespace leeway::app

@@ -293,6 +293,51 @@ def test_reload_of_local_models_cuts_no_stream(gateway, upstream):
     assert client.chat.completions.create(model="newname", **short, seed=1).choices
 
 
+def test_prices_come_from_the_book_and_a_bad_one_leaves_the_old(gateway, upstream):
+    book = gateway.folder / "book.json"
+
+    def write_book(rate, currency="USD"):
+        book.write_text(json.dumps({
+            "format": "leeway-price-book", "version": 1, "currency": currency, "unit": "usd_per_million",
+            "name": "e2e 1", "source": "a test", "licence": "none", "fetched": "2026-11-01", "providers": [
+                {"id": "acme", "models": [{"id": "unpriced", "match": {"equals": "unpriced"}, "prices": [
+                    {"rates": {"input": rate, "cached_input": "0.1", "output": "2"}}]}]}], "sheets": 1, "rates": 3}))
+
+    def reload(seen):
+        before = gateway.log.read_text().count(seen)
+        gateway.process.send_signal(signal.SIGHUP)
+        give_up = time.monotonic() + 10
+        while gateway.log.read_text().count(seen) == before:
+            assert time.monotonic() < give_up, gateway.log.read_text()
+            time.sleep(0.02)  # polling, with a deadline
+
+    def cost(text):
+        status, headers, _ = gateway.raw("/v1/chat/completions", {**ask(text), "model": "unpriced"})
+        assert status == 200
+        return headers["x-leeway-cost-usd"]
+
+    assert cost("before") == "unknown"
+    write_book("1")
+    gateway.config.write_text(gateway.config.read_text().replace("dialect: openai,", "dialect: openai, prices: acme,")
+                              + f"prices: {{book: {book}}}\n")
+    gateway.stop()
+    gateway.start()
+    assert cost("book") == "0.00102"  # 800 fresh, 200 cached, 100 out
+    for bad in (("1", ""), ("1", "EUR"), ("0.000001", "USD"), ("0.005", "USD"), ("5000", "USD")):
+        write_book(*bad)
+        reload("is refused")
+        assert cost(f"old stays {bad}") == "0.00102"
+        assert b"leeway_price_book_refused 1" in gateway.raw("/metrics", admin=True)[2]
+    book.write_bytes(book.read_bytes()[:100])
+    reload("is refused")
+    write_book("0.5")
+    reload("prices: e2e 1")
+    assert cost("new") == "0.00062"
+    rows = [row for row in gateway.rows() if row["model"] == "unpriced"]
+    assert [row["cost_pico_usd"] for row in rows] == [None] + [1_020_000_000] * 6 + [620_000_000]
+    assert len({row.get("price_id") for row in rows}) == 3
+
+
 def test_a_key_is_revoked_while_the_configuration_is_broken(gateway, upstream):
     made = json.loads(gateway.cli("keys", "create", "temp", "--json"))
     secret = made.get("secret") or made["key"]

@@ -177,7 +177,7 @@ TEST(StreamObserver, ReadsRecordedStreams) {
             EXPECT_FALSE(out.facts.model.empty()) << name;
             const auto hidden = relay(exchange.response, kHide);
             EXPECT_EQ(hidden.bytes.find("\"usage\""), std::string::npos) << name;
-            EXPECT_EQ(hidden.facts.usage, out.facts.usage) << name;
+            EXPECT_EQ(hidden.facts.usage.usage, out.facts.usage.usage) << name;
             if (name == "chat-streaming-detailed-usage.yaml") {
                 EXPECT_EQ(out.facts.usage.usage[Bucket::kInput], 12);
                 EXPECT_EQ(out.facts.usage.usage[Bucket::kReasoning], 100);
