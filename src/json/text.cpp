@@ -12,26 +12,26 @@ constexpr unsigned byte_at(std::string_view text, std::size_t i) noexcept {
     return static_cast<unsigned char>(text[i]);
 }
 
-constexpr std::array<std::int8_t, 256> kHexDigit = [] {
-    std::array<std::int8_t, 256> table{};
-    table.fill(-1);
-    for (int i = 0; i < 10; ++i)
-        table[static_cast<std::size_t>('0' + i)] = static_cast<std::int8_t>(i);
-    for (int i = 0; i < 6; ++i) {
-        table[static_cast<std::size_t>('a' + i)] = static_cast<std::int8_t>(10 + i);
-        table[static_cast<std::size_t>('A' + i)] = static_cast<std::int8_t>(10 + i);
+constexpr std::array<std::uint8_t, 256> kHexDigit = [] {
+    constexpr std::string_view kLower = "0123456789abcdef";
+    constexpr std::string_view kUpper = "0123456789ABCDEF";
+    std::array<std::uint8_t, 256> table{};
+    table.fill(0xff);
+    for (std::uint8_t value = 0; value < 16; ++value) {
+        table[static_cast<unsigned char>(kLower[value])] = value;
+        table[static_cast<unsigned char>(kUpper[value])] = value;
     }
     return table;
 }();
 
-/// The value of four hexadecimal digits at `at`, or something negative.
+/// The value of four hexadecimal digits at `at`, or -1.
 std::int32_t hex4(std::string_view text, std::size_t at) noexcept {
     if (text.size() < at + 4) return -1;
     const std::int32_t a = kHexDigit[byte_at(text, at)];
     const std::int32_t b = kHexDigit[byte_at(text, at + 1)];
     const std::int32_t c = kHexDigit[byte_at(text, at + 2)];
     const std::int32_t d = kHexDigit[byte_at(text, at + 3)];
-    if ((a | b | c | d) < 0) return -1;
+    if ((a | b | c | d) > 15) return -1;
     return a << 12 | b << 8 | c << 4 | d;
 }
 

@@ -21,7 +21,8 @@ void append_utf8(std::string& out, std::uint32_t code_point);
 [[nodiscard]] inline std::size_t short_escape_length(char letter) noexcept {
     static constexpr auto kLengths = [] {
         std::array<std::uint8_t, 256> table{};
-        for (const char c : std::string_view("\"\\/bfnrt")) table[static_cast<std::size_t>(c)] = 2;
+        for (const char c : std::string_view("\"\\/bfnrt"))
+            table[static_cast<unsigned char>(c)] = 2;
         return table;
     }();
     return kLengths[static_cast<unsigned char>(letter)];

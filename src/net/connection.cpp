@@ -338,7 +338,7 @@ void Connection::write_head(int status, std::span<const Field> fields, std::stri
     keep_alive_ =
         keep_alive_ && !pipelined_ && !server_.draining && body_state_ != Body::kUnread && !gone_;
     out_head_.clear();
-    std::array<char, 12> digits;
+    std::array<char, 12> digits{};
     const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), status).ptr;
     out_head_.append("HTTP/1.1 ").append(digits.data(), end).append(" ");
     out_head_.append(reason_phrase(status)).append(kCrLf);

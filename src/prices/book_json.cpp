@@ -124,7 +124,7 @@ bool Reader::match(Matcher& out, unsigned depth) {
             default: {
                 std::string word;
                 if (!text(word)) return false;
-                auto made = Matcher::of(kind, std::move(word));
+                auto made = Matcher::of(kind, word);
                 if (!made) return fail(made.error().message);
                 out = std::move(*made);
             }

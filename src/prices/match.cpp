@@ -15,7 +15,7 @@ std::string lower_case(std::string_view text) {
     return out;
 }
 
-Result<Matcher> Matcher::of(Kind kind, std::string text) {
+Result<Matcher> Matcher::of(Kind kind, const std::string& text) {
     Matcher out;
     out.kind_ = kind;
     if (kind == Kind::kRegex) {

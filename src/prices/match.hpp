@@ -35,7 +35,7 @@ public:
 
     Matcher() = default;  ///< matches nothing
     /// The kinds with a text. An error for a regular expression that RE2 does not know.
-    [[nodiscard]] static Result<Matcher> of(Kind kind, std::string text);
+    [[nodiscard]] static Result<Matcher> of(Kind kind, const std::string& text);
     /// The kinds with parts; `kNot` has one.
     [[nodiscard]] static Matcher of(Kind kind, std::vector<Matcher> parts);
     /// The kind that a word of the book names ("equals", …); kNever: none.

@@ -36,10 +36,7 @@ std::shared_ptr<const prices::PriceBook> installed_book() {
     return book ? *book : nullptr;
 }
 
-#define LEEWAY_NEED_BOOK(book)          \
-    const auto book = installed_book(); \
-    if (book == nullptr)                \
-    GTEST_SKIP() << "no price book at " << book_path() << ": tools/setup.sh makes one"
+std::string no_book() { return "no price book at " + book_path() + ": tools/setup.sh makes one"; }
 
 std::string usd_per_million(const prices::PriceBook& book, std::string_view provider,
                             std::string_view model, prices::PriceQuery query, Bucket bucket) {
@@ -57,14 +54,16 @@ std::string usd_per_million(const prices::PriceBook& book, std::string_view prov
 std::int64_t day(std::string_view text) { return *prices::parse_day(text); }
 
 TEST(InstalledPriceBook, HoldsWhatItsSourceHolds) {
-    LEEWAY_NEED_BOOK(book);
+    const auto book = installed_book();
+    if (book == nullptr) GTEST_SKIP() << no_book();
     EXPECT_EQ(book->providers().size(), 43u);
     EXPECT_EQ(book->info().models, 1694u);
     EXPECT_GT(book->info().rates, 4000u);
 }
 
 TEST(InstalledPriceBook, PricesMoveWithTheDate) {
-    LEEWAY_NEED_BOOK(book);
+    const auto book = installed_book();
+    if (book == nullptr) GTEST_SKIP() << no_book();
     const auto luna = [&](std::string_view date, std::int64_t tokens) {
         prices::PriceQuery query;
         query.unix_s = day(date);
@@ -78,7 +77,8 @@ TEST(InstalledPriceBook, PricesMoveWithTheDate) {
 }
 
 TEST(InstalledPriceBook, TheClockDecidesWhereItDoes) {
-    LEEWAY_NEED_BOOK(book);
+    const auto book = installed_book();
+    if (book == nullptr) GTEST_SKIP() << no_book();
     prices::PriceQuery query;
     query.unix_s = day("2026-11-01") + 2 * 3600;
     EXPECT_EQ(usd_per_million(*book, "deepseek", "deepseek-v4-flash", query, Bucket::kOutput),
@@ -89,7 +89,8 @@ TEST(InstalledPriceBook, TheClockDecidesWhereItDoes) {
 }
 
 TEST(InstalledPriceBook, OverlayPricesTiersExactly) {
-    LEEWAY_NEED_BOOK(book);
+    const auto book = installed_book();
+    if (book == nullptr) GTEST_SKIP() << no_book();
     prices::PriceQuery query;
     query.unix_s = day("2026-10-01");
     query.tier = prices::Tier::kFlex;
@@ -111,7 +112,8 @@ TEST(InstalledPriceBook, OverlayPricesTiersExactly) {
 }
 
 TEST(InstalledPriceBook, FloatResidueIsGone) {
-    LEEWAY_NEED_BOOK(book);
+    const auto book = installed_book();
+    if (book == nullptr) GTEST_SKIP() << no_book();
     for (const auto& provider : book->providers()) {
         for (const auto& model : provider.models) {
             for (const auto& sheet : model.sheets) {
@@ -127,7 +129,8 @@ TEST(InstalledPriceBook, FloatResidueIsGone) {
 TEST(InstalledPriceBook, ReproducesTheBillsOfAidersLogWithinOnePercent) {
     const auto folder = json::testing::test_data("prices/aider-usage-log");
     if (folder.empty()) GTEST_SKIP() << json::testing::skip_message("prices/aider-usage-log");
-    LEEWAY_NEED_BOOK(book);
+    const auto book = installed_book();
+    if (book == nullptr) GTEST_SKIP() << no_book();
     std::istringstream lines(json::testing::read_file(folder / "sample-analytics.jsonl"));
     std::string line;
     int sends = 0;

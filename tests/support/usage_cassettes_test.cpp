@@ -15,7 +15,6 @@
 namespace leeway {
 namespace {
 
-using prices::Bucket;
 using wire::usage::Extractor;
 using wire::usage::Flavour;
 

@@ -20,8 +20,8 @@ struct ChatRun {
     /// A token whose text is not shown yet.
     struct Pending {
         TokenInfo info;
-        std::size_t start;  // its bytes in the answer
-        std::size_t end;
+        std::size_t start = 0;  // its bytes in the answer
+        std::size_t end = 0;
     };
 
     ChatRun(JobId job_id, std::vector<llama_token> prompt, ChatJob job, std::uint32_t seed);

@@ -21,15 +21,15 @@ constexpr std::uint64_t bit(Slot slot) noexcept {
 constexpr std::uint64_t kWholes = bit(slot(Bucket::kInput)) | bit(slot(Bucket::kOutput));
 /// Numbers of the buckets that hold tokens.
 constexpr auto kTokenBuckets = [] {
-    constexpr auto is_token = [](const prices::BucketInfo& info) {
+    constexpr auto kIsToken = [](const prices::BucketInfo& info) {
         return prices::is_tokens(info.kind);
     };
     std::array<std::uint8_t,
-               std::count_if(prices::kBuckets.begin(), prices::kBuckets.end(), is_token)>
+               std::count_if(prices::kBuckets.begin(), prices::kBuckets.end(), kIsToken)>
         out{};
     std::size_t next = 0;
     for (std::size_t i = 0; i < prices::kBucketCount; ++i) {
-        if (is_token(prices::kBuckets[i])) out[next++] = static_cast<std::uint8_t>(i);
+        if (kIsToken(prices::kBuckets[i])) out[next++] = static_cast<std::uint8_t>(i);
     }
     return out;
 }();

@@ -99,8 +99,8 @@ enum class Op : std::uint8_t {
 /// Up to here a step changes nothing where `what` is 0.
 inline constexpr Op kLastAboutWhat = Op::kTakeOrBeside;
 struct Step {
-    Op op;
-    Slot what;
+    Op op{};
+    Slot what{};
     Slot from = Slot::kEnd;
 };
 
