@@ -1,0 +1,55 @@
+#include "tokens/piece_cache.hpp"
+
+#include <algorithm>
+
+namespace leeway::tokens {
+
+ShortPieceCache::ShortPieceCache(std::size_t slots)
+    : shift_(64U - static_cast<unsigned>(std::countr_zero(slots)) + 1U),
+      keys_(std::make_unique<Key[]>(slots)),
+      ids_(std::make_unique<Ids[]>(slots)) {}
+
+std::size_t ShortPieceCache::put(const Key& key, const TokenId* ids, std::size_t count) noexcept {
+    const std::size_t slot = bucket(key);
+    keys_[slot + 1] = keys_[slot];
+    ids_[slot + 1] = ids_[slot];
+    keys_[slot] = {key.low, key.high | std::uint64_t{count} << 60U};
+    std::copy_n(ids, std::min(count, kIds), ids_[slot].id);
+    return slot;
+}
+
+LongPieceCache::LongPieceCache(std::size_t slots) : entries_(slots) {}
+
+const LongPieceCache::Entry* LongPieceCache::find(std::string_view piece,
+                                                  std::uint64_t hash) const noexcept {
+    const std::size_t mask = entries_.size() - 1;
+    for (std::size_t slot = hash & mask;; slot = (slot + 1) & mask) {
+        const Entry& entry = entries_[slot];
+        if (entry.length == 0) return nullptr;
+        if (entry.hash == hash && entry.length == piece.size() &&
+            std::string_view(bytes_).substr(entry.bytes_at, entry.length) == piece) {
+            return &entry;
+        }
+    }
+}
+
+void LongPieceCache::put(std::string_view piece, std::uint64_t hash, const TokenId* ids,
+                         std::size_t count) {
+    if (used_ * 2 >= entries_.size()) {
+        std::fill(entries_.begin(), entries_.end(), Entry{});
+        bytes_.clear();
+        ids_.clear();
+        used_ = 0;
+    }
+    const std::size_t mask = entries_.size() - 1;
+    std::size_t slot = hash & mask;
+    while (entries_[slot].length != 0) slot = (slot + 1) & mask;
+    entries_[slot] = {hash, static_cast<std::uint32_t>(bytes_.size()),
+                      static_cast<std::uint32_t>(piece.size()),
+                      static_cast<std::uint32_t>(ids_.size()), static_cast<std::uint32_t>(count)};
+    bytes_.append(piece);
+    ids_.insert(ids_.end(), ids, ids + count);
+    ++used_;
+}
+
+}  // namespace leeway::tokens

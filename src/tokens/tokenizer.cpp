@@ -1,0 +1,237 @@
+#include "tokens/tokenizer.hpp"
+
+#include "base/hash.hpp"
+#include "tokens/scan.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace leeway::tokens {
+namespace {
+
+// Enough to let the two halves of the work, cutting and looking up, run in tight loops; small enough to
+// stay in the first cache.
+constexpr std::size_t kBatch = 512;
+using Ends = std::array<std::uint32_t, kBatch>;
+using Key = ShortPieceCache::Key;
+
+/// The key of a short piece; only near the end of the text must its bytes be copied first.
+inline Key key_at(std::string_view text, std::size_t start, std::size_t length) noexcept {
+    if (start + 16 <= text.size()) [[likely]] {
+        return ShortPieceCache::key_readable(text.data() + start, length);
+    }
+    return ShortPieceCache::key_of(text.substr(start, length));
+}
+
+}  // namespace
+
+Tokenizer::Tokenizer(std::shared_ptr<const Vocabulary> vocabulary, const Options& options)
+    : vocabulary_(std::move(vocabulary)),
+      encoder_(*vocabulary_),
+      short_(options.short_pieces),
+      long_(options.long_pieces) {}
+
+Tokenizer::~Tokenizer() = default;
+
+void Tokenizer::merge(std::string_view piece) {
+    merged_.clear();
+    for (const Rank rank : encoder_.encode(piece)) merged_.push_back(vocabulary_->id(rank));
+}
+
+std::size_t Tokenizer::learn(std::string_view piece, const Key& key) {
+    merge(piece);
+    return short_.put(key, merged_.data(), merged_.size());
+}
+
+std::size_t Tokenizer::count_long(std::string_view piece) {
+    const std::uint64_t hash = checksum64(piece);
+    if (piece.size() <= LongPieceCache::kLongest) {
+        if (const auto* entry = long_.find(piece, hash)) return entry->count;
+    }
+    merge(piece);
+    if (piece.size() <= LongPieceCache::kLongest) {
+        long_.put(piece, hash, merged_.data(), merged_.size());
+    }
+    return merged_.size();
+}
+
+std::size_t Tokenizer::count_pieces(std::string_view text, std::size_t start,
+                                    const std::uint32_t* ends, std::size_t pieces) {
+    std::size_t total = 0;
+    for (std::size_t i = 0; i < pieces; ++i) {
+        const std::size_t end = ends[i];
+        const std::size_t length = end - start;
+        if (length > ShortPieceCache::kLongest) [[unlikely]] {
+            total += count_long(text.substr(start, length));
+        } else {
+            const Key key = key_at(text, start, length);
+            std::size_t slot = short_.find(key);
+            if (slot == ShortPieceCache::kMissing) [[unlikely]] {
+                slot = learn(text.substr(start, length), key);
+            }
+            total += short_.count(slot);
+        }
+        start = end;
+    }
+    return total;
+}
+
+std::size_t Tokenizer::count(std::string_view text) {
+    PieceScanner scanner(vocabulary_->grammar(), text);
+    Ends ends;
+    std::size_t total = 0;
+    std::size_t start = 0;
+    while (const std::size_t pieces = scanner.next(ends.data(), ends.size())) {
+        total += count_pieces(text, start, ends.data(), pieces);
+        start = ends[pieces - 1];
+    }
+    return total;
+}
+
+void Tokenizer::reserve(std::size_t more) {
+    if (out_capacity_ - out_size_ >= more) return;
+    const std::size_t capacity = std::max(out_capacity_ * 2, out_size_ + more);
+    auto bigger = std::make_unique_for_overwrite<TokenId[]>(capacity);
+    std::copy_n(out_.get(), out_size_, bigger.get());
+    out_ = std::move(bigger);
+    out_capacity_ = capacity;
+}
+
+void Tokenizer::emit(const TokenId* ids, std::size_t count) {
+    reserve(count + kBatch * ShortPieceCache::kIds);
+    std::copy_n(ids, count, out_.get() + out_size_);
+    out_size_ += count;
+}
+
+void Tokenizer::encode_long(std::string_view piece) {
+    const std::uint64_t hash = checksum64(piece);
+    if (piece.size() <= LongPieceCache::kLongest) {
+        if (const auto* entry = long_.find(piece, hash)) {
+            emit(long_.ids(*entry), entry->count);
+            return;
+        }
+    }
+    merge(piece);
+    if (piece.size() <= LongPieceCache::kLongest) {
+        long_.put(piece, hash, merged_.data(), merged_.size());
+    }
+    emit(merged_.data(), merged_.size());
+}
+
+void Tokenizer::encode_pieces(std::string_view text, std::size_t start, const std::uint32_t* ends,
+                              std::size_t pieces) {
+    // Room for kIds of each piece: all are written, then the place moves by those that count.
+    reserve(kBatch * ShortPieceCache::kIds);
+    TokenId* out = out_.get() + out_size_;
+    for (std::size_t i = 0; i < pieces; ++i) {
+        const std::size_t end = ends[i];
+        const std::size_t length = end - start;
+        const auto rare = [&](auto&& write) {
+            out_size_ = static_cast<std::size_t>(out - out_.get());
+            write();
+            out = out_.get() + out_size_;
+        };
+        if (length > ShortPieceCache::kLongest) [[unlikely]] {
+            rare([&] { encode_long(text.substr(start, length)); });
+        } else {
+            const Key key = key_at(text, start, length);
+            std::size_t slot = short_.find(key);
+            if (slot == ShortPieceCache::kMissing) [[unlikely]] {
+                slot = learn(text.substr(start, length), key);
+            }
+            const std::size_t count = short_.count(slot);
+            if (count > ShortPieceCache::kIds) [[unlikely]] {
+                rare([&] {
+                    merge(text.substr(start, length));
+                    emit(merged_.data(), merged_.size());
+                });
+            } else {
+                std::copy_n(short_.ids(slot).id, ShortPieceCache::kIds, out);
+                out += count;
+            }
+        }
+        start = end;
+    }
+    out_size_ = static_cast<std::size_t>(out - out_.get());
+}
+
+std::span<const TokenId> Tokenizer::encode(std::string_view text) {
+    PieceScanner scanner(vocabulary_->grammar(), text);
+    Ends ends;
+    out_size_ = 0;
+    std::size_t start = 0;
+    while (const std::size_t pieces = scanner.next(ends.data(), ends.size())) {
+        encode_pieces(text, start, ends.data(), pieces);
+        start = ends[pieces - 1];
+    }
+    return {out_.get(), out_size_};
+}
+
+Tokenizer::Limited Tokenizer::count_until(std::string_view text, std::size_t limit) {
+    PieceScanner scanner(vocabulary_->grammar(), text);
+    Ends ends;
+    Limited out;
+    // Small batches at first: the limit may be near.
+    std::size_t batch = 128;
+    while (const std::size_t pieces = scanner.next(ends.data(), batch)) {
+        const std::size_t tokens = count_pieces(text, out.bytes, ends.data(), pieces);
+        if (out.tokens + tokens > limit) {
+            for (std::size_t i = 0; i < pieces; ++i) {
+                const std::size_t one = count_pieces(text, out.bytes, &ends[i], 1);
+                if (out.tokens + one > limit) return out;
+                out.tokens += one;
+                out.bytes = ends[i];
+            }
+        }
+        out.tokens += tokens;
+        out.bytes = ends[pieces - 1];
+        batch = kBatch;
+    }
+    out.all = true;
+    return out;
+}
+
+Tokenizer::Bounds Tokenizer::bounds(std::string_view text) const {
+    PieceScanner scanner(vocabulary_->grammar(), text);
+    Ends ends;
+    Bounds out;
+    std::size_t start = 0;
+    while (const std::size_t pieces = scanner.next(ends.data(), ends.size())) {
+        for (std::size_t i = 0; i < pieces; ++i) {
+            const std::size_t length = ends[i] - start;
+            std::size_t known = 0;
+            if (length <= ShortPieceCache::kLongest) {
+                const std::size_t slot = short_.find(key_at(text, start, length));
+                if (slot != ShortPieceCache::kMissing) known = short_.count(slot);
+            }
+            const std::string_view piece = text.substr(start, length);
+            if (known == 0 && length <= vocabulary_->longest_token() &&
+                vocabulary_->whole(piece) != kNoRank) {
+                known = 1;
+            }
+            out.lower += known != 0 ? known : 1;
+            out.upper += known != 0 ? known : length;
+            start = ends[i];
+        }
+    }
+    return out;
+}
+
+void Tokenizer::for_each_piece(
+    std::string_view text,
+    const std::function<void(std::string_view, std::span<const TokenId>)>& each) {
+    PieceScanner scanner(vocabulary_->grammar(), text);
+    Ends ends;
+    std::size_t start = 0;
+    while (const std::size_t pieces = scanner.next(ends.data(), ends.size())) {
+        for (std::size_t i = 0; i < pieces; ++i) {
+            const std::string_view piece = text.substr(start, ends[i] - start);
+            merge(piece);
+            each(piece, merged_);
+            start = ends[i];
+        }
+    }
+}
+
+}  // namespace leeway::tokens

@@ -1,0 +1,89 @@
+#pragma once
+
+#include "tokens/bpe.hpp"
+#include "tokens/piece_cache.hpp"
+#include "tokens/vocabulary.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string_view>
+
+namespace leeway::tokens {
+
+/// Counts and encodes text with one vocabulary, exactly as the vocabulary's own tokenizer does for
+/// ordinary text: the names of special tokens in it are text like any other. Remembers pieces, so keep
+/// it. Worker-local: not thread-safe; the vocabulary is shared.
+class Tokenizer {
+public:
+    struct Options {
+        std::size_t short_pieces = std::size_t{1} << 16U;  ///< power of two; 32 bytes each
+        std::size_t long_pieces = std::size_t{1} << 12U;   ///< power of two
+    };
+    explicit Tokenizer(std::shared_ptr<const Vocabulary> vocabulary)
+        : Tokenizer(std::move(vocabulary), Options{}) {}
+    Tokenizer(std::shared_ptr<const Vocabulary> vocabulary, const Options& options);
+    ~Tokenizer();
+    Tokenizer(const Tokenizer&) = delete;
+    Tokenizer& operator=(const Tokenizer&) = delete;
+
+    [[nodiscard]] const Vocabulary& vocabulary() const noexcept { return *vocabulary_; }
+
+    // All texts must be at most kMaxTextBytes long.
+
+    /// Number of tokens.
+    [[nodiscard]] std::size_t count(std::string_view text);
+    /// The ids, valid until the next call.
+    [[nodiscard]] std::span<const TokenId> encode(std::string_view text);
+
+    struct Limited {
+        std::size_t tokens = 0;  ///< of the first `bytes` bytes; at most the limit
+        std::size_t bytes = 0;   ///< whole pieces that fit
+        bool all = false;        ///< the text ended before the limit was passed
+    };
+    /// Counts from the front and stops at the piece that would pass `limit`.
+    [[nodiscard]] Limited count_until(std::string_view text, std::size_t limit);
+
+    struct Bounds {
+        std::size_t lower = 0;
+        std::size_t upper = 0;
+    };
+    /// Between what the count lies, without merging anything: pieces that are known count as they are,
+    /// another has at least one token and at most one a byte.
+    [[nodiscard]] Bounds bounds(std::string_view text) const;
+
+    /// Calls `each` with every piece and its ids, in order.
+    void for_each_piece(std::string_view text,
+                        const std::function<void(std::string_view, std::span<const TokenId>)>& each);
+
+    /// Work done by the merging core since the start, in pair look-ups: for tests of linearity.
+    [[nodiscard]] std::uint64_t steps() const noexcept { return encoder_.steps(); }
+
+private:
+    class Output;
+
+    std::size_t count_pieces(std::string_view text, std::size_t start, const std::uint32_t* ends,
+                             std::size_t pieces);
+    void encode_pieces(std::string_view text, std::size_t start, const std::uint32_t* ends,
+                       std::size_t pieces);
+    std::size_t learn(std::string_view piece, const ShortPieceCache::Key& key);
+    std::size_t count_long(std::string_view piece);
+    void encode_long(std::string_view piece);
+    /// Merges; fills merged_ with ids.
+    void merge(std::string_view piece);
+    void reserve(std::size_t more);
+    void emit(const TokenId* ids, std::size_t count);
+
+    std::shared_ptr<const Vocabulary> vocabulary_;
+    BytePairEncoder encoder_;
+    ShortPieceCache short_;
+    LongPieceCache long_;
+    std::vector<TokenId> merged_;
+    std::unique_ptr<TokenId[]> out_;
+    std::size_t out_size_ = 0;
+    std::size_t out_capacity_ = 0;
+};
+
+}  // namespace leeway::tokens
