@@ -4,18 +4,39 @@
 
 namespace leeway::tokens {
 
-ShortPieceCache::ShortPieceCache(std::size_t slots)
-    : shift_(64U - static_cast<unsigned>(std::countr_zero(slots)) + 1U),
-      keys_(std::make_unique<Key[]>(slots)),
-      ids_(std::make_unique<Ids[]>(slots)) {}
+namespace {
 
-std::size_t ShortPieceCache::put(const Key& key, const TokenId* ids, std::size_t count) noexcept {
+/// For taking the highest bits of a product as the number of one of `buckets` buckets.
+unsigned shift_for(std::size_t buckets) noexcept {
+    return 64U - static_cast<unsigned>(std::countr_zero(buckets));
+}
+
+}  // namespace
+
+TinyPieceCache::TinyPieceCache(std::size_t slots)
+    : shift_(shift_for(slots / kWays)),
+      buckets_(std::make_unique<Bucket[]>(slots / kWays)),
+      entries_(buckets_[0].entry),
+      ids_(std::make_unique<Ids[]>(slots + 2)) {}
+
+void TinyPieceCache::put(std::uint64_t key, const TokenId* ids, std::size_t count) noexcept {
     const std::size_t slot = bucket(key);
-    keys_[slot + 1] = keys_[slot];
-    ids_[slot + 1] = ids_[slot];
-    keys_[slot] = {key.low, key.high | std::uint64_t{count} << 60U};
-    std::copy_n(ids, std::min(count, kIds), ids_[slot].id);
-    return slot;
+    for (std::size_t way = kWays - 1; way > 0; --way) {
+        entries_[slot + way] = entries_[slot + way - 1];
+        ids_[slot + way] = ids_[slot + way - 1];
+    }
+    entries_[slot] = key | std::uint64_t{count} << kCountShift;
+    std::copy_n(ids, count, ids_[slot].id);
+}
+
+ShortPieceCache::ShortPieceCache(std::size_t slots)
+    : shift_(shift_for(slots / 2)), buckets_(std::make_unique<Bucket[]>(slots / 2)) {}
+
+void ShortPieceCache::put(const Key& key, const TokenId* ids, std::size_t count) noexcept {
+    auto* const entries = const_cast<Entry*>(bucket(key));
+    entries[1] = entries[0];
+    entries[0].key = {key.low, key.high | std::uint64_t{count} << 60U};
+    std::copy_n(ids, std::min(count, kIds), entries[0].id);
 }
 
 LongPieceCache::LongPieceCache(std::size_t slots) : entries_(slots) {}

@@ -13,9 +13,52 @@
 
 namespace leeway::tokens {
 
-/// What short pieces (1 to 15 bytes) were encoded to before. Fixed size: a new piece takes the place of
-/// the older of the two in its bucket. The bytes themselves are the key, so a hit is always right.
-/// Not thread-safe.
+/// What pieces of at most seven bytes and two tokens were encoded to: nine of ten of all pieces, in so
+/// little memory that it stays near the processor. Four entries to a bucket, a new one takes the place of
+/// the oldest. The bytes are the key, so a hit is always right. Not thread-safe.
+class TinyPieceCache {
+public:
+    static constexpr std::size_t kLongest = 7;
+    static constexpr std::size_t kIds = 2;
+    static constexpr std::size_t kWays = 4;
+    /// An entry: the bytes, their number at kLengthShift, the count of tokens at kCountShift. A key is
+    /// the same without the count.
+    static constexpr unsigned kLengthShift = 56;
+    static constexpr unsigned kCountShift = 61;
+    static constexpr std::uint64_t kKeyBits = (std::uint64_t{1} << kCountShift) - 1;
+
+    /// `slots` is a power of two from 8 to 2^24; an entry takes 16 bytes.
+    explicit TinyPieceCache(std::size_t slots);
+
+    [[nodiscard]] static std::uint64_t key_of(std::string_view piece) noexcept {
+        std::uint64_t key = 0;
+        std::memcpy(&key, piece.data(), piece.size());
+        return key | std::uint64_t{piece.size()} << kLengthShift;
+    }
+    /// The first slot of the bucket of `key`.
+    [[nodiscard]] std::size_t bucket(std::uint64_t key) const noexcept {
+        return static_cast<std::size_t>(key * 0x9E3779B97F4A7C15U >> shift_) * kWays;
+    }
+    [[nodiscard]] const std::uint64_t* entries() const noexcept { return entries_; }
+    [[nodiscard]] const TokenId* ids(std::size_t slot) const noexcept { return ids_[slot].id; }
+
+    /// Remembers a piece that has no entry; `count` is 1 or 2.
+    void put(std::uint64_t key, const TokenId* ids, std::size_t count) noexcept;
+
+private:
+    struct alignas(32) Bucket {
+        std::uint64_t entry[kWays];
+    };
+    struct Ids {
+        TokenId id[kIds];
+    };
+    unsigned shift_;
+    std::unique_ptr<Bucket[]> buckets_;
+    std::uint64_t* entries_;  ///< those of all buckets
+    std::unique_ptr<Ids[]> ids_;  ///< and two more, so that kIds of ShortPieceCache can be read
+};
+
+/// The same for pieces of at most 15 bytes, whatever they became. Two entries to a bucket.
 class ShortPieceCache {
 public:
     static constexpr std::size_t kLongest = 15;
@@ -23,25 +66,29 @@ public:
     static constexpr std::size_t kIds = 4;
 
     /// The bytes of a piece, then zeros; its length is the low half of the last byte.
-    struct Key {
+    struct alignas(16) Key {
         std::uint64_t low;
         std::uint64_t high;
     };
-    struct Ids {
+    struct Entry {
+        Key key;  ///< with the count in the high half of the last byte
         TokenId id[kIds];
+
+        [[nodiscard]] std::size_t count() const noexcept {
+            return static_cast<std::size_t>(key.high >> 60U);
+        }
     };
 
-    /// `slots` is a power of two, at least 2; an entry takes 32 bytes.
+    /// `slots` is a power of two, at least 4; an entry takes 32 bytes.
     explicit ShortPieceCache(std::size_t slots);
 
     /// The key of a piece of 1 to 15 bytes at `at`, where 16 bytes can be read.
     [[nodiscard]] static Key key_readable(const char* at, std::size_t length) noexcept {
-        // Shifting by the missing bytes drops what is behind the piece.
         Key key;
         std::memcpy(&key.low, at, 8);
         std::memcpy(&key.high, at + 8, 8);
-        key.low &= kMasks[length].low;
-        key.high = (key.high & kMasks[length].high) | std::uint64_t{length} << 56U;
+        key.low &= kMasks.mask[length].low;
+        key.high = (key.high & kMasks.mask[length].high) | std::uint64_t{length} << 56U;
         return key;
     }
     [[nodiscard]] static Key key_of(std::string_view piece) noexcept {
@@ -49,31 +96,26 @@ public:
         std::memcpy(bytes, piece.data(), piece.size());
         return key_readable(bytes, piece.size());
     }
-
-    /// The slot of `key`, or kMissing. A slot stays valid until the next `put`.
-    static constexpr std::size_t kMissing = ~std::size_t{0};
-    [[nodiscard]] std::size_t find(const Key& key) const noexcept {
-        const std::size_t slot = bucket(key);
-        const bool first = matches(keys_[slot], key);
-        const bool second = matches(keys_[slot + 1], key);
-        const std::size_t found = slot + (first ? 0 : 1);
-        return first || second ? found : kMissing;
+    /// The two entries among which `key` is looked for, on one cache line.
+    [[nodiscard]] const Entry* bucket(const Key& key) const noexcept {
+        const std::uint64_t mixed =
+            (key.low ^ std::rotl(key.high * 0xA24BAED4963EE407U, 29)) * 0x9E3779B97F4A7C15U;
+        return buckets_[static_cast<std::size_t>(mixed >> shift_)].entry;
     }
-    /// Tokens of the piece in `slot`.
-    [[nodiscard]] std::size_t count(std::size_t slot) const noexcept {
-        return static_cast<std::size_t>(keys_[slot].high >> 60U);
+    /// The entry of `key` in its bucket, or nullptr. Valid until the next `put`.
+    [[nodiscard]] static const Entry* find(const Key& key, const Entry* bucket) noexcept {
+        if (matches(bucket[0].key, key)) return &bucket[0];
+        return matches(bucket[1].key, key) ? &bucket[1] : nullptr;
     }
-    /// The ids of the piece in `slot`, of which the first `count` mean something if that is ≤ kIds.
-    [[nodiscard]] const Ids& ids(std::size_t slot) const noexcept { return ids_[slot]; }
+    [[nodiscard]] const Entry* find(const Key& key) const noexcept { return find(key, bucket(key)); }
 
-    /// Remembers a piece that `find` did not know. `count` is 1 to 15; returns its slot.
-    std::size_t put(const Key& key, const TokenId* ids, std::size_t count) noexcept;
+    /// Remembers a piece that has no entry; `count` is 1 to 15.
+    void put(const Key& key, const TokenId* ids, std::size_t count) noexcept;
 
 private:
     static constexpr std::uint64_t kCountBits = std::uint64_t{0xF} << 60U;
     struct Masks {
         Key mask[kLongest + 1];
-        const Key& operator[](std::size_t length) const noexcept { return mask[length]; }
     };
     static constexpr Masks kMasks = [] {
         Masks out{};
@@ -83,19 +125,15 @@ private:
         }
         return out;
     }();
-
     [[nodiscard]] static bool matches(const Key& entry, const Key& key) noexcept {
         return ((entry.low ^ key.low) | ((entry.high & ~kCountBits) ^ key.high)) == 0;
     }
-    [[nodiscard]] std::size_t bucket(const Key& key) const noexcept {
-        const std::uint64_t mixed =
-            (key.low ^ std::rotl(key.high * 0xA24BAED4963EE407U, 29)) * 0x9E3779B97F4A7C15U;
-        return static_cast<std::size_t>(mixed >> shift_) * 2;
-    }
 
+    struct alignas(64) Bucket {
+        Entry entry[2];
+    };
     unsigned shift_;
-    std::unique_ptr<Key[]> keys_;
-    std::unique_ptr<Ids[]> ids_;
+    std::unique_ptr<Bucket[]> buckets_;
 };
 
 /// The same for longer pieces. When it is full it starts again from empty.

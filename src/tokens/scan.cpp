@@ -1,10 +1,9 @@
 #include "tokens/scan.hpp"
 
-#include "tokens/scan_blocks.hpp"
+#include "tokens/kernel.hpp"
 #include "tokens/scan_rules.hpp"
 
-#include <array>
-#include <cstring>
+#include <cstddef>
 
 namespace leeway::tokens {
 namespace detail {
@@ -98,89 +97,27 @@ Rule rule_of(Grammar grammar) noexcept {
     return &whole;
 }
 
+std::size_t scan_by_rules(detail::ScanState& state, std::uint32_t* ends,
+                          std::size_t capacity) noexcept {
+    std::size_t count = 0;
+    while (state.at != state.end && count < capacity) {
+        state.at = state.rule(state.at, state.end);
+        ends[count++] = static_cast<std::uint32_t>(state.at - state.begin);
+    }
+    return count;
+}
+
 }  // namespace
 
-#ifdef LEEWAY_TOKENS_BLOCKS
-template <class Family>
-std::size_t PieceScanner::by_blocks(PieceScanner& scanner, std::uint32_t* ends,
-                                    std::size_t capacity) noexcept {
-    const Byte* at = scanner.at_;
-    const Byte* const begin = scanner.begin_;
-    const Byte* const end = scanner.end_;
-    std::uint32_t* out = ends;
-    std::uint32_t* const last = ends + capacity - 64;  // a block holds at most 64 pieces
-    while (at != end && out <= last) {
-        if (*at < 0x80) {
-            const auto left = static_cast<std::size_t>(end - at);
-            unsigned valid = 64;
-            alignas(16) std::array<Byte, 64> tail;
-            const Byte* bytes = at;
-            if (left < 64) {
-                tail = {};
-                std::memcpy(tail.data(), at, left);
-                bytes = tail.data();
-                valid = static_cast<unsigned>(left);
-            }
-            const detail::Block block(bytes);
-            if (const std::uint64_t high = block.high(); high != 0) {
-                valid = static_cast<unsigned>(std::countr_zero(high));
-            }
-            if (valid >= 4) {
-                std::uint64_t starts = detail::piece_starts<Family>(block, valid) & ~std::uint64_t{1};
-                if (starts != 0) {
-                    const auto base = static_cast<std::uint32_t>(at - begin);
-                    at += 63 - std::countl_zero(starts);
-                    // Writing a few too many costs less than a loop whose length nobody can predict.
-                    const int count = std::popcount(starts);
-                    for (int done = 0; done < count; done += 8) {
-                        for (int i = 0; i < 8; ++i) {
-                            out[done + i] = base + static_cast<std::uint32_t>(std::countr_zero(
-                                                       starts | std::uint64_t{1} << 63U));
-                            starts &= starts - 1;
-                        }
-                    }
-                    out += count;
-                    if (valid == 64) continue;
-                }
-            }
-        }
-        at = scanner.rule_(at, end);
-        *out++ = static_cast<std::uint32_t>(at - begin);
-    }
-    scanner.at_ = at;
-    return static_cast<std::size_t>(out - ends);
-}
-#endif
-
-PieceScanner::PieceScanner(Grammar grammar, std::string_view text) noexcept
-    : begin_(reinterpret_cast<const Byte*>(text.data())),
-      end_(begin_ + text.size()),
-      at_(begin_),
-      rule_(rule_of(grammar)),
-      blocks_(nullptr) {
-#ifdef LEEWAY_TOKENS_BLOCKS
-    switch (grammar) {
-        case Grammar::kCl100k:
-        case Grammar::kLlama3: blocks_ = &by_blocks<detail::Cl100kFamily>; break;
-        case Grammar::kO200k: blocks_ = &by_blocks<detail::O200kFamily>; break;
-        case Grammar::kQwen2: blocks_ = &by_blocks<detail::Qwen2Family>; break;
-        case Grammar::kTekken: blocks_ = &by_blocks<detail::TekkenFamily>; break;
-        case Grammar::kNone:
-        case Grammar::kGpt2:
-        case Grammar::kSmolLm2:
-        case Grammar::kDeepSeek3: break;
-    }
-#endif
+PieceScanner::PieceScanner(Grammar grammar, std::string_view text) noexcept {
+    const Byte* const begin = reinterpret_cast<const Byte*>(text.data());
+    state_ = {begin, begin + text.size(), begin, rule_of(grammar)};
+    scan_ = detail::kernel().scan[static_cast<unsigned>(grammar)];
+    if (scan_ == nullptr) scan_ = &scan_by_rules;
 }
 
 std::size_t PieceScanner::next(std::uint32_t* ends, std::size_t capacity) noexcept {
-    if (blocks_ != nullptr) return blocks_(*this, ends, capacity);
-    std::size_t count = 0;
-    while (at_ != end_ && count < capacity) {
-        at_ = rule_(at_, end_);
-        ends[count++] = static_cast<std::uint32_t>(at_ - begin_);
-    }
-    return count;
+    return scan_(state_, ends, capacity);
 }
 
 std::size_t piece_end(Grammar grammar, std::string_view text, std::size_t start) noexcept {

@@ -8,6 +8,17 @@
 
 namespace leeway::tokens {
 
+namespace detail {
+/// A text being cut; at the end `at == end`.
+struct ScanState {
+    const unsigned char* begin;
+    const unsigned char* end;
+    const unsigned char* at;
+    /// The rules of the grammar: the end of the piece that begins at the first argument.
+    const unsigned char* (*rule)(const unsigned char*, const unsigned char*) noexcept;
+};
+}  // namespace detail
+
 /// Longest text that one scan can take: offsets are 32 bits wide.
 inline constexpr std::size_t kMaxTextBytes = 0xFFFF0000U;
 
@@ -23,18 +34,8 @@ public:
     std::size_t next(std::uint32_t* ends, std::size_t capacity) noexcept;
 
 private:
-    using Rule = const unsigned char* (*)(const unsigned char*, const unsigned char*) noexcept;
-    using Blocks = std::size_t (*)(PieceScanner&, std::uint32_t*, std::size_t) noexcept;
-
-    template <class Family>
-    static std::size_t by_blocks(PieceScanner& scanner, std::uint32_t* ends,
-                                 std::size_t capacity) noexcept;
-
-    const unsigned char* begin_;
-    const unsigned char* end_;
-    const unsigned char* at_;
-    Rule rule_;
-    Blocks blocks_;
+    detail::ScanState state_;
+    std::size_t (*scan_)(detail::ScanState&, std::uint32_t*, std::size_t) noexcept;
 };
 
 /// The end of the piece that begins at `start`, by the rules alone: what `PieceScanner` must agree with.

@@ -1,10 +1,12 @@
 #include "tokens/tokenizer.hpp"
 
 #include "base/hash.hpp"
+#include "tokens/kernel.hpp"
 #include "tokens/scan.hpp"
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <utility>
 
 namespace leeway::tokens {
@@ -12,23 +14,15 @@ namespace {
 
 // Enough to let the two halves of the work, cutting and looking up, run in tight loops; small enough to
 // stay in the first cache.
-constexpr std::size_t kBatch = 512;
+using detail::kBatch;
 using Ends = std::array<std::uint32_t, kBatch>;
-using Key = ShortPieceCache::Key;
-
-/// The key of a short piece; only near the end of the text must its bytes be copied first.
-inline Key key_at(std::string_view text, std::size_t start, std::size_t length) noexcept {
-    if (start + 16 <= text.size()) [[likely]] {
-        return ShortPieceCache::key_readable(text.data() + start, length);
-    }
-    return ShortPieceCache::key_of(text.substr(start, length));
-}
 
 }  // namespace
 
 Tokenizer::Tokenizer(std::shared_ptr<const Vocabulary> vocabulary, const Options& options)
     : vocabulary_(std::move(vocabulary)),
       encoder_(*vocabulary_),
+      tiny_(options.tiny_pieces),
       short_(options.short_pieces),
       long_(options.long_pieces) {}
 
@@ -39,9 +33,20 @@ void Tokenizer::merge(std::string_view piece) {
     for (const Rank rank : encoder_.encode(piece)) merged_.push_back(vocabulary_->id(rank));
 }
 
-std::size_t Tokenizer::learn(std::string_view piece, const Key& key) {
+std::size_t Tokenizer::count_rare(std::string_view piece) {
+    if (piece.size() > ShortPieceCache::kLongest) return count_long(piece);
+    // It may have come twice among the pieces that were looked up together.
+    if (const auto* entry = short_.find(ShortPieceCache::key_of(piece))) return entry->count();
     merge(piece);
-    return short_.put(key, merged_.data(), merged_.size());
+    learn(piece);
+    return merged_.size();
+}
+
+void Tokenizer::learn(std::string_view piece) {
+    short_.put(ShortPieceCache::key_of(piece), merged_.data(), merged_.size());
+    if (piece.size() <= TinyPieceCache::kLongest && merged_.size() <= TinyPieceCache::kIds) {
+        tiny_.put(TinyPieceCache::key_of(piece), merged_.data(), merged_.size());
+    }
 }
 
 std::size_t Tokenizer::count_long(std::string_view piece) {
@@ -58,21 +63,12 @@ std::size_t Tokenizer::count_long(std::string_view piece) {
 
 std::size_t Tokenizer::count_pieces(std::string_view text, std::size_t start,
                                     const std::uint32_t* ends, std::size_t pieces) {
-    std::size_t total = 0;
-    for (std::size_t i = 0; i < pieces; ++i) {
-        const std::size_t end = ends[i];
-        const std::size_t length = end - start;
-        if (length > ShortPieceCache::kLongest) [[unlikely]] {
-            total += count_long(text.substr(start, length));
-        } else {
-            const Key key = key_at(text, start, length);
-            std::size_t slot = short_.find(key);
-            if (slot == ShortPieceCache::kMissing) [[unlikely]] {
-                slot = learn(text.substr(start, length), key);
-            }
-            total += short_.count(slot);
-        }
-        start = end;
+    std::array<detail::Span, kBatch> missed;
+    std::size_t misses = 0;
+    std::size_t total =
+        detail::kernel().count(tiny_, short_, {text, start, ends, pieces}, missed.data(), misses);
+    for (std::size_t i = 0; i < misses; ++i) {
+        total += count_rare(text.substr(missed[i].start, missed[i].length));
     }
     return total;
 }
@@ -119,41 +115,45 @@ void Tokenizer::encode_long(std::string_view piece) {
     emit(merged_.data(), merged_.size());
 }
 
+void Tokenizer::encode_rare(std::string_view piece) {
+    if (piece.size() > ShortPieceCache::kLongest) {
+        encode_long(piece);
+        return;
+    }
+    merge(piece);
+    emit(merged_.data(), merged_.size());
+    if (short_.find(ShortPieceCache::key_of(piece)) == nullptr) {
+        // Not at once: what was found for the pieces behind it would move.
+        unlearned_.push_back(piece);
+    }
+}
+
 void Tokenizer::encode_pieces(std::string_view text, std::size_t start, const std::uint32_t* ends,
                               std::size_t pieces) {
     // Room for kIds of each piece: all are written, then the place moves by those that count.
-    reserve(kBatch * ShortPieceCache::kIds);
+    constexpr std::size_t kIds = ShortPieceCache::kIds;
+    reserve(kBatch * kIds);
     TokenId* out = out_.get() + out_size_;
+    std::array<detail::Found, kBatch> found;
+    detail::kernel().find(tiny_, short_, {text, start, ends, pieces}, found.data());
     for (std::size_t i = 0; i < pieces; ++i) {
-        const std::size_t end = ends[i];
-        const std::size_t length = end - start;
-        const auto rare = [&](auto&& write) {
+        if (found[i].count == 0) [[unlikely]] {
+            const std::size_t from = i == 0 ? start : ends[i - 1];
             out_size_ = static_cast<std::size_t>(out - out_.get());
-            write();
+            encode_rare(text.substr(from, ends[i] - from));
             out = out_.get() + out_size_;
-        };
-        if (length > ShortPieceCache::kLongest) [[unlikely]] {
-            rare([&] { encode_long(text.substr(start, length)); });
-        } else {
-            const Key key = key_at(text, start, length);
-            std::size_t slot = short_.find(key);
-            if (slot == ShortPieceCache::kMissing) [[unlikely]] {
-                slot = learn(text.substr(start, length), key);
-            }
-            const std::size_t count = short_.count(slot);
-            if (count > ShortPieceCache::kIds) [[unlikely]] {
-                rare([&] {
-                    merge(text.substr(start, length));
-                    emit(merged_.data(), merged_.size());
-                });
-            } else {
-                std::copy_n(short_.ids(slot).id, ShortPieceCache::kIds, out);
-                out += count;
-            }
+            continue;
         }
-        start = end;
+        std::memcpy(out, found[i].ids, kIds * sizeof(TokenId));
+        out += found[i].count;
     }
     out_size_ = static_cast<std::size_t>(out - out_.get());
+    for (const std::string_view piece : unlearned_) {
+        if (short_.find(ShortPieceCache::key_of(piece)) != nullptr) continue;
+        merge(piece);
+        learn(piece);
+    }
+    unlearned_.clear();
 }
 
 std::span<const TokenId> Tokenizer::encode(std::string_view text) {
@@ -200,12 +200,12 @@ Tokenizer::Bounds Tokenizer::bounds(std::string_view text) const {
     while (const std::size_t pieces = scanner.next(ends.data(), ends.size())) {
         for (std::size_t i = 0; i < pieces; ++i) {
             const std::size_t length = ends[i] - start;
+            const std::string_view piece = text.substr(start, length);
             std::size_t known = 0;
             if (length <= ShortPieceCache::kLongest) {
-                const std::size_t slot = short_.find(key_at(text, start, length));
-                if (slot != ShortPieceCache::kMissing) known = short_.count(slot);
+                const auto* entry = short_.find(ShortPieceCache::key_of(piece));
+                if (entry != nullptr) known = entry->count();
             }
-            const std::string_view piece = text.substr(start, length);
             if (known == 0 && length <= vocabulary_->longest_token() &&
                 vocabulary_->whole(piece) != kNoRank) {
                 known = 1;

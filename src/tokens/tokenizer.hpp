@@ -19,6 +19,7 @@ namespace leeway::tokens {
 class Tokenizer {
 public:
     struct Options {
+        std::size_t tiny_pieces = std::size_t{1} << 15U;   ///< power of two; 16 bytes each
         std::size_t short_pieces = std::size_t{1} << 16U;  ///< power of two; 32 bytes each
         std::size_t long_pieces = std::size_t{1} << 12U;   ///< power of two
     };
@@ -62,15 +63,18 @@ public:
     [[nodiscard]] std::uint64_t steps() const noexcept { return encoder_.steps(); }
 
 private:
-    class Output;
-
     std::size_t count_pieces(std::string_view text, std::size_t start, const std::uint32_t* ends,
                              std::size_t pieces);
     void encode_pieces(std::string_view text, std::size_t start, const std::uint32_t* ends,
                        std::size_t pieces);
-    std::size_t learn(std::string_view piece, const ShortPieceCache::Key& key);
+    /// A piece that is long or not known.
+    std::size_t count_rare(std::string_view piece);
     std::size_t count_long(std::string_view piece);
     void encode_long(std::string_view piece);
+    /// A piece that is long, not known, or known to be of more tokens than an entry holds.
+    void encode_rare(std::string_view piece);
+    /// Puts what `merge` found for a short piece into the caches.
+    void learn(std::string_view piece);
     /// Merges; fills merged_ with ids.
     void merge(std::string_view piece);
     void reserve(std::size_t more);
@@ -78,9 +82,11 @@ private:
 
     std::shared_ptr<const Vocabulary> vocabulary_;
     BytePairEncoder encoder_;
+    TinyPieceCache tiny_;
     ShortPieceCache short_;
     LongPieceCache long_;
     std::vector<TokenId> merged_;
+    std::vector<std::string_view> unlearned_;
     std::unique_ptr<TokenId[]> out_;
     std::size_t out_size_ = 0;
     std::size_t out_capacity_ = 0;
