@@ -1,11 +1,14 @@
 #include "tokens/kernel.hpp"
 
+#include <algorithm>
+
 namespace leeway::tokens::detail {
 
 #if !defined(__SSE2__)
 namespace {
 
-const ShortPieceCache::Entry* look_up(const ShortPieceCache& shorts, std::string_view piece) noexcept {
+const ShortPieceCache::Entry* look_up(const ShortPieceCache& shorts,
+                                      std::string_view piece) noexcept {
     if (piece.size() > ShortPieceCache::kLongest) return nullptr;
     return shorts.find(ShortPieceCache::key_of(piece));
 }
@@ -19,7 +22,8 @@ std::size_t count_known(const TinyPieceCache& /*tiny*/, const ShortPieceCache& s
         const std::size_t length = pieces.ends[i] - start;
         const auto* const entry = look_up(shorts, pieces.text.substr(start, length));
         if (entry == nullptr) {
-            missed[misses++] = {static_cast<std::uint32_t>(start), static_cast<std::uint32_t>(length)};
+            missed[misses++] = {static_cast<std::uint32_t>(start),
+                                static_cast<std::uint32_t>(length)};
         } else {
             total += entry->count();
         }
@@ -28,18 +32,20 @@ std::size_t count_known(const TinyPieceCache& /*tiny*/, const ShortPieceCache& s
     return total;
 }
 
-void find_known(const TinyPieceCache& /*tiny*/, const ShortPieceCache& shorts, const Pieces& pieces,
-                Found* found) noexcept {
+std::size_t encode_known(const TinyPieceCache& /*tiny*/, const ShortPieceCache& shorts,
+                         const Pieces& pieces, TokenId*& out) noexcept {
     std::size_t start = pieces.start;
     for (std::size_t i = 0; i < pieces.count; ++i) {
-        const auto* const entry = look_up(shorts, pieces.text.substr(start, pieces.ends[i] - start));
-        const bool whole = entry != nullptr && entry->count() <= ShortPieceCache::kIds;
-        found[i] = whole ? Found{entry->id, entry->count()} : Found{nullptr, 0};
+        const auto* const entry =
+            look_up(shorts, pieces.text.substr(start, pieces.ends[i] - start));
+        if (entry == nullptr || entry->count() > ShortPieceCache::kIds) return i;
+        out = std::copy_n(entry->id, entry->count(), out);
         start = pieces.ends[i];
     }
+    return pieces.count;
 }
 
-constexpr Kernel kKernel{"portable", {}, &count_known, &find_known};
+constexpr Kernel kKernel{"portable", {}, &count_known, &encode_known};
 
 }  // namespace
 

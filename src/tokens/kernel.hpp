@@ -22,12 +22,6 @@ struct Span {
     std::uint32_t start;
     std::uint32_t length;
 };
-/// Where the ids of a piece are and how many; 0: it is not in the caches, or its ids are not.
-struct Found {
-    const TokenId* ids;
-    std::size_t count;
-};
-
 /// The inner loops, compiled for one kind of processor.
 struct Kernel {
     const char* name;
@@ -37,13 +31,14 @@ struct Kernel {
     /// Tokens of the pieces that the caches know. The others go to `missed`, which has room for all.
     std::size_t (*count)(const TinyPieceCache& tiny, const ShortPieceCache& shorts,
                          const Pieces& pieces, Span* missed, std::size_t& misses) noexcept;
-    /// What the caches know of each piece; valid until something is put into them. At ShortPieceCache's
-    /// kIds ids can be read (if not meant) wherever `ids` points.
-    void (*find)(const TinyPieceCache& tiny, const ShortPieceCache& shorts, const Pieces& pieces,
-                 Found* found) noexcept;
+    /// Writes the ids of pieces to `out` and moves it, up to the first piece that the caches do not
+    /// hold; returns how many pieces were written. Up to ShortPieceCache::kIds ids more than those may be
+    /// overwritten.
+    std::size_t (*encode)(const TinyPieceCache& tiny, const ShortPieceCache& shorts,
+                          const Pieces& pieces, TokenId*& out) noexcept;
 };
 
-/// Most pieces that `count` and `find` take.
+/// Most pieces that `count` and `encode` take.
 inline constexpr std::size_t kBatch = 512;
 
 [[nodiscard]] const Kernel& baseline_kernel() noexcept;

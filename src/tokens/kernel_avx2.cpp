@@ -10,7 +10,8 @@
 // Only the functions between these lines may use more than the baseline; what headers define inline is
 // compiled without it wherever it is not inlined into them.
 #if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2,bmi,bmi2,lzcnt,popcnt"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx2,bmi,bmi2,lzcnt,popcnt"))), \
+                             apply_to = function)
 #else
 #pragma GCC push_options
 #pragma GCC target("avx2,bmi,bmi2,lzcnt,popcnt")
@@ -24,10 +25,10 @@ struct BlockMasks {
     std::uint64_t letter;
     std::uint64_t upper;
     std::uint64_t digit;
-    std::uint64_t blank;    ///< white space that does not end a line
-    std::uint64_t space;    ///< U+0020, also in `blank`
+    std::uint64_t blank;  ///< white space that does not end a line
+    std::uint64_t space;  ///< U+0020, also in `blank`
     std::uint64_t newline;  ///< CR, LF
-    std::uint64_t sign;     ///< everything else
+    std::uint64_t sign;  ///< everything else
 };
 
 struct Block {
@@ -48,8 +49,7 @@ struct Block {
     }
     /// first ≤ x < first + count as one signed comparison, after moving `first` to -128
     static __m256i within(__m256i x, int first, int count) noexcept {
-        const __m256i moved =
-            _mm256_add_epi8(x, _mm256_set1_epi8(static_cast<char>(-128 - first)));
+        const __m256i moved = _mm256_add_epi8(x, _mm256_set1_epi8(static_cast<char>(-128 - first)));
         return _mm256_cmpgt_epi8(_mm256_set1_epi8(static_cast<char>(-128 + count)), moved);
     }
     [[nodiscard]] std::uint64_t in_range(int first, int count) const noexcept {
@@ -80,15 +80,14 @@ struct TinyHit {
     std::size_t count;
 };
 inline std::uint64_t tiny_key(std::uint64_t word, std::size_t length) noexcept {
-    return _bzhi_u64(word, static_cast<unsigned>(length * 8)) |
-           std::uint64_t{length} << TinyPieceCache::kLengthShift;
+    return _bzhi_u64(word, static_cast<unsigned>(length * 8)) | std::uint64_t{length}
+                                                                    << TinyPieceCache::kLengthShift;
 }
 /// All four entries are compared at once, and nothing depends on a branch.
 inline TinyHit probe_tiny(const std::uint64_t* bucket, std::uint64_t key,
                           std::size_t length) noexcept {
     const __m256i all = _mm256_load_si256(reinterpret_cast<const __m256i*>(bucket));
-    const __m256i key_bits =
-        _mm256_set1_epi64x(static_cast<long long>(TinyPieceCache::kKeyBits));
+    const __m256i key_bits = _mm256_set1_epi64x(static_cast<long long>(TinyPieceCache::kKeyBits));
     const __m256i equal = _mm256_cmpeq_epi64(_mm256_and_si256(all, key_bits),
                                              _mm256_set1_epi64x(static_cast<long long>(key)));
     const auto ways = static_cast<unsigned>(_mm256_movemask_pd(_mm256_castsi256_pd(equal)));

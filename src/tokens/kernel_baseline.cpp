@@ -29,7 +29,7 @@ struct Block {
             v[i] = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at + 16 * std::size_t{i}));
         }
     }
-    [[nodiscard]] std::uint64_t equal(char byte) const noexcept { 
+    [[nodiscard]] std::uint64_t equal(char byte) const noexcept {
         const __m128i wanted = _mm_set1_epi8(byte);
         std::uint64_t mask = 0;
         for (unsigned i = 0; i < 4; ++i) {
@@ -38,7 +38,7 @@ struct Block {
             mask |= std::uint64_t{bits} << (16 * i);
         }
         return mask;
-     }
+    }
 
     /// The bytes that are not ASCII.
     [[nodiscard]] std::uint64_t high() const noexcept {
@@ -59,8 +59,9 @@ struct Block {
             };
             // first ≤ x < first + count as one signed comparison, after moving `first` to -128
             const auto within = [](__m128i x, int first, int count) {
-                return _mm_cmplt_epi8(_mm_add_epi8(x, _mm_set1_epi8(static_cast<char>(-128 - first))),
-                                      _mm_set1_epi8(static_cast<char>(-128 + count)));
+                return _mm_cmplt_epi8(
+                    _mm_add_epi8(x, _mm_set1_epi8(static_cast<char>(-128 - first))),
+                    _mm_set1_epi8(static_cast<char>(-128 + count)));
             };
             const __m128i x = v[i];
             const __m128i letter = within(_mm_or_si128(x, bit5), 'a', 26);

@@ -16,17 +16,16 @@ unsigned shift_for(std::size_t buckets) noexcept {
 TinyPieceCache::TinyPieceCache(std::size_t slots)
     : shift_(shift_for(slots / kWays)),
       buckets_(std::make_unique<Bucket[]>(slots / kWays)),
-      entries_(buckets_[0].entry),
-      ids_(std::make_unique<Ids[]>(slots + 2)) {}
+      ids_(std::make_unique<TokenId[]>(slots * kIds)) {}
 
 void TinyPieceCache::put(std::uint64_t key, const TokenId* ids, std::size_t count) noexcept {
-    const std::size_t slot = bucket(key);
-    for (std::size_t way = kWays - 1; way > 0; --way) {
-        entries_[slot + way] = entries_[slot + way - 1];
-        ids_[slot + way] = ids_[slot + way - 1];
-    }
-    entries_[slot] = key | std::uint64_t{count} << kCountShift;
-    std::copy_n(ids, count, ids_[slot].id);
+    const std::size_t slot = view().bucket(key);
+    std::uint64_t* const entries = buckets_[slot / kWays].entry;
+    TokenId* const all_ids = ids_.get() + slot * kIds;
+    std::copy_backward(entries, entries + kWays - 1, entries + kWays);
+    std::copy_backward(all_ids, all_ids + (kWays - 1) * kIds, all_ids + kWays * kIds);
+    entries[0] = key | std::uint64_t{count} << kCountShift;
+    std::copy_n(ids, count, all_ids);
 }
 
 ShortPieceCache::ShortPieceCache(std::size_t slots)

@@ -35,12 +35,18 @@ public:
         std::memcpy(&key, piece.data(), piece.size());
         return key | std::uint64_t{piece.size()} << kLengthShift;
     }
-    /// The first slot of the bucket of `key`.
-    [[nodiscard]] std::size_t bucket(std::uint64_t key) const noexcept {
-        return static_cast<std::size_t>(key * 0x9E3779B97F4A7C15U >> shift_) * kWays;
-    }
-    [[nodiscard]] const std::uint64_t* entries() const noexcept { return entries_; }
-    [[nodiscard]] const TokenId* ids(std::size_t slot) const noexcept { return ids_[slot].id; }
+    /// Copies of the pointers, for loops that keep them in registers. Valid as long as the cache.
+    struct View {
+        const std::uint64_t* entries;
+        const TokenId* ids;  ///< kIds of each entry
+        unsigned shift;
+
+        /// The first of the kWays entries among which `key` is looked for.
+        [[nodiscard]] std::size_t bucket(std::uint64_t key) const noexcept {
+            return static_cast<std::size_t>(key * 0x9E3779B97F4A7C15U >> shift) * kWays;
+        }
+    };
+    [[nodiscard]] View view() const noexcept { return {buckets_[0].entry, ids_.get(), shift_}; }
 
     /// Remembers a piece that has no entry; `count` is 1 or 2.
     void put(std::uint64_t key, const TokenId* ids, std::size_t count) noexcept;
@@ -49,13 +55,9 @@ private:
     struct alignas(32) Bucket {
         std::uint64_t entry[kWays];
     };
-    struct Ids {
-        TokenId id[kIds];
-    };
     unsigned shift_;
     std::unique_ptr<Bucket[]> buckets_;
-    std::uint64_t* entries_;  ///< those of all buckets
-    std::unique_ptr<Ids[]> ids_;  ///< and two more, so that kIds of ShortPieceCache can be read
+    std::unique_ptr<TokenId[]> ids_;
 };
 
 /// The same for pieces of at most 15 bytes, whatever they became. Two entries to a bucket.
@@ -107,7 +109,9 @@ public:
         if (matches(bucket[0].key, key)) return &bucket[0];
         return matches(bucket[1].key, key) ? &bucket[1] : nullptr;
     }
-    [[nodiscard]] const Entry* find(const Key& key) const noexcept { return find(key, bucket(key)); }
+    [[nodiscard]] const Entry* find(const Key& key) const noexcept {
+        return find(key, bucket(key));
+    }
 
     /// Remembers a piece that has no entry; `count` is 1 to 15.
     void put(const Key& key, const TokenId* ids, std::size_t count) noexcept;

@@ -54,7 +54,7 @@ inline std::size_t contraction(const Byte* at, const Byte* end, bool any_case) n
 /// What the rules for white space need to know of a run of it.
 struct SpaceRun {
     const Byte* end;
-    const Byte* last;           ///< start of its last character
+    const Byte* last;  ///< start of its last character
     const Byte* after_newline;  ///< behind its last CR or LF; nullptr: there is none
 };
 inline SpaceRun space_run(const Byte* at, const Byte* end) noexcept {
@@ -178,7 +178,8 @@ const Byte* gpt2_piece(const Byte* at, const Byte* end) noexcept {
         if ((c.set & kSpaces) == 0) return run_end(next, end, kMarksAndSigns);
     }
     const SpaceRun run = space_run(at, end);
-    if (kSplitDigits && run.end < end && (char_at(run.end, end).set & kNumbers) != 0) return run.end;
+    if (kSplitDigits && run.end < end && (char_at(run.end, end).set & kNumbers) != 0)
+        return run.end;
     return plain_space(at, end, run);
 }
 

@@ -14,11 +14,10 @@ namespace {
 
 std::vector<SpecialToken> harmony_specials() {
     // Named ones, then the reserved rest up to 201087 (openai_public.py).
-    std::vector<SpecialToken> out{{"<|startoftext|>", 199998}, {"<|endoftext|>", 199999},
-                                  {"<|return|>", 200002},      {"<|constrain|>", 200003},
-                                  {"<|channel|>", 200005},     {"<|start|>", 200006},
-                                  {"<|end|>", 200007},         {"<|message|>", 200008},
-                                  {"<|call|>", 200012}};
+    std::vector<SpecialToken> out{
+        {"<|startoftext|>", 199998}, {"<|endoftext|>", 199999}, {"<|return|>", 200002},
+        {"<|constrain|>", 200003},   {"<|channel|>", 200005},   {"<|start|>", 200006},
+        {"<|end|>", 200007},         {"<|message|>", 200008},   {"<|call|>", 200012}};
     const auto reserve = [&out](TokenId id) {
         out.push_back({"<|reserved_" + std::to_string(id) + "|>", id});
     };

@@ -100,60 +100,43 @@ void Tokenizer::emit(const TokenId* ids, std::size_t count) {
     out_size_ += count;
 }
 
-void Tokenizer::encode_long(std::string_view piece) {
+void Tokenizer::encode_rare(std::string_view piece) {
     const std::uint64_t hash = checksum64(piece);
-    if (piece.size() <= LongPieceCache::kLongest) {
+    const bool may_be_known = piece.size() <= LongPieceCache::kLongest;
+    if (may_be_known) {
         if (const auto* entry = long_.find(piece, hash)) {
             emit(long_.ids(*entry), entry->count);
             return;
         }
     }
     merge(piece);
-    if (piece.size() <= LongPieceCache::kLongest) {
+    emit(merged_.data(), merged_.size());
+    if (piece.size() <= ShortPieceCache::kLongest && merged_.size() <= ShortPieceCache::kIds) {
+        learn(piece);
+    } else if (may_be_known) {
         long_.put(piece, hash, merged_.data(), merged_.size());
-    }
-    emit(merged_.data(), merged_.size());
-}
-
-void Tokenizer::encode_rare(std::string_view piece) {
-    if (piece.size() > ShortPieceCache::kLongest) {
-        encode_long(piece);
-        return;
-    }
-    merge(piece);
-    emit(merged_.data(), merged_.size());
-    if (short_.find(ShortPieceCache::key_of(piece)) == nullptr) {
-        // Not at once: what was found for the pieces behind it would move.
-        unlearned_.push_back(piece);
     }
 }
 
 void Tokenizer::encode_pieces(std::string_view text, std::size_t start, const std::uint32_t* ends,
                               std::size_t pieces) {
-    // Room for kIds of each piece: all are written, then the place moves by those that count.
-    constexpr std::size_t kIds = ShortPieceCache::kIds;
-    reserve(kBatch * kIds);
-    TokenId* out = out_.get() + out_size_;
-    std::array<detail::Found, kBatch> found;
-    detail::kernel().find(tiny_, short_, {text, start, ends, pieces}, found.data());
-    for (std::size_t i = 0; i < pieces; ++i) {
-        if (found[i].count == 0) [[unlikely]] {
-            const std::size_t from = i == 0 ? start : ends[i - 1];
-            out_size_ = static_cast<std::size_t>(out - out_.get());
-            encode_rare(text.substr(from, ends[i] - from));
-            out = out_.get() + out_size_;
-            continue;
-        }
-        std::memcpy(out, found[i].ids, kIds * sizeof(TokenId));
-        out += found[i].count;
+    const auto room = [this] {
+        // kIds are written for each piece, then the place moves by those that count.
+        reserve(kBatch * ShortPieceCache::kIds);
+        return out_.get() + out_size_;
+    };
+    while (pieces > 0) {
+        TokenId* out = room();
+        const std::size_t done =
+            detail::kernel().encode(tiny_, short_, {text, start, ends, pieces}, out);
+        out_size_ = static_cast<std::size_t>(out - out_.get());
+        if (done == pieces) return;
+        if (done > 0) start = ends[done - 1];
+        encode_rare(text.substr(start, ends[done] - start));
+        start = ends[done];
+        ends += done + 1;
+        pieces -= done + 1;
     }
-    out_size_ = static_cast<std::size_t>(out - out_.get());
-    for (const std::string_view piece : unlearned_) {
-        if (short_.find(ShortPieceCache::key_of(piece)) != nullptr) continue;
-        merge(piece);
-        learn(piece);
-    }
-    unlearned_.clear();
 }
 
 std::span<const TokenId> Tokenizer::encode(std::string_view text) {

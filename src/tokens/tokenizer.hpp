@@ -19,9 +19,9 @@ namespace leeway::tokens {
 class Tokenizer {
 public:
     struct Options {
-        std::size_t tiny_pieces = std::size_t{1} << 15U;   ///< power of two; 16 bytes each
+        std::size_t tiny_pieces = std::size_t{1} << 15U;  ///< power of two; 16 bytes each
         std::size_t short_pieces = std::size_t{1} << 16U;  ///< power of two; 32 bytes each
-        std::size_t long_pieces = std::size_t{1} << 12U;   ///< power of two
+        std::size_t long_pieces = std::size_t{1} << 12U;  ///< power of two
     };
     explicit Tokenizer(std::shared_ptr<const Vocabulary> vocabulary)
         : Tokenizer(std::move(vocabulary), Options{}) {}
@@ -41,8 +41,8 @@ public:
 
     struct Limited {
         std::size_t tokens = 0;  ///< of the first `bytes` bytes; at most the limit
-        std::size_t bytes = 0;   ///< whole pieces that fit
-        bool all = false;        ///< the text ended before the limit was passed
+        std::size_t bytes = 0;  ///< whole pieces that fit
+        bool all = false;  ///< the text ended before the limit was passed
     };
     /// Counts from the front and stops at the piece that would pass `limit`.
     [[nodiscard]] Limited count_until(std::string_view text, std::size_t limit);
@@ -56,8 +56,9 @@ public:
     [[nodiscard]] Bounds bounds(std::string_view text) const;
 
     /// Calls `each` with every piece and its ids, in order.
-    void for_each_piece(std::string_view text,
-                        const std::function<void(std::string_view, std::span<const TokenId>)>& each);
+    void for_each_piece(
+        std::string_view text,
+        const std::function<void(std::string_view, std::span<const TokenId>)>& each);
 
     /// Work done by the merging core since the start, in pair look-ups: for tests of linearity.
     [[nodiscard]] std::uint64_t steps() const noexcept { return encoder_.steps(); }
@@ -70,8 +71,7 @@ private:
     /// A piece that is long or not known.
     std::size_t count_rare(std::string_view piece);
     std::size_t count_long(std::string_view piece);
-    void encode_long(std::string_view piece);
-    /// A piece that is long, not known, or known to be of more tokens than an entry holds.
+    /// A piece that is not known, or that an entry cannot hold.
     void encode_rare(std::string_view piece);
     /// Puts what `merge` found for a short piece into the caches.
     void learn(std::string_view piece);
@@ -86,7 +86,6 @@ private:
     ShortPieceCache short_;
     LongPieceCache long_;
     std::vector<TokenId> merged_;
-    std::vector<std::string_view> unlearned_;
     std::unique_ptr<TokenId[]> out_;
     std::size_t out_size_ = 0;
     std::size_t out_capacity_ = 0;

@@ -15,8 +15,11 @@ namespace leeway::tokens {
 namespace {
 
 Error broken(const std::string& where, const char* why) {
-    return {ErrorCode::kConfig, "vocabulary " + where + ": " + why,
-            "delete it and run tools/setup.sh, which makes it again", {}, {}};
+    return {ErrorCode::kConfig,
+            "vocabulary " + where + ": " + why,
+            "delete it and run tools/setup.sh, which makes it again",
+            {},
+            {}};
 }
 
 }  // namespace
@@ -51,10 +54,11 @@ Result<std::shared_ptr<const Vocabulary>> Vocabulary::map(const std::string& pat
         return fail(code, "vocabulary " + path + ": " + std::strerror(errno),
                     "tools/setup.sh makes it; LEEWAY_VOCABULARIES names the folder");
     }
-    struct stat facts {};
+    struct stat facts{};
     const bool known = fstat(file, &facts) == 0 && facts.st_size > 0;
     const auto bytes = static_cast<std::size_t>(known ? facts.st_size : 0);
-    void* const mapping = known ? mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, file, 0) : MAP_FAILED;
+    void* const mapping =
+        known ? mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, file, 0) : MAP_FAILED;
     close(file);
     if (mapping == MAP_FAILED) return fail(broken(path, "it cannot be read"));
     std::shared_ptr<Vocabulary> out(new Vocabulary());
@@ -138,7 +142,9 @@ Result<void> Vocabulary::check_tables(const std::string& where) const {
             good = false;
         } else if (split.left != i || split.right != i) {
             // Its parts are shorter than it is, so undoing merges always ends.
-            const auto length = [this](std::size_t t) { return offsets_[t + 1] - offsets_[t]; };
+            const auto length = [this](std::size_t t) {
+                return offsets_[t + 1] - offsets_[t];
+            };
             good &= length(split.left) + length(split.right) == length(i) &&
                     length(split.left) > 0 && length(split.right) > 0;
         }

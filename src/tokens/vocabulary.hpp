@@ -23,7 +23,7 @@ inline constexpr Rank kNoRank = 0x1FFFFFU;  ///< also the limit: ranks are 21 bi
 inline constexpr TokenId kNoToken = 0xFFFFFFFFU;
 
 enum class VocabularyKind : std::uint32_t {
-    kBytePairs = 1,      ///< byte-level BPE
+    kBytePairs = 1,  ///< byte-level BPE
     kSentencePiece = 2,  ///< SentencePiece BPE with scores: see SentencePieceModel
 };
 
@@ -33,15 +33,15 @@ struct VocabularyHeader {
     /// Raise it with every change of the format or of the meaning of a section.
     static constexpr std::uint32_t kVersion = 1;
     enum Section : std::uint32_t {
-        kByteRanks,   ///< Rank[256]
-        kIds,         ///< TokenId[tokens]
-        kOffsets,     ///< uint32[tokens + 1] into kBytes
-        kBytes,       ///< the tokens one after another
-        kSplits,      ///< {Rank left, Rank right}[tokens]; itself twice where nothing merges into it
-        kPairs,       ///< uint64[2^k]: left << 42 | right << 21 | merged; all ones: empty
-        kPieces,      ///< Rank[2^k] by hash of bytes; kNoRank: empty
-        kSpecials,    ///< {TokenId, uint32 length, bytes padded to 4}…
-        kScores,      ///< float[tokens], SentencePiece only
+        kByteRanks,  ///< Rank[256]
+        kIds,  ///< TokenId[tokens]
+        kOffsets,  ///< uint32[tokens + 1] into kBytes
+        kBytes,  ///< the tokens one after another
+        kSplits,  ///< {Rank left, Rank right}[tokens]; itself twice where nothing merges into it
+        kPairs,  ///< uint64[2^k]: left << 42 | right << 21 | merged; all ones: empty
+        kPieces,  ///< Rank[2^k] by hash of bytes; kNoRank: empty
+        kSpecials,  ///< {TokenId, uint32 length, bytes padded to 4}…
+        kScores,  ///< float[tokens], SentencePiece only
         kSections,
     };
     std::array<char, 8> magic = kMagic;

@@ -57,7 +57,8 @@ private:
 
 Result<void> Builder::index_tokens() {
     const auto& tokens = source_.tokens;
-    if (tokens.empty() || tokens.size() >= kNoRank) return fail(unusable(source_, "no or too many tokens"));
+    if (tokens.empty() || tokens.size() >= kNoRank)
+        return fail(unusable(source_, "no or too many tokens"));
     by_bytes_.reserve(tokens.size());
     for (std::size_t i = 0; i < tokens.size(); ++i) {
         if (tokens[i].bytes.empty()) return fail(unusable(source_, "it has an empty token"));
@@ -85,7 +86,8 @@ Result<void> Builder::index_merges() {
         const auto b = by_bytes_.find(right);
         const auto both = by_bytes_.find(joined_);
         if (a == by_bytes_.end() || b == by_bytes_.end() || both == by_bytes_.end()) {
-            return fail(unusable(source_, "merge " + std::to_string(order) + " is of what is no token"));
+            return fail(
+                unusable(source_, "merge " + std::to_string(order) + " is of what is no token"));
         }
         const std::uint64_t key = std::uint64_t{a->second} << 32U | b->second;
         merges_.emplace(key, Merge{order++, both->second});
@@ -188,13 +190,15 @@ std::string Builder::image(const std::vector<Found>& found) const {
     }
     std::string specials;
     for (const SpecialToken& special : source_.specials) {
-        const std::vector<std::uint32_t> head{special.id, static_cast<std::uint32_t>(special.text.size())};
+        const std::vector<std::uint32_t> head{special.id,
+                                              static_cast<std::uint32_t>(special.text.size())};
         specials.append(as_bytes(head)).append(special.text);
         specials.resize((specials.size() + 3) / 4 * 4);
     }
     const std::array<std::string_view, Header::kSections> parts{
-        as_bytes(byte_ranks), as_bytes(ids),   as_bytes(offsets), bytes,           as_bytes(splits),
-        as_bytes(pairs),      as_bytes(pieces), specials,          as_bytes(scores)};
+        as_bytes(byte_ranks), as_bytes(ids),   as_bytes(offsets), bytes,
+        as_bytes(splits),     as_bytes(pairs), as_bytes(pieces),  specials,
+        as_bytes(scores)};
 
     std::string out(sizeof(Header), '\0');
     for (std::size_t i = 0; i < parts.size(); ++i) {

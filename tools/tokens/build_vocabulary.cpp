@@ -18,10 +18,12 @@ leeway::Result<void> run(const std::string& name, const std::string& in, const s
     const std::string text(std::istreambuf_iterator<char>(file), {});
     auto source = tokens::read_tiktoken(text);
     if (!source) return leeway::fail(source.error());
-    if (auto named = tokens::name_tiktoken(*source, name); !named) return leeway::fail(named.error());
+    if (auto named = tokens::name_tiktoken(*source, name); !named)
+        return leeway::fail(named.error());
     const auto image = tokens::build_vocabulary(*source);
     if (!image) return leeway::fail(image.error());
-    if (auto opened = tokens::Vocabulary::adopt(*image); !opened) return leeway::fail(opened.error());
+    if (auto opened = tokens::Vocabulary::adopt(*image); !opened)
+        return leeway::fail(opened.error());
     return tokens::write_vocabulary(out, *image);
 }
 
