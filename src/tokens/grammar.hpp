@@ -26,6 +26,6 @@ inline constexpr std::uint32_t kLastGrammar = 8;
 /// The grammar that GGUF files call `pre` (`tokenizer.ggml.pre`), or nullopt.
 [[nodiscard]] std::optional<Grammar> grammar_of_gguf(std::string_view pre) noexcept;
 /// The grammar whose main regular expression is written `pattern` in a HuggingFace or tekken file.
-[[nodiscard]] std::optional<Grammar> grammar_of_pattern(std::string_view pattern) noexcept;
+[[nodiscard]] std::optional<Grammar> grammar_of_pattern(std::string_view pattern);
 
 }  // namespace leeway::tokens

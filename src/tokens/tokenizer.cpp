@@ -24,7 +24,23 @@ Tokenizer::Tokenizer(std::shared_ptr<const Vocabulary> vocabulary, const Options
       encoder_(*vocabulary_),
       tiny_(options.tiny_pieces),
       short_(options.short_pieces),
-      long_(options.long_pieces) {}
+      long_(options.long_pieces) {
+    for (const SpecialToken& special : vocabulary_->specials()) {
+        if ((special.always || options.parse_specials) && !special.text.empty()) {
+            always_.push_back(special);
+        }
+    }
+    std::sort(always_.begin(), always_.end(), [](const SpecialToken& a, const SpecialToken& b) {
+        return a.text.size() > b.text.size();
+    });
+    for (const SpecialToken& special : always_) {
+        if (first_bytes_.find(special.text[0]) == std::string::npos)
+            first_bytes_ += special.text[0];
+    }
+    if (vocabulary_->kind() == VocabularyKind::kSentencePiece) {
+        sentences_ = std::make_unique<SentencePieceEncoder>(*vocabulary_);
+    }
+}
 
 Tokenizer::~Tokenizer() = default;
 
@@ -73,7 +89,37 @@ std::size_t Tokenizer::count_pieces(std::string_view text, std::size_t start,
     return total;
 }
 
+std::string_view Tokenizer::ordinary(std::string_view& text, TokenId& token) const {
+    // All that begin with another byte are passed over by one search.
+    std::size_t at = always_.empty() ? std::string_view::npos : text.find_first_of(first_bytes_);
+    for (; at != std::string_view::npos; at = text.find_first_of(first_bytes_, at + 1)) {
+        for (const SpecialToken& special : always_) {  // longest first
+            if (!text.substr(at).starts_with(special.text)) continue;
+            const std::string_view before = text.substr(0, at);
+            text.remove_prefix(at + special.text.size());
+            token = special.id;
+            return before;
+        }
+    }
+    const std::string_view rest = text;
+    text = {};
+    token = kNoToken;
+    return rest;
+}
+
 std::size_t Tokenizer::count(std::string_view text) {
+    if (always_.empty() && sentences_ == nullptr) return count_ordinary(text);
+    if (sentences_ != nullptr) return encode(text).size();
+    std::size_t total = 0;
+    while (!text.empty()) {
+        TokenId token = kNoToken;
+        total += count_ordinary(ordinary(text, token));
+        total += token != kNoToken ? 1 : 0;
+    }
+    return total;
+}
+
+std::size_t Tokenizer::count_ordinary(std::string_view text) {
     PieceScanner scanner(vocabulary_->grammar(), text);
     Ends ends;
     std::size_t total = 0;
@@ -140,42 +186,94 @@ void Tokenizer::encode_pieces(std::string_view text, std::size_t start, const st
 }
 
 std::span<const TokenId> Tokenizer::encode(std::string_view text) {
+    out_size_ = 0;
+    if (always_.empty() && sentences_ == nullptr) {
+        encode_ordinary(text);
+        return {out_.get(), out_size_};
+    }
+    bool first = true;
+    while (!text.empty()) {
+        TokenId token = kNoToken;
+        const std::string_view part = ordinary(text, token);
+        if (sentences_ != nullptr) {
+            merged_.clear();
+            sentences_->encode(part, first, merged_);
+            emit(merged_.data(), merged_.size());
+        } else {
+            encode_ordinary(part);
+        }
+        if (token != kNoToken) emit(&token, 1);
+        first = false;
+    }
+    return {out_.get(), out_size_};
+}
+
+void Tokenizer::encode_ordinary(std::string_view text) {
     PieceScanner scanner(vocabulary_->grammar(), text);
     Ends ends;
-    out_size_ = 0;
     std::size_t start = 0;
     while (const std::size_t pieces = scanner.next(ends.data(), ends.size())) {
         encode_pieces(text, start, ends.data(), pieces);
         start = ends[pieces - 1];
     }
-    return {out_.get(), out_size_};
 }
 
 Tokenizer::Limited Tokenizer::count_until(std::string_view text, std::size_t limit) {
-    PieceScanner scanner(vocabulary_->grammar(), text);
-    Ends ends;
     Limited out;
-    // Small batches at first: the limit may be near.
-    std::size_t batch = 128;
-    while (const std::size_t pieces = scanner.next(ends.data(), batch)) {
-        const std::size_t tokens = count_pieces(text, out.bytes, ends.data(), pieces);
-        if (out.tokens + tokens > limit) {
-            for (std::size_t i = 0; i < pieces; ++i) {
-                const std::size_t one = count_pieces(text, out.bytes, &ends[i], 1);
-                if (out.tokens + one > limit) return out;
-                out.tokens += one;
-                out.bytes = ends[i];
-            }
+    if (sentences_ != nullptr) {
+        // The whole text is one piece: it fits or it does not.
+        const std::size_t tokens = count(text);
+        if (tokens <= limit) out = {tokens, text.size(), true};
+        return out;
+    }
+    const char* const begin = text.data();
+    const std::size_t size = text.size();
+    while (!text.empty()) {
+        TokenId token = kNoToken;
+        const std::string_view part = ordinary(text, token);
+        if (!count_part(part, limit, out)) return out;
+        if (token != kNoToken) {
+            if (out.tokens == limit) return out;
+            ++out.tokens;
+            out.bytes = text.empty() ? size : static_cast<std::size_t>(text.data() - begin);
         }
-        out.tokens += tokens;
-        out.bytes = ends[pieces - 1];
-        batch = kBatch;
     }
     out.all = true;
     return out;
 }
 
+bool Tokenizer::count_part(std::string_view text, std::size_t limit, Limited& out) {
+    PieceScanner scanner(vocabulary_->grammar(), text);
+    Ends ends;
+    const std::size_t before = out.bytes;
+    std::size_t start = 0;
+    // Small batches at first: the limit may be near.
+    std::size_t batch = 128;
+    while (const std::size_t pieces = scanner.next(ends.data(), batch)) {
+        const std::size_t tokens = count_pieces(text, start, ends.data(), pieces);
+        if (out.tokens + tokens > limit) {
+            for (std::size_t i = 0; i < pieces; ++i) {
+                const std::size_t one = count_pieces(text, start, &ends[i], 1);
+                if (out.tokens + one > limit) return false;
+                out.tokens += one;
+                start = ends[i];
+                out.bytes = before + start;
+            }
+        }
+        out.tokens += tokens;
+        start = ends[pieces - 1];
+        out.bytes = before + start;
+        batch = kBatch;
+    }
+    return true;
+}
+
 Tokenizer::Bounds Tokenizer::bounds(std::string_view text) const {
+    if (sentences_ != nullptr) {
+        // A token is at most so long; a space may be put before and takes three bytes.
+        const std::size_t longest = vocabulary_->longest_token();
+        return {(text.size() + longest - 1) / longest, text.empty() ? 0 : text.size() + 3};
+    }
     PieceScanner scanner(vocabulary_->grammar(), text);
     Ends ends;
     Bounds out;
@@ -204,15 +302,30 @@ Tokenizer::Bounds Tokenizer::bounds(std::string_view text) const {
 void Tokenizer::for_each_piece(
     std::string_view text,
     const std::function<void(std::string_view, std::span<const TokenId>)>& each) {
-    PieceScanner scanner(vocabulary_->grammar(), text);
-    Ends ends;
-    std::size_t start = 0;
-    while (const std::size_t pieces = scanner.next(ends.data(), ends.size())) {
-        for (std::size_t i = 0; i < pieces; ++i) {
-            const std::string_view piece = text.substr(start, ends[i] - start);
-            merge(piece);
-            each(piece, merged_);
-            start = ends[i];
+    if (sentences_ != nullptr) {
+        // Its only piece is the text: give each token by itself, as far as their bytes tell.
+        each(text, encode(text));
+        return;
+    }
+    while (!text.empty()) {
+        TokenId token = kNoToken;
+        const char* const begin = text.data();
+        const std::size_t size = text.size();
+        const std::string_view part = ordinary(text, token);
+        PieceScanner scanner(vocabulary_->grammar(), part);
+        Ends ends;
+        std::size_t start = 0;
+        while (const std::size_t pieces = scanner.next(ends.data(), ends.size())) {
+            for (std::size_t i = 0; i < pieces; ++i) {
+                const std::string_view piece = part.substr(start, ends[i] - start);
+                merge(piece);
+                each(piece, merged_);
+                start = ends[i];
+            }
+        }
+        if (token != kNoToken) {
+            const std::size_t used = size - text.size();
+            each({begin + part.size(), used - part.size()}, {&token, 1});
         }
     }
 }

@@ -2,6 +2,7 @@
 
 #include "tokens/bpe.hpp"
 #include "tokens/piece_cache.hpp"
+#include "tokens/sentence_piece.hpp"
 #include "tokens/vocabulary.hpp"
 
 #include <cstddef>
@@ -14,7 +15,8 @@
 namespace leeway::tokens {
 
 /// Counts and encodes text with one vocabulary, exactly as the vocabulary's own tokenizer does for
-/// ordinary text: the names of special tokens in it are text like any other. Remembers pieces, so keep
+/// ordinary text: the names of special tokens in it are text like any other (but see
+/// `SpecialToken::always`). Remembers pieces, so keep
 /// it. Worker-local: not thread-safe; the vocabulary is shared.
 class Tokenizer {
 public:
@@ -22,6 +24,9 @@ public:
         std::size_t tiny_pieces = std::size_t{1} << 15U;  ///< power of two; 16 bytes each
         std::size_t short_pieces = std::size_t{1} << 16U;  ///< power of two; 32 bytes each
         std::size_t long_pieces = std::size_t{1} << 12U;  ///< power of two
+        /// Read the names of special tokens in a text as those tokens: for rendered prompts, never for
+        /// what a user wrote.
+        bool parse_specials = false;
     };
     explicit Tokenizer(std::shared_ptr<const Vocabulary> vocabulary)
         : Tokenizer(std::move(vocabulary), Options{}) {}
@@ -61,9 +66,17 @@ public:
         const std::function<void(std::string_view, std::span<const TokenId>)>& each);
 
     /// Work done by the merging core since the start, in pair look-ups: for tests of linearity.
-    [[nodiscard]] std::uint64_t steps() const noexcept { return encoder_.steps(); }
+    [[nodiscard]] std::uint64_t steps() const noexcept {
+        return encoder_.steps() + (sentences_ != nullptr ? sentences_->steps() : 0);
+    }
 
 private:
+    /// Cuts the text before the first special token off `text`, and that token too (kNoToken: none).
+    [[nodiscard]] std::string_view ordinary(std::string_view& text, TokenId& token) const;
+    std::size_t count_ordinary(std::string_view text);
+    void encode_ordinary(std::string_view text);
+    /// Counts a part of a text up to the limit; false: the limit is reached.
+    bool count_part(std::string_view text, std::size_t limit, Limited& out);
     std::size_t count_pieces(std::string_view text, std::size_t start, const std::uint32_t* ends,
                              std::size_t pieces);
     void encode_pieces(std::string_view text, std::size_t start, const std::uint32_t* ends,
@@ -85,6 +98,9 @@ private:
     TinyPieceCache tiny_;
     ShortPieceCache short_;
     LongPieceCache long_;
+    std::unique_ptr<SentencePieceEncoder> sentences_;
+    std::vector<SpecialToken> always_;  ///< longest first
+    std::string first_bytes_;  ///< with which those begin
     std::vector<TokenId> merged_;
     std::unique_ptr<TokenId[]> out_;
     std::size_t out_size_ = 0;

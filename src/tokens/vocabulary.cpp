@@ -122,9 +122,11 @@ Result<void> Vocabulary::open(std::string_view image, const std::string& where) 
         if (rest.size() < sizeof head) return fail(broken(where, "its special tokens are cut"));
         std::memcpy(head.data(), rest.data(), sizeof head);
         rest.remove_prefix(sizeof head);
+        const bool always = head[1] >> 31U != 0;
+        head[1] &= 0x7FFFFFFFU;
         const std::size_t padded = (std::size_t{head[1]} + 3) / 4 * 4;
         if (rest.size() < padded) return fail(broken(where, "its special tokens are cut"));
-        specials_.push_back({std::string(rest.substr(0, head[1])), head[0]});
+        specials_.push_back({std::string(rest.substr(0, head[1])), head[0], always});
         rest.remove_prefix(padded);
     }
     return check_tables(where);
@@ -150,6 +152,7 @@ Result<void> Vocabulary::check_tables(const std::string& where) const {
         }
     }
     for (unsigned byte = 0; byte < 256; ++byte) good &= byte_ranks_[byte] < n;
+    good &= kind() != VocabularyKind::kSentencePiece || unknown() < n;
     std::size_t empty = 0;
     for (std::size_t i = 0; i <= pair_mask_; ++i) {
         if (pairs_[i] == ~std::uint64_t{0}) {

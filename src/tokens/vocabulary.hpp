@@ -53,6 +53,8 @@ struct VocabularyHeader {
     std::uint32_t tokens = 0;
     std::uint32_t specials = 0;
     std::uint32_t longest = 0;  ///< bytes of the longest token
+    std::uint32_t flags = 0;  ///< VocabularyFlag
+    std::uint32_t unknown = kNoRank;  ///< SentencePiece: the token for what has none
     std::array<char, 32> name{};
     struct Place {
         std::uint64_t offset = 0;
@@ -61,9 +63,17 @@ struct VocabularyHeader {
     std::array<Place, kSections> sections{};
 };
 
+/// Facts about a vocabulary, one bit each.
+enum VocabularyFlag : std::uint32_t {
+    kSpaceBefore = 1,  ///< SentencePiece: a space is put before every text
+    kComposes = 2,  ///< text is brought into Unicode's form NFC first; we do not, see `needs_nfc`
+};
+
 struct SpecialToken {
     std::string text;
     TokenId id = kNoToken;
+    bool always =
+        false;  ///< cut out of any text, as HuggingFace does with added tokens that are not special
 };
 
 /// A tokenizer's tables, read-only and shareable between threads. They lie in a mapped file or in memory
@@ -84,6 +94,10 @@ public:
     [[nodiscard]] Grammar grammar() const noexcept { return header().grammar; }
     [[nodiscard]] VocabularyKind kind() const noexcept { return header().kind; }
     [[nodiscard]] std::size_t size() const noexcept { return header().tokens; }
+    [[nodiscard]] bool has(VocabularyFlag flag) const noexcept {
+        return (header().flags & flag) != 0;
+    }
+    [[nodiscard]] Rank unknown() const noexcept { return header().unknown; }
     [[nodiscard]] std::size_t longest_token() const noexcept { return header().longest; }
     /// The whole file image.
     [[nodiscard]] std::string_view image() const noexcept { return image_; }

@@ -38,6 +38,7 @@ private:
         bool merges = false;
     };
     Result<void> index_tokens();
+    Result<void> index_bytes_of_pieces();
     Result<void> index_merges();
     [[nodiscard]] const Merge* merge_of(std::uint32_t left, std::uint32_t right);
     /// Merges the token's bytes, the slow and obvious way, up to the last step.
@@ -51,6 +52,7 @@ private:
     Merge scratch_{};
     std::string joined_;
     std::array<std::uint32_t, 256> byte_tokens_{};
+    std::uint32_t unknown_ = 0;
     std::vector<std::uint32_t> by_rank_;  ///< token of each rank
     std::vector<Rank> rank_of_;
 };
@@ -66,6 +68,7 @@ Result<void> Builder::index_tokens() {
             return fail(unusable(source_, "it has a token twice"));
         }
     }
+    if (source_.kind == VocabularyKind::kSentencePiece) return index_bytes_of_pieces();
     for (unsigned byte = 0; byte < 256; ++byte) {
         const char text = static_cast<char>(byte);
         const auto found = by_bytes_.find(std::string_view(&text, 1));
@@ -73,6 +76,20 @@ Result<void> Builder::index_tokens() {
             return fail(unusable(source_, "byte " + std::to_string(byte) + " is no token"));
         }
         byte_tokens_[byte] = found->second;
+    }
+    return {};
+}
+
+Result<void> Builder::index_bytes_of_pieces() {
+    std::unordered_map<TokenId, std::uint32_t> by_id;
+    for (std::uint32_t i = 0; i < source_.tokens.size(); ++i)
+        by_id.emplace(source_.tokens[i].id, i);
+    const auto unknown = by_id.find(source_.unknown);
+    if (unknown == by_id.end()) return fail(unusable(source_, "its unknown token is missing"));
+    unknown_ = unknown->second;
+    for (unsigned byte = 0; byte < 256; ++byte) {
+        const auto found = by_id.find(source_.byte_tokens[byte]);
+        byte_tokens_[byte] = found == by_id.end() ? unknown_ : found->second;
     }
     return {};
 }
@@ -135,7 +152,9 @@ void Builder::order_tokens(const std::vector<Found>& found) {
     by_rank_.resize(tokens.size());
     for (std::uint32_t i = 0; i < tokens.size(); ++i) by_rank_[i] = i;
     const auto place = [&](std::uint32_t token) -> std::pair<unsigned, std::uint64_t> {
-        if (tokens[token].bytes.size() == 1) return {0U, tokens[token].id};
+        const bool is_byte =
+            tokens[token].bytes.size() == 1 && source_.kind == VocabularyKind::kBytePairs;
+        if (is_byte) return {0U, tokens[token].id};
         if (found[token].merges) return {1U, found[token].order};
         return {2U, tokens[token].id};
     };
@@ -210,6 +229,8 @@ std::string Builder::image(const std::vector<Found>& found) const {
     header.grammar = source_.grammar;
     header.tokens = static_cast<std::uint32_t>(n);
     header.specials = static_cast<std::uint32_t>(source_.specials.size());
+    header.flags = source_.flags;
+    if (source_.kind == VocabularyKind::kSentencePiece) header.unknown = rank_of_[unknown_];
     header.file_bytes = out.size();
     std::memcpy(header.name.data(), source_.name.data(),
                 std::min(source_.name.size(), header.name.size() - 1));

@@ -4,6 +4,7 @@
 #include "tokens/grammar.hpp"
 #include "tokens/vocabulary.hpp"
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -34,6 +35,10 @@ struct VocabularySource {
     /// HuggingFace's `ignore_merges`).
     bool whole_pieces = false;
     std::vector<SpecialToken> specials;
+    std::uint32_t flags = 0;  ///< VocabularyFlag
+    /// SentencePiece: the tokens that stand for the bytes, and the one for what is unknown.
+    std::array<TokenId, 256> byte_tokens{};
+    TokenId unknown = 0;
 };
 
 /// The file image of a vocabulary. Fails with `kConfig` on missing bytes, duplicate tokens, merges of
