@@ -19,6 +19,7 @@ struct Runner {
     int operator()(const leeway::app::LedgerExportCommand& o) const { return run_ledger_export(o); }
     int operator()(const leeway::app::ModelsOptions& o) const { return run_models(o); }
     int operator()(const leeway::app::ModelHostOptions& o) const { return run_model_host(o); }
+    int operator()(const leeway::app::TokensOptions& o) const { return run_tokens(o); }
     int operator()(const leeway::app::VersionOptions& o) const { return run_version(o); }
 };
 

@@ -109,9 +109,13 @@ std::size_t scan_by_rules(detail::ScanState& state, std::uint32_t* ends,
 
 }  // namespace
 
-PieceScanner::PieceScanner(Grammar grammar, std::string_view text) noexcept {
+detail::ScanState scanner_state(Grammar grammar, std::string_view text) noexcept {
     const Byte* const begin = reinterpret_cast<const Byte*>(text.data());
-    state_ = {begin, begin + text.size(), begin, rule_of(grammar)};
+    return {begin, begin + text.size(), begin, rule_of(grammar)};
+}
+
+PieceScanner::PieceScanner(Grammar grammar, std::string_view text) noexcept
+    : state_(scanner_state(grammar, text)) {
     scan_ = detail::kernel().scan[static_cast<unsigned>(grammar)];
     if (scan_ == nullptr) scan_ = &scan_by_rules;
 }

@@ -38,6 +38,8 @@ private:
     std::size_t (*scan_)(detail::ScanState&, std::uint32_t*, std::size_t) noexcept;
 };
 
+/// The state that a scanner of `text` starts with, for the inner loops by themselves.
+[[nodiscard]] detail::ScanState scanner_state(Grammar grammar, std::string_view text) noexcept;
 /// The end of the piece that begins at `start`, by the rules alone: what `PieceScanner` must agree with.
 [[nodiscard]] std::size_t piece_end(Grammar grammar, std::string_view text,
                                     std::size_t start) noexcept;

@@ -1,11 +1,12 @@
-#include "base/strings.hpp"
 #include "tokens/base64.hpp"
 #include "tokens/vocabulary_builder.hpp"
 
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <cstring>
 
@@ -41,17 +42,23 @@ Result<VocabularySource> read_tiktoken(std::string_view text) {
     while (!text.empty()) {
         ++line_number;
         const std::size_t end = text.find('\n');
-        std::string_view line = trim(text.substr(0, end));
+        std::string_view line = text.substr(0, end);
         text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+        while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.remove_suffix(1);
         if (line.empty()) continue;
-        const std::size_t space = line.find(' ');
+        const std::size_t space = std::min(line.find(' '), line.size());
         const auto bytes = decode_base64(line.substr(0, space));
-        const auto rank = parse_u64(space == std::string_view::npos ? "" : line.substr(space + 1));
-        if (!bytes || bytes->empty() || !rank || *rank >= kNoRank) {
+        Rank rank = kNoRank;
+        const char* const number = line.data() + std::min(space + 1, line.size());
+        const auto [end_of_number, error] =
+            std::from_chars(number, line.data() + line.size(), rank);
+        const bool good = bytes && !bytes->empty() && error == std::errc() &&
+                          end_of_number == line.data() + line.size() && rank < kNoRank;
+        if (!good) {
             return fail(ErrorCode::kConfig,
                         "line " + std::to_string(line_number) + " is not 'base64 rank'");
         }
-        source.tokens.push_back({*bytes, static_cast<TokenId>(*rank), 0});
+        source.tokens.push_back({*bytes, rank, 0});
     }
     return source;
 }

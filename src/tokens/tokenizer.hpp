@@ -37,6 +37,9 @@ public:
 
     [[nodiscard]] const Vocabulary& vocabulary() const noexcept { return *vocabulary_; }
 
+    /// Whether some special tokens are cut out of any text before it is split.
+    [[nodiscard]] bool cuts_special_tokens() const noexcept { return !always_.empty(); }
+
     // All texts must be at most kMaxTextBytes long.
 
     /// Number of tokens.

