@@ -128,17 +128,17 @@ TEST(LedgerBench, DISABLED_InsertAndReport) {
             ASSERT_TRUE((*ledger)->sink(0).append(traffic_record(n, rows)));
         }
         ASSERT_TRUE((*ledger)->flush(std::chrono::minutes(10)));
-        const double thread = cpu_us(CLOCK_PROCESS_CPUTIME_ID) - process -
-                              (cpu_us(CLOCK_THREAD_CPUTIME_ID) - mine);
-        fmt::print("{:>9} requests: {:.0f} requests/s, ledger thread {:.2f} µs CPU per request\n", end,
-                   static_cast<double>(end - begin) / seconds_since(start),
+        const double thread =
+            cpu_us(CLOCK_PROCESS_CPUTIME_ID) - process - (cpu_us(CLOCK_THREAD_CPUTIME_ID) - mine);
+        fmt::print("{:>9} requests: {:.0f} requests/s, ledger thread {:.2f} µs CPU per request\n",
+                   end, static_cast<double>(end - begin) / seconds_since(start),
                    thread / static_cast<double>(end - begin));
     }
     ASSERT_EQ((*ledger)->stats().rows_written, rows);
     auto db = open_for_reading(folder.path());
     ASSERT_TRUE(db && *db);
-    for (const char* by : {"day", "key,day", "route,day", "model,day", "provider,day", "user", "user,day",
-                           "tag,day", "agent,day"}) {
+    for (const char* by : {"day", "key,day", "route,day", "model,day", "provider,day", "user",
+                           "user,day", "tag,day", "agent,day"}) {
         ReportQuery query;
         query.by = *parse_report_groups(by);
         double best = 1e9;
@@ -161,8 +161,8 @@ TEST(LedgerBench, DISABLED_InsertAndReport) {
 TEST(LedgerBench, DISABLED_CpuPerRecord) {
     using namespace std::chrono_literals;
     measure(200'000, 4000, 20ms);  // as fast as the ledger thread can
-    measure(200'000, 200, 10ms);   // 20,000 per second
-    measure(20'000, 20, 10ms);     // 2,000 per second
+    measure(200'000, 200, 10ms);  // 20,000 per second
+    measure(20'000, 20, 10ms);  // 2,000 per second
 }
 
 }  // namespace

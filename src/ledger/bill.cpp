@@ -27,7 +27,8 @@ bool read_fields(json::Cursor& cursor, const std::string& prefix, Fields& out) {
     std::string_view raw;
     std::string scratch;
     while (cursor.next_member(raw)) {
-        const std::string name = prefix + std::string(json::decoded(raw, cursor.escaped(), scratch));
+        const std::string name =
+            prefix + std::string(json::decoded(raw, cursor.escaped(), scratch));
         const char kind = cursor.kind();
         std::string_view value;
         if (kind == '{') {

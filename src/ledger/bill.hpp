@@ -15,12 +15,12 @@ namespace leeway::ledger {
 /// What a provider says of one model on one day (UTC). nullopt: the file does not say.
 struct BillLine {
     std::optional<std::int64_t> requests;
-    std::optional<std::int64_t> input_tokens;   ///< all input: fresh, cached and written to a cache
+    std::optional<std::int64_t> input_tokens;  ///< all input: fresh, cached and written to a cache
     std::optional<std::int64_t> cached_tokens;  ///< of those, read from the prompt cache
     std::optional<std::int64_t> output_tokens;
     std::optional<PicoUsdSum> cost;
-    std::int64_t amounts = 0;       ///< amounts that were added to `cost`
-    PicoUsdSum smallest_unit;       ///< of the last decimal that any of them shows
+    std::int64_t amounts = 0;  ///< amounts that were added to `cost`
+    PicoUsdSum smallest_unit;  ///< of the last decimal that any of them shows
 };
 
 /// A provider's bill: by day since 1970-01-01 and the provider's name of the model; the name is empty

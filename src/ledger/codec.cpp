@@ -24,8 +24,7 @@ constexpr unsigned kArmShift = 4;  // two bits
 constexpr std::size_t kMaxVarint = 10;
 // Upper bounds of what is not text: bytes and varints of a request and of an attempt.
 constexpr std::size_t kUsageBytes = kMaxVarint * (1 + prices::kBucketCount);
-constexpr std::size_t kRequestFixed =
-    21 + kMaxVarint * (20 + prices::kSavingSteps) + kUsageBytes;
+constexpr std::size_t kRequestFixed = 21 + kMaxVarint * (20 + prices::kSavingSteps) + kUsageBytes;
 constexpr std::size_t kAttemptFixed = 4 + kMaxVarint * 12 + kUsageBytes;
 // The least that an attempt takes in any version.
 constexpr std::size_t kLeastAttempt = 13;
@@ -137,8 +136,7 @@ public:
     }
     void usage(prices::Usage& u) noexcept {
         u = {};
-        std::uint64_t mask =
-            version_ < 2 ? (std::uint64_t{1} << kBucketsOfVersion1) - 1 : varint();
+        std::uint64_t mask = version_ < 2 ? (std::uint64_t{1} << kBucketsOfVersion1) - 1 : varint();
         if (prices::kBucketCount < 64 && mask >> prices::kBucketCount != 0) {
             fault();
             return;

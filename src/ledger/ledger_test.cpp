@@ -122,9 +122,9 @@ TEST(Ledger, RollUpsAgreeWithTheRowsToThePicodollar) {
     std::size_t groups = 0;
     while (*rows->step()) {
         ++groups;
-        const Totals& want = expected.at({rows->int64(0), names.text(rows->int64(1)),
-                                          names.text(rows->int64(2)), names.text(rows->int64(3)),
-                                          names.text(rows->int64(4))});
+        const Totals& want =
+            expected.at({rows->int64(0), names.text(rows->int64(1)), names.text(rows->int64(2)),
+                         names.text(rows->int64(3)), names.text(rows->int64(4))});
         EXPECT_EQ(rows->int64(5), want.requests);
         EXPECT_EQ(rows->int64(6), want.errors);
         EXPECT_EQ(rows->int64(7), want.hits);

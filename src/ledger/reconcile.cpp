@@ -88,21 +88,22 @@ void explain(ReconcileRow& row) {
     std::int64_t explained_tokens = 0;
     if (row.bill.requests && *row.bill.requests > 0) {
         const std::int64_t missing = *row.bill.requests - ours.requests;
-        explained_tokens = static_cast<std::int64_t>(Int128{billed_tokens} * missing /
-                                                     *row.bill.requests);
+        explained_tokens =
+            static_cast<std::int64_t>(Int128{billed_tokens} * missing / *row.bill.requests);
         if (missing != 0) {
             take(missing > 0 ? Cause::kMissingCalls : Cause::kNotBilled,
                  share_of(billed, missing, *row.bill.requests));
         }
         if (ours.unpriced > 0) {
-            take(Cause::kUnpriced, share_of(billed, std::min(ours.unpriced, *row.bill.requests),
-                                            *row.bill.requests));
+            take(Cause::kUnpriced,
+                 share_of(billed, std::min(ours.unpriced, *row.bill.requests), *row.bill.requests));
         }
     } else if (ours.unpriced > 0) {
         take(Cause::kUnpriced, rest);
     }
     if (has_tokens && billed_tokens > 0) {
-        take(Cause::kTokens, share_of(billed, row.token_difference - explained_tokens, billed_tokens));
+        take(Cause::kTokens,
+             share_of(billed, row.token_difference - explained_tokens, billed_tokens));
     }
     const Int128 size = rest.value() < 0 ? -rest.value() : rest.value();
     const Int128 shown = row.bill.smallest_unit.value() * row.bill.amounts / 2 + ours.requests;
@@ -253,20 +254,23 @@ Result<Reconciliation> reconcile(Database& db, const Bill& bill, std::string_vie
 }
 
 std::string render_reconciliation_table(const Reconciliation& result) {
-    std::string out = fmt::format("{:<11} {:<28} {:>9} {:>9} {:>14} {:>14} {:>14}  {}\n", "day",
-                                  "model", "billed", "ours", "bill", "ledger", "difference",
-                                  "because of");
+    std::string out =
+        fmt::format("{:<11} {:<28} {:>9} {:>9} {:>14} {:>14} {:>14}  {}\n", "day", "model",
+                    "billed", "ours", "bill", "ledger", "difference", "because of");
     for (const ReconcileRow& row : result.rows) {
         std::string causes = causes_text(row.causes);
         if (row.token_difference != 0) {
-            causes += fmt::format("{}{:+} tokens", causes.empty() ? "" : ", ", row.token_difference);
+            causes +=
+                fmt::format("{}{:+} tokens", causes.empty() ? "" : ", ", row.token_difference);
         }
-        out += fmt::format(
-            "{:<11} {:<28} {:>9} {:>9} {:>14} {:>14} {:>14}  {}\n", iso_day(row.day),
-            row.model.empty() ? "(all)" : row.model,
-            row.bill.requests ? std::to_string(*row.bill.requests) : row.billed ? "?" : "-",
-            row.ledger.requests, row.bill.cost ? usd(*row.bill.cost) : "-", usd(row.ledger.cost),
-            result.has_cost ? usd(row.difference) : "-", causes.empty() ? "equal" : causes);
+        out += fmt::format("{:<11} {:<28} {:>9} {:>9} {:>14} {:>14} {:>14}  {}\n", iso_day(row.day),
+                           row.model.empty() ? "(all)" : row.model,
+                           row.bill.requests ? std::to_string(*row.bill.requests)
+                           : row.billed      ? "?"
+                                             : "-",
+                           row.ledger.requests, row.bill.cost ? usd(*row.bill.cost) : "-",
+                           usd(row.ledger.cost), result.has_cost ? usd(row.difference) : "-",
+                           causes.empty() ? "equal" : causes);
     }
     out += fmt::format("total: bill {}, ledger {}, difference {} ({}.{:04} % off)\n",
                        result.has_cost ? usd(result.billed) : "-", usd(result.ledger),

@@ -115,7 +115,8 @@ Result<Report> build_report(Database& db, const ReportQuery& query) {
             return a.row.groups[0] < b.row.groups[0];
         }
         if (query.by.size() < 2 || in_time(query.by[1])) return a.group[1] < b.group[1];
-        if (a.row.totals.spent != b.row.totals.spent) return a.row.totals.spent > b.row.totals.spent;
+        if (a.row.totals.spent != b.row.totals.spent)
+            return a.row.totals.spent > b.row.totals.spent;
         return a.row.groups[1] < b.row.groups[1];
     });
     for (Sortable& entry : sorted) report.rows.push_back(std::move(entry.row));

@@ -215,8 +215,8 @@ std::string render_table(const Report& report, bool colour) {
         return out;
     }
     std::vector<Cells> lines;
-    lines.push_back({by_text(report.query, " / "), "requests", "errors", "input tok",
-                     "output tok", "spent", "baseline", "saved", "hits", "no price"});
+    lines.push_back({by_text(report.query, " / "), "requests", "errors", "input tok", "output tok",
+                     "spent", "baseline", "saved", "hits", "no price"});
     Int128 scale = 0;
     for (const ReportRow& row : report.rows) {
         lines.push_back(cells_of(group_text(row), row.totals));

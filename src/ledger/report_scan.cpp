@@ -225,9 +225,9 @@ Result<void> ReportScan::add_rollups(std::int64_t first_day, std::int64_t end_da
                              first_day, end_day, true, !many);
     if (!done || !many) return done;
     // A request counts for each of its tags, but once in the total.
-    return read_rollups(fmt::format("SELECT 0, 0, {} FROM rollup_day WHERE day >= ?1 AND day < ?2",
-                                    kTotalsColumns),
-                        first_day, end_day, false, true);
+    return read_rollups(
+        fmt::format("SELECT 0, 0, {} FROM rollup_day WHERE day >= ?1 AND day < ?2", kTotalsColumns),
+        first_day, end_day, false, true);
 }
 
 Result<void> ReportScan::read_rollups(const std::string& sql, std::int64_t first_day,

@@ -73,10 +73,9 @@ void bind_totals(Statement& statement, int index, const Totals& t) {
     const SplitSum spent = split(t.spent);
     const SplitSum baseline = split(t.baseline);
     const SplitSum saved = split(t.saved);
-    for (const std::int64_t value :
-         {t.requests, t.errors, t.hits, t.unknown_cost, t.known_baseline, t.known_saved,
-          t.input_tokens, t.output_tokens, spent.hi, spent.lo, baseline.hi, baseline.lo, saved.hi,
-          saved.lo}) {
+    for (const std::int64_t value : {t.requests, t.errors, t.hits, t.unknown_cost, t.known_baseline,
+                                     t.known_saved, t.input_tokens, t.output_tokens, spent.hi,
+                                     spent.lo, baseline.hi, baseline.lo, saved.hi, saved.lo}) {
         statement.bind(index++, value);
     }
 }
@@ -161,8 +160,7 @@ Result<void> RowWriter::prepare() {
         insert_sql("INSERT", "attempt", kAttemptColumns, kAttemptUsage);
     const std::string upsert_rollup =
         upsert_totals_sql("rollup_day", "day, key, route, model, provider", 5);
-    const std::string upsert_label =
-        upsert_totals_sql("rollup_label", "kind, day, label", 3);
+    const std::string upsert_label = upsert_totals_sql("rollup_label", "kind, day, label", 3);
     const std::pair<const char*, std::optional<Statement>*> statements[] = {
         {"BEGIN IMMEDIATE", &begin_},
         {"COMMIT", &commit_},
@@ -432,8 +430,8 @@ void RowWriter::add_to_arm(const RequestRecord& r, const GroupKey& group) {
 Result<void> RowWriter::write_groups() {
     for (const Group& group : groups_) {
         int index = 0;
-        for (const std::int64_t value : {group.key.day, group.key.key, group.key.route,
-                                         group.key.model, group.key.provider}) {
+        for (const std::int64_t value :
+             {group.key.day, group.key.key, group.key.route, group.key.model, group.key.provider}) {
             upsert_rollup_->bind(++index, value);
         }
         bind_totals(*upsert_rollup_, ++index, group.totals);
@@ -464,9 +462,8 @@ Result<void> RowWriter::write_savings() {
     for (const Saving& saving : savings_) {
         const SplitSum amount = split(saving.amount);
         int index = 0;
-        for (const std::int64_t value :
-             {saving.key.day, saving.key.route, saving.key.step, saving.key.label, saving.requests,
-              amount.hi, amount.lo}) {
+        for (const std::int64_t value : {saving.key.day, saving.key.route, saving.key.step,
+                                         saving.key.label, saving.requests, amount.hi, amount.lo}) {
             upsert_saving_->bind(++index, value);
         }
         if (auto done = upsert_saving_->run(); !done) return done;

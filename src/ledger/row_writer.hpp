@@ -115,8 +115,7 @@ private:
         PicoUsdSum spent;
         double squares_usd2 = 0;  // for an interval, not for money
     };
-    using Texts =
-        std::unordered_map<std::string, std::int64_t, TextHash, std::equal_to<>>;
+    using Texts = std::unordered_map<std::string, std::int64_t, TextHash, std::equal_to<>>;
     struct LabelHash {
         std::size_t operator()(const LabelKey& key) const noexcept {
             return static_cast<std::uint64_t>(key.label) * 0x9e3779b97f4a7c15ULL +

@@ -53,17 +53,16 @@ public:
 
     Result<void> run() {
         const ReportQuery& query = report_.query;
-        const bool rolled = std::all_of(
-            query.filters.begin(), query.filters.end(),
-            [](const ReportFilter& filter) { return filter.by == ReportBy::kRoute; });
+        const bool rolled =
+            std::all_of(query.filters.begin(), query.filters.end(),
+                        [](const ReportFilter& filter) { return filter.by == ReportBy::kRoute; });
         const ReportRange range = range_of(query.since_us, query.until_us);
         Result<void> done;
         if (!rolled || range.first_day >= range.end_day) {
             done = add_rows(range.since_us, range.until_us);
         } else {
             done = add_rollups(range.first_day, range.end_day);
-            if (done && query.since_us)
-                done = add_rows(range.since_us, range.first_day * kDayUs);
+            if (done && query.since_us) done = add_rows(range.since_us, range.first_day * kDayUs);
             if (done && query.until_us) done = add_rows(range.end_day * kDayUs, range.until_us);
         }
         if (!done) return done;

@@ -58,9 +58,9 @@ inline constexpr std::int64_t kLeastEvidence = 30;
 
 struct SavingsReport {
     ReportQuery query;  ///< its `by` means nothing here
-    std::int64_t known = 0;    ///< requests with a waterfall
+    std::int64_t known = 0;  ///< requests with a waterfall
     std::int64_t unknown = 0;  ///< requests without one: a price is missing
-    PicoUsdSum baseline;       ///< of the known ones, like the next two
+    PicoUsdSum baseline;  ///< of the known ones, like the next two
     PicoUsdSum actual;
     std::array<StepSum, prices::kSavingSteps> steps{};
     std::vector<Comparison> comparisons;

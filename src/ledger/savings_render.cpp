@@ -56,8 +56,8 @@ std::string labels_text(const StepSum& step) {
 std::string bar(Int128 from, Int128 to, Int128 scale, const char* block) {
     if (scale <= 0) return {};
     const auto cell = [&](Int128 amount) {
-        return static_cast<int>(std::clamp<Int128>((amount * kBarWidth + scale / 2) / scale, 0,
-                                                   kBarWidth));
+        return static_cast<int>(
+            std::clamp<Int128>((amount * kBarWidth + scale / 2) / scale, 0, kBarWidth));
     };
     const int low = cell(std::min(from, to));
     const int high = std::max(cell(std::max(from, to)), from == to ? low : low + 1);
@@ -77,18 +77,18 @@ std::string_view claim_text(Comparison::Claim claim) {
 }
 
 std::string comparison_line(const Comparison& c) {
-    const std::string counts =
-        fmt::format("  {}: {} held out ({} errors), {} not ({} errors); ",
-                    c.route.empty() ? "(none)" : c.route, c.held_out.requests, c.held_out.errors,
-                    c.treated.requests, c.treated.errors);
+    const std::string counts = fmt::format(
+        "  {}: {} held out ({} errors), {} not ({} errors); ", c.route.empty() ? "(none)" : c.route,
+        c.held_out.requests, c.held_out.errors, c.treated.requests, c.treated.errors);
     const std::string interval =
         fmt::format("{} per request, 95 % interval {} to {}", estimate(c.difference_usd),
                     estimate(c.low_usd), estimate(c.high_usd));
     switch (c.claim) {
         case Comparison::Claim::kTooLittle:
-            return counts + fmt::format("too little evidence: {} priced requests are needed on "
-                                        "either side\n",
-                                        kLeastEvidence);
+            return counts + fmt::format(
+                                "too little evidence: {} priced requests are needed on "
+                                "either side\n",
+                                kLeastEvidence);
         case Comparison::Claim::kNoDifference:
             return counts + "no difference shown: " + interval + "\n";
         case Comparison::Claim::kSaves: return counts + "saves " + interval + "\n";

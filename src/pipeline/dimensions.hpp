@@ -15,9 +15,9 @@ class HeaderSource;
 /// For whom and for what a request was made, as the caller tells. Free text of callers: valid UTF-8
 /// without control characters, of bounded length; empty: not told. Never sent upstream by us.
 struct Dimensions {
-    std::string user;     ///< x-leeway-user, else the body's `user`, else metadata.user or .user_id
+    std::string user;  ///< x-leeway-user, else the body's `user`, else metadata.user or .user_id
     std::string session;  ///< x-leeway-session, else metadata.session or .session_id
-    std::string agent;    ///< x-leeway-agent, else metadata.agent
+    std::string agent;  ///< x-leeway-agent, else metadata.agent
     /// x-leeway-tag, else metadata.tags: words such as "beta" or "team=search", sorted, each once,
     /// separated by commas.
     std::string tags;

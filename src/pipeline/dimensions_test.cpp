@@ -1,11 +1,11 @@
-#include "pipeline/context.hpp"
 #include "pipeline/dimensions.hpp"
+
+#include "pipeline/context.hpp"
 #include "wire/openai/request_view.hpp"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
-
 #include <map>
 
 namespace leeway::pipeline {
@@ -37,10 +37,11 @@ Dimensions read(std::map<std::string, std::string, std::less<>> fields, const st
 }
 
 TEST(PipelineDimensions, HeadersComeBeforeTheBody) {
-    const auto told = read({{"x-leeway-user", "ada"},
-                            {"x-leeway-tag", "team=search, beta ,beta,,"},
-                            {"x-leeway-agent", "planner"}},
-                           R"(,"user":"bob","metadata":{"session_id":"s\u00e9","agent":"other","n":1})");
+    const auto told =
+        read({{"x-leeway-user", "ada"},
+              {"x-leeway-tag", "team=search, beta ,beta,,"},
+              {"x-leeway-agent", "planner"}},
+             R"(,"user":"bob","metadata":{"session_id":"s\u00e9","agent":"other","n":1})");
     EXPECT_EQ(told.user, "ada");
     EXPECT_EQ(told.tags, "beta,team=search");
     EXPECT_EQ(told.agent, "planner");
@@ -52,7 +53,10 @@ TEST(PipelineDimensions, HeadersComeBeforeTheBody) {
 }
 
 TEST(PipelineDimensions, AreCleanAndBounded) {
-    EXPECT_EQ(clean_label(" a\tb\x01\x7f\xc2\x85" "c ", 100), "abc");
+    EXPECT_EQ(clean_label(" a\tb\x01\x7f\xc2\x85"
+                          "c ",
+                          100),
+              "abc");
     EXPECT_EQ(clean_label("a\xff\xc0\xaf\xed\xa0\x80z", 100), "a??????z");
     EXPECT_EQ(clean_label("\xe2\x82\xac\xe2\x82\xac", 5), "\xe2\x82\xac");
     EXPECT_EQ(read({{"x-leeway-user", std::string(10'000, 'u')}}, "").user.size(),

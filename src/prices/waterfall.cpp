@@ -15,7 +15,8 @@ bool small(PicoUsd amount) noexcept {
 /// `usage` with `cached` of its fresh and cached text read from the prompt cache.
 Usage with_cached(Usage usage, std::int64_t cached) noexcept {
     const std::int64_t text = usage[Bucket::kInput] + usage[Bucket::kCachedInput];
-    usage[Bucket::kCachedInput] = std::clamp<std::int64_t>(cached, 0, std::max<std::int64_t>(text, 0));
+    usage[Bucket::kCachedInput] =
+        std::clamp<std::int64_t>(cached, 0, std::max<std::int64_t>(text, 0));
     usage[Bucket::kInput] = text - usage[Bucket::kCachedInput];
     return usage;
 }
@@ -85,9 +86,11 @@ Counterfactual counterfactual(const CounterfactualInput& in) noexcept {
             same ? SavingLabel::kComputed : SavingLabel::kModelled);
     } else {
         const auto tier = price_of(*in.baseline, usage, in.query, in.query.tier);
-        const auto route = in.same_model ? tier : price_of(*in.used, usage, in.query, in.query.tier);
+        const auto route =
+            in.same_model ? tier : price_of(*in.used, usage, in.query, in.query.tier);
         const auto cache = price_of(*in.used, in.usage, in.query, in.query.tier);
-        if (!tier || !route || !cache || !small(*tier) || !small(*route) || !small(*cache)) return out;
+        if (!tier || !route || !cache || !small(*tier) || !small(*route) || !small(*cache))
+            return out;
         set(SavingStep::kTier, baseline - tier->value(), SavingLabel::kComputed);
         set(SavingStep::kRoute, tier->value() - route->value(), SavingLabel::kModelled);
         set(SavingStep::kPromptCache, route->value() - cache->value(), SavingLabel::kModelled);

@@ -13,13 +13,14 @@ namespace leeway::prices {
 /// What made an answer cheaper (or dearer) than it would have been, in the order in which it acts.
 /// Stored by number: never renumber, add at the end, and give the ledger a migration with a column.
 enum class SavingStep : std::uint8_t {
-    kExactCache = 0,   ///< the answer came from our cache
-    kTier = 1,         ///< the gateway chose another class of service
-    kRoute = 2,        ///< another model than the baseline answered
-    kPromptCache = 3,  ///< the provider's prompt cache, against the state the baseline would have met
-    kBilling = 4,      ///< the provider bills other than our price says
-    kAttempts = 5,     ///< paid attempts that did not give the answer; ≤ 0
-    kGateway = 6,      ///< the gateway's own costs for the request; ≤ 0
+    kExactCache = 0,  ///< the answer came from our cache
+    kTier = 1,  ///< the gateway chose another class of service
+    kRoute = 2,  ///< another model than the baseline answered
+    kPromptCache =
+        3,  ///< the provider's prompt cache, against the state the baseline would have met
+    kBilling = 4,  ///< the provider bills other than our price says
+    kAttempts = 5,  ///< paid attempts that did not give the answer; ≤ 0
+    kGateway = 6,  ///< the gateway's own costs for the request; ≤ 0
 };
 inline constexpr std::size_t kSavingSteps = 7;
 inline constexpr std::array<std::string_view, kSavingSteps> kSavingStepNames{
@@ -27,7 +28,7 @@ inline constexpr std::array<std::string_view, kSavingSteps> kSavingStepNames{
 
 /// How a saving is known. Stored by number: never renumber.
 enum class SavingLabel : std::uint8_t {
-    kNone = 0,      ///< nothing was saved
+    kNone = 0,  ///< nothing was saved
     kComputed = 1,  ///< same tokens, an identity of prices
     kModelled = 2,  ///< tokens or cache state that another model would have had: an assumption
     kMeasured = 3,  ///< against a random group that was held out
@@ -54,7 +55,7 @@ struct Waterfall {
 /// Everything that the counterfactual of one answered request depends on.
 struct CounterfactualInput {
     const ModelPrices* baseline = nullptr;  ///< of the model that would have answered
-    const ModelPrices* used = nullptr;      ///< of the one that did
+    const ModelPrices* used = nullptr;  ///< of the one that did
     bool same_model = false;
     bool from_cache = false;
     Usage usage;  ///< of the answer as served
@@ -63,9 +64,9 @@ struct CounterfactualInput {
     /// higher of the two counts.
     std::int64_t simulated_cached = 0;
     PriceQuery query;  ///< as billed
-    Tier tier_asked = Tier::kStandard;    ///< what would have been billed without us
-    std::optional<PicoUsd> actual;        ///< all attempts and the gateway's own costs; nullopt: unknown
-    std::optional<PicoUsd> answer_cost;   ///< of the attempt that answered; 0 from the cache
+    Tier tier_asked = Tier::kStandard;  ///< what would have been billed without us
+    std::optional<PicoUsd> actual;  ///< all attempts and the gateway's own costs; nullopt: unknown
+    std::optional<PicoUsd> answer_cost;  ///< of the attempt that answered; 0 from the cache
     PicoUsd gateway_cost;
 };
 

@@ -1,5 +1,6 @@
-#include "prices/prompt_cache_model.hpp"
 #include "prices/waterfall.hpp"
+
+#include "prices/prompt_cache_model.hpp"
 
 #include <gtest/gtest.h>
 

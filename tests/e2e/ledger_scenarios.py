@@ -15,7 +15,7 @@ def traffic(gateway, count=60):
     for i in range(count):
         headers = {}
         if rng.random() < 0.7:
-            headers["x-leeway-user"] = rng.choice(["ada", "grace", "größe".encode().decode("latin-1")])
+            headers["x-leeway-user"] = rng.choice(["ada", "grace"])
         if rng.random() < 0.6:
             headers["x-leeway-tag"] = rng.choice(["beta", "team=search, beta", "x,y ,x", "\"quoted\""])
         if rng.random() < 0.5:
@@ -26,7 +26,7 @@ def traffic(gateway, count=60):
         words = rng.choice([f"q{rng.randrange(6)}", "no usage", "long " + "words " * 2000])
         body = {**ask(words), "model": model, "temperature": 0}
         if rng.random() < 0.3:
-            body["user"] = "from-body"
+            body["user"] = "größe, \"x\""
         client.chat.completions.create(**body, extra_headers=headers)
     return gateway.rows()
 
@@ -61,7 +61,7 @@ def test_reports_by_every_dimension_agree_with_an_independent_sum(gateway, upstr
     same_report(gateway, rows, ["tag"], ("tag", "team=search"))
     same_report(gateway, rows, ["day"], ("session", "s1"), ("agent", "coder"))
     same_report(gateway, rows, ["day"], ("user", "nobody"))
-    assert {row.get("user") for row in rows} == {None, "ada", "grace", "größe", "from-body"}
+    assert {row.get("user") for row in rows} == {None, "ada", "grace", "größe, \"x\""}
     assert ["team=search" in row.get("tags", []) for row in rows].count(True) > 0
     told = json.loads(gateway.cli("report", "--json", "--by", "provider"))
     assert [row["group"] for row in told["rows"]] == ["fake"]
