@@ -213,6 +213,7 @@ Task<void> ClientRequest::deliver_stream(net::UpstreamCall& call, bool hide_usag
         if (!pieces) broken = std::move(pieces.error());
         if (!pieces || pieces->empty()) break;
         sent = co_await relay_pieces(relay, *pieces);
+        if (relay.broken) break;  // what is no stream of events to us is none to the client
     }
     worker_.metrics.streams(-1);
     if (!sent) {
@@ -246,7 +247,7 @@ Task<bool> ClientRequest::relay_pieces(Relay& relay, std::span<const std::string
     }
     // The client takes [DONE] for the end, so the row must be kept before it is sent.
     if (relay.done) settle_relay(relay, ledger::EndState::kOk);
-    if (relay.rewrite && !relay.broken) {
+    if (relay.rewrite) {
         const std::array<std::string_view, 1> rewritten{relay.out};
         const bool sent = co_await exchange_.send(rewritten);
         co_return sent;
@@ -281,12 +282,13 @@ Task<void> ClientRequest::finish_relay(Relay& relay, std::optional<Error> broken
                         "send the request again",
                         {},
                         "upstream_stream_cut"};
+    const bool sent_part = !relay.rewrite && (in_event || relay.broken);
+    if (relay.broken) error = std::move(*relay.broken);
     if (broken && broken->code != ErrorCode::kUpstreamInvalid) error = std::move(*broken);
     const bool late = error.code == ErrorCode::kUpstreamTimeout;
     record_.error = error.reason;
     settle_relay(relay, late ? ledger::EndState::kTimeout : ledger::EndState::kCut);
     // What came of an event that broke off must not swallow ours: it is ended, or not sent at all.
-    const bool sent_part = relay.broken || (in_event && !relay.rewrite);
     const std::string event = (sent_part ? "\n\n" : "") + wire::openai::render_stream_error(error);
     const std::array<std::string_view, 1> pieces{event};
     co_await exchange_.send(pieces);

@@ -105,6 +105,7 @@ void ClientRequest::settle(const pipeline::Outcome& outcome, ledger::EndState en
 std::span<const net::Field> ClientRequest::answer_fields(std::string_view content_type,
                                                          bool final_figures) {
     fields_.clear();
+    fields_.reserve(16);
     if (!content_type.empty()) fields_.push_back({"content-type", content_type});
     for (const auto& [name, value] : upstream_fields_) fields_.push_back({name, value});
     header_texts_[0] = context_.id.text();

@@ -20,7 +20,6 @@ using guard::auth::Credential;
 using guard::auth::KeyEntry;
 using guard::auth::KeySpec;
 using store::sqlite::Database;
-using store::sqlite::Statement;
 using store::sqlite::Transaction;
 
 // Lists are names joined by line breaks; a name holds none.

@@ -11,10 +11,10 @@ namespace leeway::app {
 
 /// A supervised child process that runs embedded models. What it serves never changes.
 struct ModelHost {
-    ModelHost(models::SupervisorOptions options, unsigned number_, std::vector<std::string> told_)
+    ModelHost(models::SupervisorOptions options, unsigned index, std::vector<std::string> facts)
         : url("unix:" + options.socket_path),
-          number(number_),
-          told(std::move(told_)),
+          number(index),
+          told(std::move(facts)),
           supervisor(std::move(options)) {}
 
     const std::string url;  ///< "unix:/path"

@@ -199,7 +199,8 @@ void Server::watch_ledger() {
     const ledger::LedgerStats stats = ledger_->stats();
     if (stats.failing && !ledger_failing_) {
         spdlog::error(
-            "the ledger's database takes no records: {}. They are kept in the journal; when that is "
+            "the ledger's database takes no records: {}. They are kept in the journal; when that "
+            "is "
             "nearly full no paid work is taken until the database is well again",
             stats.last_error);
     } else if (!stats.failing && ledger_failing_) {

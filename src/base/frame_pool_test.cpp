@@ -13,7 +13,7 @@ namespace {
 TEST(FramePool, LiveFramesNeverOverlap) {
     std::vector<std::pair<unsigned char*, std::size_t>> live;
     for (std::size_t round = 0; round < 3; ++round) {
-        for (const std::size_t size : {1, 127, 128, 129, 1032, 4096, 8192, 8193, 100'000}) {
+        for (const unsigned size : {1U, 127U, 128U, 129U, 1032U, 4096U, 8192U, 8193U, 100'000U}) {
             auto* frame = static_cast<unsigned char*>(take_frame(size));
             std::memset(frame, static_cast<int>(live.size() + 1), size);
             live.emplace_back(frame, size);

@@ -24,17 +24,18 @@ RequestId RequestId::make(std::int64_t unix_ms) {
 }
 
 std::string RequestId::text() const {
+    std::uint64_t high = 0;
+    std::uint64_t low = 0;
+    for (std::size_t i = 0; i < 8; ++i) {
+        high = high << 8 | bytes[i];
+        low = low << 8 | bytes[8 + i];
+    }
     // 26 characters hold 130 bits; the two on top are zero.
     std::string out(26, '0');
-    for (std::size_t i = 0; i < 26; ++i) {
-        unsigned value = 0;
-        for (std::size_t bit = 0; bit < 5; ++bit) {
-            const std::size_t position = i * 5 + bit;
-            if (position < 2) continue;
-            const std::size_t index = position - 2;
-            value |= ((bytes[index / 8] >> (7 - index % 8)) & 1u) << (4 - bit);
-        }
-        out[i] = kAlphabet[value];
+    for (std::size_t i = 26; i-- > 0;) {
+        out[i] = kAlphabet[low & 31];
+        low = low >> 5 | high << 59;
+        high >>= 5;
     }
     return out;
 }

@@ -9,6 +9,9 @@ constexpr Int128 kFemtoPerPico = 1000;
 constexpr Int128 kPicoPerUsd = 1'000'000'000'000;
 
 std::string digits(Int128 value) {
+    if (value >= 0 && value <= std::numeric_limits<std::int64_t>::max()) {
+        return std::to_string(static_cast<std::int64_t>(value));  // nearly always
+    }
     const bool negative = value < 0;
     // The magnitude of the smallest value does not fit the signed type.
     auto magnitude = negative ? -static_cast<UInt128>(value) : static_cast<UInt128>(value);
@@ -129,8 +132,17 @@ std::optional<PicoUsd> parse_usd(std::string_view text) noexcept {
 
 std::string to_usd_string(Int128 pico) {
     const bool negative = pico < 0;
-    Int128 whole = pico / kPicoPerUsd;
-    Int128 rest = pico % kPicoPerUsd;
+    Int128 whole = 0;
+    Int128 rest = 0;
+    if (pico >= 0 && pico <= std::numeric_limits<std::int64_t>::max()) {
+        // Dividing 128 bits costs ten times as much.
+        const auto small = static_cast<std::int64_t>(pico);
+        whole = small / static_cast<std::int64_t>(kPicoPerUsd);
+        rest = small % static_cast<std::int64_t>(kPicoPerUsd);
+    } else {
+        whole = pico / kPicoPerUsd;
+        rest = pico % kPicoPerUsd;
+    }
     if (rest < 0) rest = -rest;
     if (whole < 0) whole = -whole;
     std::string out = (negative ? "-" : "") + digits(whole);

@@ -29,9 +29,7 @@ struct PromiseBase {
     std::exception_ptr exception;
 
     static void* operator new(std::size_t size) { return take_frame(size); }
-    static void operator delete(void* frame, std::size_t size) noexcept {
-        give_frame(frame, size);
-    }
+    static void operator delete(void* frame, std::size_t size) noexcept { give_frame(frame, size); }
 
     [[nodiscard]] std::suspend_always initial_suspend() const noexcept { return {}; }
     [[nodiscard]] FinalAwaiter final_suspend() const noexcept { return {}; }

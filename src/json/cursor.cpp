@@ -1,7 +1,8 @@
 #include "json/cursor.hpp"
 
 #include <algorithm>
-#include <cstring>
+#include <array>
+#include <bit>
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -23,22 +24,23 @@ constexpr bool ends_scalar(char c) noexcept {
     return is_space(c) || c == ',' || c == '}' || c == ']' || c == ':';
 }
 
-/// Offset of the first backslash at or behind `from`, or the text's size. Escapes come in swarms
-/// ("\n" in code), so near ones must be found without a call.
-std::size_t find_backslash(std::string_view text, std::size_t from) noexcept {
+constexpr std::size_t kBlock = 64;
+
+/// One bit for each of 64 bytes: whether it is a backslash.
+std::uint64_t backslashes_of(const char* bytes) noexcept {
+    std::uint64_t bits = 0;
 #if defined(__SSE2__)
     const __m128i wanted = _mm_set1_epi8('\\');
-    for (int i = 0; i < 4 && from + 16 <= text.size(); ++i, from += 16) {
-        const auto* at = reinterpret_cast<const __m128i*>(text.data() + from);
+    for (std::size_t i = 0; i < kBlock; i += 16) {
+        const auto* at = reinterpret_cast<const __m128i*>(bytes + i);
         const int mask = _mm_movemask_epi8(_mm_cmpeq_epi8(_mm_loadu_si128(at), wanted));
-        if (mask != 0)
-            return from + static_cast<std::size_t>(__builtin_ctz(static_cast<unsigned>(mask)));
+        bits |= static_cast<std::uint64_t>(static_cast<unsigned>(mask)) << i;
     }
+#else
+    for (std::size_t i = 0; i < kBlock; ++i)
+        bits |= static_cast<std::uint64_t>(bytes[i] == '\\') << i;
 #endif
-    if (from >= text.size()) return text.size();
-    const void* found = std::memchr(text.data() + from, '\\', text.size() - from);
-    if (found == nullptr) return text.size();
-    return static_cast<std::size_t>(static_cast<const char*>(found) - text.data());
+    return bits;
 }
 
 }  // namespace
@@ -121,21 +123,47 @@ std::size_t Cursor::closing_quote() const noexcept {
     return last;
 }
 
+// Escapes come in swarms ("\n" in code), so a block is looked at once for all that it has.
+std::size_t Cursor::find_backslash(std::size_t from) noexcept {
+    while (from < text_.size()) {
+        const std::size_t start = from & ~(kBlock - 1);
+        if (start != block_) {
+            block_ = start;
+            const std::string_view rest = text_.substr(start);
+            if (rest.size() >= kBlock) {
+                block_backslashes_ = backslashes_of(rest.data());
+            } else {
+                std::array<char, kBlock> last{};
+                std::copy(rest.begin(), rest.end(), last.begin());
+                block_backslashes_ = backslashes_of(last.data());
+            }
+        }
+        const std::uint64_t left = block_backslashes_ >> (from - start);
+        if (left != 0) return from + static_cast<std::size_t>(std::countr_zero(left));
+        from = start + kBlock;
+    }
+    return text_.size();
+}
+
 bool Cursor::check_escapes(std::size_t begin, std::size_t end) noexcept {
     if (begin < clean_from_ || begin > backslash_) {
         clean_from_ = begin;
-        backslash_ = find_backslash(text_, begin);
+        backslash_ = find_backslash(begin);
     }
     escaped_ = backslash_ < end;
-    while (backslash_ < end) {
-        // Nearly all are short; what closes the string is behind it, so a letter is there to look at.
-        const bool is_short = backslash_ + 1 < end && is_short_escape(text_[backslash_ + 1]);
-        const std::size_t length =
-            is_short ? 2 : escape_length(text_.substr(backslash_, end - backslash_));
-        if (length == 0) return fail_at("invalid escape or lone surrogate in a string", backslash_);
-        clean_from_ = backslash_ + length;
-        backslash_ = find_backslash(text_, clean_from_);
+    std::size_t at = backslash_;
+    while (at < end) {
+        // Nearly all are short.
+        std::size_t length = at + 1 < end ? short_escape_length(text_[at + 1]) : 0;
+        if (length == 0) length = escape_length(text_.substr(at, end - at));
+        if (length == 0) return fail_at("invalid escape or lone surrogate in a string", at);
+        clean_from_ = at + length;
+        const std::size_t ahead = clean_from_ - block_;
+        const std::uint64_t left = ahead < kBlock ? block_backslashes_ >> ahead : 0;
+        at = left != 0 ? clean_from_ + static_cast<std::size_t>(std::countr_zero(left))
+                       : find_backslash(clean_from_);
     }
+    backslash_ = at;
     return true;
 }
 

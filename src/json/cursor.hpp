@@ -85,6 +85,8 @@ private:
     /// Offset of the quote that closes the string at the current token.
     [[nodiscard]] std::size_t closing_quote() const noexcept;
     bool check_escapes(std::size_t begin, std::size_t end) noexcept;
+    /// Offset of the first backslash at or behind `from`, or the text's size.
+    [[nodiscard]] std::size_t find_backslash(std::size_t from) noexcept;
 
     std::string_view text_;
     const std::uint32_t* at_;
@@ -96,6 +98,9 @@ private:
     // There is no backslash in [clean_from_, backslash_); most texts need one search for all strings.
     std::size_t clean_from_ = 0;
     std::size_t backslash_ = 0;
+    // Where the backslashes of one block of 64 bytes are.
+    std::size_t block_ = static_cast<std::size_t>(-1);
+    std::uint64_t block_backslashes_ = 0;
     const char* why_ = nullptr;
     std::size_t where_ = 0;
 };

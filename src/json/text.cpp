@@ -1,6 +1,7 @@
 #include "json/text.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 namespace leeway::json {
@@ -11,25 +12,27 @@ constexpr unsigned byte_at(std::string_view text, std::size_t i) noexcept {
     return static_cast<unsigned char>(text[i]);
 }
 
-/// The value of four hexadecimal digits at `at`, or -1.
+constexpr std::array<std::int8_t, 256> kHexDigit = [] {
+    std::array<std::int8_t, 256> table{};
+    table.fill(-1);
+    for (int i = 0; i < 10; ++i)
+        table[static_cast<std::size_t>('0' + i)] = static_cast<std::int8_t>(i);
+    for (int i = 0; i < 6; ++i) {
+        table[static_cast<std::size_t>('a' + i)] = static_cast<std::int8_t>(10 + i);
+        table[static_cast<std::size_t>('A' + i)] = static_cast<std::int8_t>(10 + i);
+    }
+    return table;
+}();
+
+/// The value of four hexadecimal digits at `at`, or something negative.
 std::int32_t hex4(std::string_view text, std::size_t at) noexcept {
     if (text.size() < at + 4) return -1;
-    std::int32_t value = 0;
-    for (std::size_t i = at; i < at + 4; ++i) {
-        const char c = text[i];
-        std::int32_t digit = 0;
-        if (c >= '0' && c <= '9') {
-            digit = c - '0';
-        } else if (c >= 'a' && c <= 'f') {
-            digit = c - 'a' + 10;
-        } else if (c >= 'A' && c <= 'F') {
-            digit = c - 'A' + 10;
-        } else {
-            return -1;
-        }
-        value = value * 16 + digit;
-    }
-    return value;
+    const std::int32_t a = kHexDigit[byte_at(text, at)];
+    const std::int32_t b = kHexDigit[byte_at(text, at + 1)];
+    const std::int32_t c = kHexDigit[byte_at(text, at + 2)];
+    const std::int32_t d = kHexDigit[byte_at(text, at + 3)];
+    if ((a | b | c | d) < 0) return -1;
+    return a << 12 | b << 8 | c << 4 | d;
 }
 
 constexpr bool is_high_surrogate(std::int32_t unit) noexcept { return (unit & 0xFC00) == 0xD800; }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -16,19 +17,14 @@ void append_utf8(std::string& out, std::uint32_t code_point);
 /// The largest offset ≤ `at` that does not cut a UTF-8 sequence of the valid text `text`.
 [[nodiscard]] std::size_t utf8_border(std::string_view text, std::size_t at) noexcept;
 
-/// Whether a backslash and `letter` are a whole escape.
-[[nodiscard]] constexpr bool is_short_escape(char letter) noexcept {
-    switch (letter) {
-        case '"':
-        case '\\':
-        case '/':
-        case 'b':
-        case 'f':
-        case 'n':
-        case 'r':
-        case 't': return true;
-        default: return false;
-    }
+/// 2 when a backslash and `letter` are a whole escape, else 0.
+[[nodiscard]] inline std::size_t short_escape_length(char letter) noexcept {
+    static constexpr auto kLengths = [] {
+        std::array<std::uint8_t, 256> table{};
+        for (const char c : std::string_view("\"\\/bfnrt")) table[static_cast<std::size_t>(c)] = 2;
+        return table;
+    }();
+    return kLengths[static_cast<unsigned char>(letter)];
 }
 
 /// Checks the escape at the front of `text` (which begins with a backslash): its length, or 0 when it is

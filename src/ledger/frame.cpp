@@ -20,7 +20,7 @@ void write_frame(char* at, FrameKind kind, std::uint64_t sequence,
 }
 
 Frame read_frame(std::string_view bytes, std::uint64_t sequence) noexcept {
-    FrameHeader header;
+    FrameHeader header{};
     if (bytes.size() < sizeof header) return {};
     std::memcpy(&header, bytes.data(), sizeof header);
     if (header.sequence != sequence || header.length > kMaxPayload) return {};

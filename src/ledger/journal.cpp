@@ -50,7 +50,7 @@ bool Journal::append(const RequestRecord& record) noexcept {
             return true;
         }
     } catch (const std::bad_alloc&) {
-        // The same answer as for a full disk: nothing was kept.
+        buffer_.clear();  // The same answer as for a full disk: nothing was kept.
     }
     append_failed_.store(true, std::memory_order_release);
     wake_.urge();

@@ -122,7 +122,7 @@ bool SpillQueue::fill(std::uint64_t need) noexcept {
 
 std::optional<std::string_view> SpillQueue::next() noexcept {
     if (!fill(sizeof(FrameHeader))) return std::nullopt;
-    FrameHeader header;
+    FrameHeader header{};
     std::memcpy(&header, buffer_.data() + (cursor_ - buffer_start_), sizeof header);
     Frame frame;
     if (header.length <= kMaxPayload && fill(frame_size(header.length))) {

@@ -1,11 +1,13 @@
 #include "net/detail/connection.hpp"
 
 #include "base/strings.hpp"
+#include "net/detail/number_line.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstring>
 #include <utility>
 
@@ -22,11 +24,6 @@ constexpr std::string_view kCrLf = "\r\n";
 constexpr std::string_view kLastChunk = "0\r\n\r\n";
 // A declared length is only a claim: memory grows with what arrives.
 constexpr std::size_t kFirstBodyBytes = 64 * 1024;
-
-bool clean(std::string_view text) {
-    return std::none_of(text.begin(), text.end(),
-                        [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
-}
 
 }  // namespace
 
@@ -341,10 +338,12 @@ void Connection::write_head(int status, std::span<const Field> fields, std::stri
     keep_alive_ =
         keep_alive_ && !pipelined_ && !server_.draining && body_state_ != Body::kUnread && !gone_;
     out_head_.clear();
-    fmt::format_to(std::back_inserter(out_head_), "HTTP/1.1 {} {}\r\n", status,
-                   reason_phrase(status));
+    std::array<char, 12> digits;
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), status).ptr;
+    out_head_.append("HTTP/1.1 ").append(digits.data(), end).append(" ");
+    out_head_.append(reason_phrase(status)).append(kCrLf);
     for (const Field& field : fields) {
-        if (!clean(field.name) || !clean(field.value)) continue;  // would split the answer
+        if (!is_field_value(field.name) || !is_field_value(field.value)) continue;
         out_head_.append(field.name).append(": ").append(field.value).append(kCrLf);
     }
     out_head_.append(framing);
@@ -373,10 +372,8 @@ Task<bool> Connection::write(std::span<const std::string_view> pieces) {
 }
 
 Task<bool> Connection::respond(int status, std::span<const Field> fields, std::string_view body) {
-    std::array<char, 40> framing;
     if (answered_) co_return false;
-    const auto end = fmt::format_to(framing.data(), "content-length: {}\r\n", body.size());
-    write_head(status, fields, {framing.data(), static_cast<std::size_t>(end - framing.data())});
+    write_head(status, fields, content_length_line(body.size()).view());
     const std::string_view sent_body = bodyless_ ? std::string_view() : body;
     const std::array<std::string_view, 2> pieces{out_head_, sent_body};
     const bool ok = co_await write(pieces);
@@ -397,7 +394,6 @@ Task<bool> Connection::begin_stream(int status, std::span<const Field> fields) {
 
 Task<bool> Connection::send(std::span<const std::string_view> pieces) {
     std::array<std::string_view, 16> parts;
-    std::array<char, 20> size_line;
     std::size_t total = 0;
     std::size_t count = head_.http_1_0 ? 0 : 1;
     for (const std::string_view piece : pieces.first(std::min<std::size_t>(pieces.size(), 12))) {
@@ -406,9 +402,9 @@ Task<bool> Connection::send(std::span<const std::string_view> pieces) {
         total += piece.size();
     }
     if (total == 0 || bodyless_ || !streaming_) co_return !broken_;
+    const NumberLine size_line = chunk_size_line(total);
     if (!head_.http_1_0) {
-        const auto end = fmt::format_to(size_line.data(), "{:x}\r\n", total);
-        parts[0] = {size_line.data(), static_cast<std::size_t>(end - size_line.data())};
+        parts[0] = size_line.view();
         parts[count++] = kCrLf;
     }
     const bool ok = co_await write(std::span<const std::string_view>(parts.data(), count));

@@ -8,6 +8,10 @@
 #include <array>
 #include <cstring>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 namespace leeway::net {
 namespace {
 
@@ -19,7 +23,7 @@ constexpr std::array<bool, 256> make_token_table() {
     for (int c = 'a'; c <= 'z'; ++c) table[static_cast<std::size_t>(c)] = true;
     for (int c = 'A'; c <= 'Z'; ++c) table[static_cast<std::size_t>(c)] = true;
     for (const char c : std::string_view("!#$%&'*+-.^_`|~"))
-        table[static_cast<std::size_t>(c)] = true;
+        table[static_cast<unsigned char>(c)] = true;
     return table;
 }
 constexpr auto kToken = make_token_table();
@@ -43,10 +47,6 @@ bool is_host(std::string_view text) {
 bool is_control(char c) {
     const auto byte = static_cast<unsigned char>(c);
     return (byte < 0x20 && c != '\t') || byte == 0x7f;
-}
-
-bool is_field_value(std::string_view text) {
-    return std::none_of(text.begin(), text.end(), is_control);
 }
 
 tl::unexpected<Error> bad(std::string message) {
@@ -137,6 +137,25 @@ int minor_version(std::string_view text) {
 }
 
 }  // namespace
+
+bool is_field_value(std::string_view text) noexcept {
+#if defined(__SSE2__)
+    const __m128i last_control = _mm_set1_epi8(0x1f);
+    const __m128i tab = _mm_set1_epi8('\t');
+    const __m128i del = _mm_set1_epi8(0x7f);
+    for (std::size_t at = 0; text.size() >= 16 && at < text.size(); at += 16) {
+        // The last sixteen bytes may overlap those before.
+        const char* from = text.data() + std::min(at, text.size() - 16);
+        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+        // Unsigned "≤ 0x1f": the minimum of both is the byte itself.
+        const __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, last_control), bytes);
+        const __m128i bad_low = _mm_andnot_si128(_mm_cmpeq_epi8(bytes, tab), low);
+        if (_mm_movemask_epi8(_mm_or_si128(bad_low, _mm_cmpeq_epi8(bytes, del))) != 0) return false;
+    }
+    if (text.size() >= 16) return true;
+#endif
+    return std::none_of(text.begin(), text.end(), is_control);
+}
 
 std::optional<std::string_view> Fields::find(std::string_view name) const noexcept {
     for (const Field& field : fields_) {

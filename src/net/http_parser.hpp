@@ -19,6 +19,10 @@ struct HeadLimits {
     std::size_t fields = 100;
 };
 
+/// Whether `text` has only what a field value may have (RFC 9110 section 5.5): no control characters
+/// but tabs, so nothing that could end the line and forge another.
+[[nodiscard]] bool is_field_value(std::string_view text) noexcept;
+
 /// Finds the end of a head that arrives in pieces, looking at each byte once.
 class HeadScanner {
 public:

@@ -126,8 +126,7 @@ TEST(RequestHead, TakesOneFramingOnly) {
                                "transfer-encoding: \"chunked\"\r\n",
                                "transfer-encoding: ,chunked\r\n",
                                "transfer-encoding: \vchunked\r\n",
-                               "transfer-encoding: \xa0"
-                               "chunked\r\n",
+                               "transfer-encoding: \240chunked\r\n",
                                "transfer-encoding:\r\n",
                                "transfer-encoding: identity\r\ntransfer-encoding: chunked\r\n"}) {
         EXPECT_EQ(parse(get(fields)), 400) << fields;
@@ -138,9 +137,7 @@ TEST(RequestHead, TakesOneFramingOnly) {
 TEST(RequestHead, RefusesFieldsThatOthersReadDifferently) {
     for (const std::string fields :
          {"a : b\r\n", "a\t: b\r\n", " a: b\r\n", "a: b\r\n c\r\n", "a: b\r\n\tc\r\n", "a\r\n",
-          ": b\r\n", "a b: c\r\n", "a: b\rc: d\r\n", "a: b\n", "a(b): c\r\n",
-          "\xef"
-          "foo: bar\r\n",
+          ": b\r\n", "a b: c\r\n", "a: b\rc: d\r\n", "a: b\n", "a(b): c\r\n", "\357foo: bar\r\n",
           "host: b\r\n", "a: \x01\r\n", "a: \x7f\r\n"}) {
         EXPECT_EQ(parse(get(fields)), 400) << fields;
     }

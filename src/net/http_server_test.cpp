@@ -133,7 +133,7 @@ private:
 };
 
 class HttpServerTest : public ::testing::Test {
-protected:
+public:
     void start(const ServerOptions& options, const std::string& at = "127.0.0.1:0") {
         thread.run([&] {
             server = std::make_unique<HttpServer>(thread.loop(), options, handler);

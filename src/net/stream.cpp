@@ -121,7 +121,7 @@ public:
 
 private:
     ssize_t send_now(std::span<const std::string_view> pieces) {
-        std::array<iovec, kMaxPieces> vectors;
+        std::array<iovec, kMaxPieces> vectors{};
         std::size_t count = 0;
         for (const std::string_view piece : pieces) {
             if (piece.empty()) continue;

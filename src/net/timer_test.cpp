@@ -13,7 +13,7 @@ namespace {
 using std::chrono::milliseconds;
 
 class TimerWheelTest : public ::testing::Test {
-protected:
+public:
     static void on_wake(void* self, TimePoint when) {
         static_cast<TimerWheelTest*>(self)->wake = when;
     }

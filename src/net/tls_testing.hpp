@@ -7,7 +7,6 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
-#include <stdlib.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -114,7 +113,7 @@ public:
         SSL_CTX_use_PrivateKey(context_.get(), identity.key.get());
         ssl_.reset(SSL_new(context_.get()));
         SSL_set_fd(ssl_.get(), socket.fd());
-        shaken_ = SSL_accept(ssl_.get()) == 1;
+        if (SSL_accept(ssl_.get()) == 1) shaken_ = true;
     }
     [[nodiscard]] bool shaken() const noexcept { return shaken_; }
     /// What name the client asked for (SNI); empty: none.

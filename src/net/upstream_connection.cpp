@@ -1,6 +1,6 @@
 #include "net/detail/upstream_connection.hpp"
 
-#include <fmt/format.h>
+#include "net/detail/number_line.hpp"
 
 #include <algorithm>
 
@@ -13,12 +13,6 @@ constexpr HeadLimits kHeadLimits{.bytes = 64 * 1024, .fields = 200};
 
 Error broken(std::string message, std::string reason) {
     return Error{ErrorCode::kUpstreamInvalid, std::move(message), {}, {}, std::move(reason)};
-}
-
-/// Would end the header line, and so forge another.
-bool splits(std::string_view text) {
-    return std::any_of(text.begin(), text.end(),
-                       [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
 }
 
 /// Refuses early what cannot become HTTP, instead of waiting for a line that never ends.
@@ -61,10 +55,10 @@ Task<Result<void>> UpstreamConnection::send(const Origin& origin, const Upstream
     out_.append(request.method).append(" ").append(request.target).append(" HTTP/1.1\r\nhost: ");
     out_.append(origin.url.host_header).append("\r\n");
     for (const Field& field : request.fields) {
-        if (splits(field.name) || splits(field.value)) {
+        if (!is_field_value(field.name) || !is_field_value(field.value)) {
             co_return fail(Error{ErrorCode::kInternal,
                                  "the header '" + std::string(field.name) +
-                                     "' for the upstream has a line break in it",
+                                     "' for the upstream has a control character in it",
                                  "check the provider's key and headers in the configuration",
                                  {},
                                  "bad_upstream_header"});
@@ -72,7 +66,7 @@ Task<Result<void>> UpstreamConnection::send(const Origin& origin, const Upstream
         out_.append(field.name).append(": ").append(field.value).append("\r\n");
     }
     if (length > 0 || request.method == "POST") {
-        fmt::format_to(std::back_inserter(out_), "content-length: {}\r\n", length);
+        out_.append(content_length_line(length).view());
     }
     out_.append("\r\n");
     std::array<std::string_view, UpstreamCall::kMaxPieces + 1> pieces;
@@ -226,12 +220,11 @@ void UpstreamConnection::on_retired(void* self, IoResult) {
 }
 
 void UpstreamConnection::retire(std::unique_ptr<UpstreamConnection> connection) noexcept {
-    UpstreamConnection* self = connection.get();
-    self->stream_->close();
-    if (!self->read_op_.pending() && !self->write_op_.pending()) return;
+    connection->stream_->close();
+    if (!connection->read_op_.pending() && !connection->write_op_.pending()) return;
+    UpstreamConnection* self = connection.release();  // deletes itself when its operations are done
     self->read_op_.set_hook(&UpstreamConnection::on_retired, self);
     self->write_op_.set_hook(&UpstreamConnection::on_retired, self);
-    static_cast<void>(connection.release());  // deletes itself when its operations are done
 }
 
 }  // namespace leeway::net

@@ -42,6 +42,7 @@ Result<void> PreparedRequest::prepare(const Provider& provider,
     }
     const bool chat = context.endpoint == pipeline::Endpoint::kChatCompletions;
     out.target_ = provider.origin.url.path + (chat ? "/chat/completions" : "/embeddings");
+    out.fields_.reserve(8);
     out.fields_.push_back({"content-type", "application/json"});
     if (context.view.stream) out.fields_.push_back({"accept", "text/event-stream"});
     if (!provider.authorization.empty())

@@ -26,7 +26,7 @@ using testing::TemporaryFolder;
 using Lookup = ExactStore::Lookup;
 
 class ExactStoreTest : public ::testing::Test {
-protected:
+public:
     ExactStoreTest() {
         options.path = folder / "cache.db";
         options.memory_bytes = 8 << 20;
@@ -306,7 +306,6 @@ TEST_F(ExactStoreTest, FlippedBytesInTheFileAreMissesAndNeverCrash) {
     std::ifstream in(options.path, std::ios::binary);
     const std::string clean((std::istreambuf_iterator<char>(in)), {});
     in.close();
-    const std::string seal = options.path + ".seal";
     std::mt19937_64 random(11);
     int found = 0;
     for (int round = 0; round < 60; ++round) {

@@ -84,7 +84,7 @@ SingleFlight::Lease& SingleFlight::Lease::operator=(Lease&& other) noexcept {
 
 SingleFlight::Lease::~Lease() { hand_over(); }
 
-void SingleFlight::Lease::finish(AnswerPtr answer) {
+void SingleFlight::Lease::finish(const AnswerPtr& answer) {
     if (!flight_ || core_->closed) return;
     std::list<std::shared_ptr<Waiting>> followers;
     {

@@ -43,7 +43,7 @@ public:
         [[nodiscard]] explicit operator bool() const noexcept { return flight_ != nullptr; }
         /// Gives `answer` to all followers. Null: there is none to share (an error, not cacheable);
         /// they go on alone, all at once. Any thread; does nothing on an empty lease.
-        void finish(AnswerPtr answer);
+        void finish(const AnswerPtr& answer);
         /// What dropping the lease does.
         void hand_over() noexcept;
 

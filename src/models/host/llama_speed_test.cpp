@@ -22,7 +22,6 @@
 namespace leeway::models {
 namespace {
 
-using testing::CollectingSink;
 
 constexpr int kRounds = 5;
 constexpr int kTokens = 128;

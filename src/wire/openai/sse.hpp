@@ -9,8 +9,9 @@
 namespace leeway::wire::openai {
 
 struct SseLimits {
-    std::size_t max_line = std::size_t{1} << 20;   ///< bytes, without the line end
-    std::size_t max_event = std::size_t{4} << 20;  ///< bytes, with all line ends
+    // Models that draw or speak put a whole picture or a long sound into one event.
+    std::size_t max_line = std::size_t{16} << 20;   ///< bytes, without the line end
+    std::size_t max_event = std::size_t{16} << 20;  ///< bytes, with all line ends
 };
 
 /// One block of an event stream up to and with its blank line. Views into the chunk that was fed, or into
