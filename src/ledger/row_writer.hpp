@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "ledger/intent_table.hpp"
 #include "ledger/record.hpp"
 #include "ledger/totals.hpp"
 #include "store/sqlite/database.hpp"
@@ -32,6 +33,7 @@ public:
     [[nodiscard]] Result<void> commit();
 
     [[nodiscard]] store::sqlite::Database& database() noexcept { return db_; }
+    [[nodiscard]] IntentTable& intents() noexcept { return *intents_; }
 
 private:
     /// Remembers what is bound to each parameter: most columns of most rows repeat, and comparing is
@@ -94,6 +96,7 @@ private:
     std::optional<store::sqlite::Statement> begin_, commit_, insert_name_, insert_request_,
         insert_attempt_, upsert_rollup_;
     std::optional<IntBinder> request_, attempt_;
+    std::unique_ptr<IntentTable> intents_;
     std::unordered_map<std::string, std::int64_t, TextHash, std::equal_to<>> names_;
     Memo key_, route_, endpoint_, model_, provider_, attempt_model_;
     std::vector<Group> groups_;

@@ -145,7 +145,26 @@ ALTER TABLE attempt ADD COLUMN price_id INTEGER;
 ALTER TABLE attempt ADD COLUMN tier INTEGER NOT NULL DEFAULT 0;
 )sql";
 
-constexpr std::array<store::sqlite::Migration, 2> kMigrations{{{1, kVersion1}, {2, kVersion2}}};
+// Open intents (docs/formats/budgets.md) and what was posted to each scope per quarter of an hour.
+constexpr const char* kVersion4 = R"sql(
+CREATE TABLE intent (
+    request_id BLOB    NOT NULL,
+    attempt    INTEGER NOT NULL,
+    record     BLOB    NOT NULL,
+    PRIMARY KEY (request_id, attempt)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE budget_spent (
+    scope    TEXT    NOT NULL,
+    slot     INTEGER NOT NULL,
+    spent_hi INTEGER NOT NULL,
+    spent_lo INTEGER NOT NULL,
+    tokens   INTEGER NOT NULL,
+    PRIMARY KEY (scope, slot)
+) STRICT, WITHOUT ROWID;
+)sql";
+
+constexpr std::array<store::sqlite::Migration, 3> kMigrations{
+    {{1, kVersion1}, {2, kVersion2}, {4, kVersion4}}};
 
 }  // namespace
 
