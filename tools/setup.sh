@@ -3,11 +3,11 @@
 #
 #   tools/setup.sh [SET…]             run (default) | test | ci | bench; test, ci and bench include run
 #   tools/setup.sh --packages SET…    only the Debian packages (the one part that needs root)
-#   tools/setup.sh --print NAME       llama-prefix | models | venv | cache
+#   tools/setup.sh --print NAME       llama-prefix | models | prices | venv | cache
 #
 # Does nothing when all is there. Downloads are pinned by hash (tools/setup/); what is slow is kept
 # in ${LEEWAY_CACHE:-${XDG_CACHE_HOME:-~/.cache}/leeway}. After that no network is needed.
-# LEEWAY_WITHOUT_MODELS=1 leaves llama.cpp and the models out.
+# LEEWAY_WITHOUT_MODELS=1 leaves llama.cpp and the models out, LEEWAY_WITHOUT_PRICES=1 the price book.
 
 set -euo pipefail
 export LC_ALL=C.UTF-8
@@ -23,9 +23,10 @@ case ${1:-} in
         case ${2:-} in
             llama-prefix) echo "$leeway_llama" ;;
             models) echo "$leeway_models" ;;
+            prices) echo "$leeway_prices/book.json" ;;
             venv) echo "$leeway_venv" ;;
             cache) echo "$leeway_cache" ;;
-            *) fail "--print wants llama-prefix, models, venv or cache" ;;
+            *) fail "--print wants llama-prefix, models, prices, venv or cache" ;;
         esac
         exit 0 ;;
     --packages) packages_only=1; shift ;;
@@ -46,12 +47,14 @@ if ((!packages_only)); then
         have_llama || wanted+=(llama)
         have_models || wanted+=(models)
     fi
+    [[ -n ${LEEWAY_WITHOUT_PRICES:-} ]] || have_prices || wanted+=(prices)
     if [[ " $sets " == *" test "* ]]; then
         have_python_sdk || wanted+=(python_sdk)
         have_node_sdk || wanted+=(node_sdk)
         wanted=(node "${wanted[@]}")
     fi
-    [[ " ${wanted[*]} " != *" llama "* ]] || wanted=(node "${wanted[@]}") # npm fetches it
+    [[ " ${wanted[*]} " != *" llama "* && " ${wanted[*]} " != *" prices "* ]] ||
+        wanted=(node "${wanted[@]}") # npm fetches them
     if [[ " ${wanted[*]} " == *" node "* ]]; then
         ordered=()
         have_node || ordered=(node)
@@ -88,6 +91,7 @@ declare -A titles=(
     [node]="Node.js for npm and the tests"
     [llama]="llama.cpp (fetch and build)"
     [models]="models (fetch 176 MB and convert)"
+    [prices]="price book (fetch and convert)"
     [python_sdk]="OpenAI SDK for Python"
     [node_sdk]="OpenAI SDK for Node"
 )
@@ -105,6 +109,9 @@ for name in "${wanted[@]}"; do
     if [[ $name == llama || $name == models ]]; then
         step_hint="$online
 To go on without the embedded models: LEEWAY_WITHOUT_MODELS=1"
+    elif [[ $name == prices ]]; then
+        step_hint="$online
+To go on without it (then only models with a price of their own have one): LEEWAY_WITHOUT_PRICES=1"
     else
         step_hint=$online
     fi

@@ -170,7 +170,8 @@ Task<void> ClientRequest::deliver_buffered(net::UpstreamCall& call) {
         co_await refuse(std::move(body.error()));
         co_return;
     }
-    const auto facts = wire::openai::read_answer(context_.endpoint, *body, snapshot_->provider(*context_.model).flavour);
+    const auto facts = wire::openai::read_answer(context_.endpoint, *body,
+                                                 snapshot_->provider(*context_.model).flavour);
     const bool ok = status == 200 && facts.valid && !facts.is_error;
     attempt_.finish_reason = facts.finish_reason;
     attempt_.model_reported = facts.model;

@@ -282,9 +282,10 @@ void add_prices(Parser& parser) {
         if (std::holds_alternative<std::monostate>(parser.chosen)) parser.chosen = parser.prices;
     });
 
-    CLI::App& diff = add_command(prices, "diff", "What changed between two price books",
-                                 "Exit status: 0 the same, 1 they differ or one is bad.\n\n"
-                                 "Example:\n  leeway prices diff old-book.json new-book.json --json");
+    CLI::App& diff =
+        add_command(prices, "diff", "What changed between two price books",
+                    "Exit status: 0 the same, 1 they differ or one is bad.\n\n"
+                    "Example:\n  leeway prices diff old-book.json new-book.json --json");
     diff.add_option("old", options.file, "The older book")->required()->type_name("OLD");
     diff.add_option("new", options.other, "The newer book")->required()->type_name("NEW");
     add_json(diff, options.json);

@@ -76,8 +76,9 @@ struct ProviderConfig {
     std::string ca_file;  ///< extra CA certificates (PEM) for this provider; empty: system roots
     TimeoutsConfig timeouts;
     std::uint32_t max_connections = 512;  ///< per worker
-    std::string price_name;  ///< what the price book calls it; empty: found by base_url, then by name
-    std::string region;      ///< class of region that it is used in; empty: the general prices
+    std::string
+        price_name;  ///< what the price book calls it; empty: found by base_url, then by name
+    std::string region;  ///< class of region that it is used in; empty: the general prices
     std::vector<DiscountConfig> discounts;
     /// Not empty: the provider is configured but cannot be used, and this says why and what to do
     /// (its `api_key: ${VARIABLE}` is not set). Requests for its models get it as an error.
@@ -90,7 +91,7 @@ struct ModelConfig {
     std::string upstream_name;  ///< `name:` in the file; defaults to the model's own name
     prices::Rates price;  ///< instead of the price book's; all unknown: the book's
     std::int64_t machine_hour_pico_usd = -1;  ///< of the machine that it runs on; −1: not so priced
-    std::uint32_t machine_share = 1;          ///< requests that share that machine
+    std::uint32_t machine_share = 1;  ///< requests that share that machine
     std::uint32_t discount_bp = 0;  ///< off the book's rates, in 0.01 %, besides the provider's
     std::string file;  ///< embedded: file name inside `local.folder`
     std::string sha256;  ///< embedded: expected SHA-256 of the file; empty: not checked

@@ -195,7 +195,10 @@ TEST(Config, PriceIsReadExactlyAndItsUnitIsDoubted) {
     const auto with = [](const std::string& price) {
         return kOpenAi + "models: {m: {provider: up, price: {" + price + "}}}\n";
     };
-    EXPECT_EQ(good(with("input: 0.1, output: 0.000000000")).models[0].price[prices::Bucket::kInput]->value(),
+    EXPECT_EQ(good(with("input: 0.1, output: 0.000000000"))
+                  .models[0]
+                  .price[prices::Bucket::kInput]
+                  ->value(),
               100'000'000);
     EXPECT_NE(only_problem(with("input: 2500")).find("more than any model costs"),
               std::string::npos);

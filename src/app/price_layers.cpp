@@ -58,9 +58,8 @@ void settle_in(const std::string& region, std::vector<RateSheet>& sheets) {
     for (RateSheet& sheet : there) sheet.region.clear();
     std::erase_if(sheets, [&](const RateSheet& sheet) {
         if (!sheet.region.empty()) return true;
-        return std::any_of(there.begin(), there.end(), [&](const RateSheet& own) {
-            return own.tier == sheet.tier;
-        });
+        return std::any_of(there.begin(), there.end(),
+                           [&](const RateSheet& own) { return own.tier == sheet.tier; });
     });
     sheets.insert(sheets.end(), there.begin(), there.end());
 }
@@ -95,7 +94,8 @@ Result<std::shared_ptr<const prices::PriceBook>> load_price_book(const PricesCon
     if (!overlay) return fail(overlay.error());
     auto with_ours = (*book)->with(*overlay);
     if (!with_ours) {
-        with_ours.error().message = fmt::format("{}: {}", config.overlay, with_ours.error().message);
+        with_ours.error().message =
+            fmt::format("{}: {}", config.overlay, with_ours.error().message);
     }
     return with_ours;
 }
@@ -103,7 +103,8 @@ Result<std::shared_ptr<const prices::PriceBook>> load_price_book(const PricesCon
 prices::PriceBook::Found book_entry(const Config& config, const ModelConfig& model,
                                     const prices::PriceBook* book) {
     const ProviderConfig* provider = provider_of(config, model);
-    if (book == nullptr || provider == nullptr || provider->dialect == Dialect::kEmbedded) return {};
+    if (book == nullptr || provider == nullptr || provider->dialect == Dialect::kEmbedded)
+        return {};
     const prices::BookProvider* seller =
         book->provider(provider->price_name, provider->base_url, provider->name);
     if (seller == nullptr) return {};
@@ -147,12 +148,12 @@ Result<void> PriceBooks::refresh(const PricesConfig& config) {
     if (book_ && *fresh) {
         const auto doubts = prices::check_successor(*book_, **fresh);
         if (!doubts.empty()) {
-            return fail(ErrorCode::kConfig,
-                        fmt::format("the price book {} is refused: {}{}", config.book, doubts.front(),
-                                    doubts.size() > 1
-                                        ? fmt::format(" (and {} more)", doubts.size() - 1)
-                                        : std::string()),
-                        "when it is right, restart the gateway");
+            return fail(
+                ErrorCode::kConfig,
+                fmt::format("the price book {} is refused: {}{}", config.book, doubts.front(),
+                            doubts.size() > 1 ? fmt::format(" (and {} more)", doubts.size() - 1)
+                                              : std::string()),
+                "when it is right, restart the gateway");
         }
     }
     book_ = std::move(*fresh);

@@ -50,8 +50,9 @@ prices::Matcher read_match(ConfigSource& source, Section section, unsigned depth
         section.finish();
         return prices::Matcher::of(Kind::kNot, std::move(parts));
     }
-    source.error(section.mark(), "a match is one of equals, starts_with, ends_with, contains, regex, "
-                                 "or, and, not");
+    source.error(section.mark(),
+                 "a match is one of equals, starts_with, ends_with, contains, regex, "
+                 "or, and, not");
     return {};
 }
 
@@ -109,8 +110,8 @@ prices::OverlayEntry read_entry(ConfigSource& source, Section& section) {
         if (points) {
             out.factor_bp = *points;
         } else {
-            source.error(factor->mark, fmt::format("factor: '{}' is no percentage such as 50%",
-                                                   factor->text));
+            source.error(factor->mark,
+                         fmt::format("factor: '{}' is no percentage such as 50%", factor->text));
         }
     }
     std::vector<PlacedText> units;

@@ -22,7 +22,8 @@ namespace leeway::app {
 struct Services {
     agent_cache::CacheServices cache;
     std::shared_ptr<ModelHost> model_host;  ///< null: no provider is embedded
-    std::shared_ptr<const prices::PriceBook> prices = {};  ///< null: only the configuration's prices
+    std::shared_ptr<const prices::PriceBook> prices =
+        {};  ///< null: only the configuration's prices
 };
 
 /// One configuration, built into what the data plane runs on. Immutable; each request pins the one it

@@ -132,8 +132,7 @@ public:
     }
     void usage(prices::Usage& u) noexcept {
         u = {};
-        std::uint64_t mask =
-            version_ < 2 ? (std::uint64_t{1} << kBucketsOfVersion1) - 1 : varint();
+        std::uint64_t mask = version_ < 2 ? (std::uint64_t{1} << kBucketsOfVersion1) - 1 : varint();
         if (prices::kBucketCount < 64 && mask >> prices::kBucketCount != 0) {
             fault();
             return;

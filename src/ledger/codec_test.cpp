@@ -23,6 +23,10 @@ void expect_same(const AttemptRow& a, const AttemptRow& b) {
     EXPECT_EQ(a.usage, b.usage);
     EXPECT_EQ(a.usage_state, b.usage_state);
     EXPECT_EQ(a.cost, b.cost);
+    EXPECT_EQ(a.reported_cost, b.reported_cost);
+    EXPECT_EQ(a.computed_cost, b.computed_cost);
+    EXPECT_EQ(a.price_id, b.price_id);
+    EXPECT_EQ(a.tier, b.tier);
     EXPECT_EQ(a.first_byte_us, b.first_byte_us);
     EXPECT_EQ(a.total_us, b.total_us);
 }
@@ -75,6 +79,45 @@ TEST(LedgerCodec, KeepsExtremeNumbers) {
     RequestRecord decoded;
     ASSERT_TRUE(decode(encode(record, buffer), decoded));
     expect_same(record, decoded);
+}
+
+// Journals of the program before this one: seven counts, and attempts without tier and price.
+TEST(LedgerCodec, ReadsRecordsOfTheFirstVersion) {
+    std::string frame("\x01\x03", 2);  // version, a stream with a cost
+    for (char c = 0; c < 16; ++c) frame += c;
+    frame += std::string("\x00\x00\x01", 3);  // ok, upstream, final
+    frame += "\x02";  // ts_us 1
+    frame += "\x90\x03";  // status 200
+    frame += std::string("\x14\x06\x00\x00\x0e\x00\x02", 7);  // 10, 3, 0, 0, 7, 0, 1
+    frame += "\x0a";  // cost 5
+    frame += std::string("\x04\x02", 2);  // total_us, first_byte_us
+    frame +=
+        "\x01k\x01r\x01"
+        "e\x01m\x01n" +
+        std::string("\x00\x00", 2);  // texts
+    frame += "\x01";  // one attempt
+    frame += std::string("\x01\x02\x00\x01", 4) + "\x90\x03";
+    frame += std::string("\x14\x06\x00\x00\x0e\x00\x02", 7) + "\x0a" + std::string("\x00\x04", 2);
+    frame += "\x01p\x01n\x01n\x04stop";
+    RequestRecord record;
+    record.attempts.resize(1);
+    record.attempts[0].price_id = 9;
+    record.attempts[0].reported_cost = PicoUsd(1);
+    const auto done = decode(frame, record);
+    ASSERT_TRUE(done) << done.error().message;
+    using prices::Bucket;
+    const prices::Usage usage{{Bucket::kInput, 10},
+                              {Bucket::kCachedInput, 3},
+                              {Bucket::kOutput, 7},
+                              {Bucket::kAudioOutput, 1}};
+    EXPECT_EQ(record.usage, usage);
+    EXPECT_EQ(record.cost, PicoUsd(5));
+    ASSERT_EQ(record.attempts.size(), 1u);
+    EXPECT_EQ(record.attempts[0].usage, usage);
+    EXPECT_EQ(record.attempts[0].price_id, 0u);
+    EXPECT_FALSE(record.attempts[0].reported_cost);
+    EXPECT_EQ(record.attempts[0].finish_reason, "stop");
+    EXPECT_EQ(record.attempts[0].total_us, 2);
 }
 
 TEST(LedgerCodec, CutsEndlessTextAtACharacter) {

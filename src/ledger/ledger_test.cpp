@@ -161,6 +161,58 @@ TEST(Ledger, AbsurdTokenCountsCannotBreakTheSums) {
     EXPECT_EQ(count(folder.path(), "SELECT max(input) FROM request"), kMaxTokens);
 }
 
+TEST(Ledger, EveryBucketHasItsColumn) {
+    const TemporaryFolder folder;
+    const auto ledger = open_ledger({.state_dir = folder.path()});
+    auto record = ordinary_record();
+    std::int64_t number = 100;
+    for (const auto& info : prices::kBuckets) {
+        record.usage[info.bucket] = ++number;
+        record.attempts[0].usage[info.bucket] = number;
+    }
+    record.attempts[0].price_id = 0x8000000000000001;
+    record.attempts[0].reported_cost = PicoUsd(7);
+    record.attempts[0].computed_cost = PicoUsd(8);
+    record.attempts[0].tier = prices::Tier::kFlex;
+    ASSERT_TRUE(ledger->sink(0).append(record));
+    ASSERT_TRUE(ledger->flush());
+    number = 100;
+    for (const auto& info : prices::kBuckets) {
+        ++number;
+        for (const char* table : {"request", "attempt"}) {
+            const std::string sql = "SELECT " + std::string(info.name) + " FROM " + table;
+            EXPECT_EQ(count(folder.path(), sql.c_str()), number) << sql;
+        }
+    }
+    EXPECT_EQ(count(folder.path(),
+                    "SELECT count(*) FROM attempt WHERE reported_cost_pico_usd = 7 AND"
+                    " computed_cost_pico_usd = 8 AND tier = 2 AND price_id = -9223372036854775807"),
+              1);
+}
+
+// What version 1 wrote stays as it was; what it did not count is NULL, not 0.
+TEST(Ledger, DatabasesOfTheFirstVersionAreBroughtUpToDate) {
+    const TemporaryFolder folder;
+    std::filesystem::create_directories(ledger_folder(folder.path()));
+    {
+        auto db = store::sqlite::Database::open(database_path(folder.path()), {});
+        ASSERT_TRUE(db);
+        ASSERT_TRUE(store::sqlite::migrate(*db, "ledger", migrations().first(1)));
+        ASSERT_TRUE(
+            db->exec("INSERT INTO request VALUES (x'00000000000000000000000000000001', 1, 0, 0, 0, "
+                     "0, NULL, 200,"
+                     " 0, 0, 0, 1, 11, 0, 0, 0, 12, 0, 0, 5, 6, 1, 1, NULL, NULL)"));
+    }
+    const auto ledger = open_ledger({.state_dir = folder.path()});
+    ASSERT_TRUE(ledger->sink(0).append(ordinary_record()));
+    ASSERT_TRUE(ledger->flush());
+    EXPECT_EQ(count(folder.path(), "SELECT count(*) FROM request"), 2);
+    EXPECT_EQ(count(folder.path(),
+                    "SELECT count(*) FROM request WHERE input = 11 AND output = 12 AND"
+                    " cost_pico_usd = 5 AND web_search IS NULL"),
+              1);
+}
+
 TEST(Ledger, MissingUsageAndUnknownCostAreNullNeverZero) {
     const TemporaryFolder folder;
     const auto ledger = open_ledger({.state_dir = folder.path()});

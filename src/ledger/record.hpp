@@ -36,7 +36,8 @@ struct AttemptRow {
     prices::Usage usage;
     prices::UsageState usage_state = prices::UsageState::kMissing;
     std::optional<PicoUsd> cost;  ///< `reported_cost`, else by our price; nullopt: unknown
-    std::optional<PicoUsd> reported_cost;  ///< what the provider says it bills; nullopt: it does not
+    std::optional<PicoUsd>
+        reported_cost;  ///< what the provider says it bills; nullopt: it does not
     std::optional<PicoUsd> computed_cost;  ///< by our price, where `cost` is the provider's figure
     std::uint64_t price_id = 0;  ///< of the price our figure comes from; 0: none
     prices::Tier tier = prices::Tier::kStandard;  ///< as billed
@@ -49,9 +50,9 @@ struct AttemptRow {
 struct RequestRecord {
     RequestId id;
     std::int64_t ts_us = 0;  ///< wall clock at arrival, microseconds since the epoch
-    std::string key;         ///< name of the virtual key; empty: none
-    std::string route;       ///< empty: none
-    std::string endpoint;    ///< "chat.completions", "embeddings"
+    std::string key;  ///< name of the virtual key; empty: none
+    std::string route;  ///< empty: none
+    std::string endpoint;  ///< "chat.completions", "embeddings"
     std::string model_asked;
     std::string model;  ///< our name of the model that answered; empty: none did
     std::int32_t http_status = 0;
@@ -60,7 +61,7 @@ struct RequestRecord {
     bool stream = false;
     prices::Usage usage;  ///< of the answer as served (for a cache hit: of the stored answer)
     prices::UsageState usage_state = prices::UsageState::kMissing;
-    std::optional<PicoUsd> cost;      ///< sum over the attempts; nullopt: unknown
+    std::optional<PicoUsd> cost;  ///< sum over the attempts; nullopt: unknown
     std::optional<PicoUsd> baseline;  ///< what it would have cost; nullopt: unknown
     std::int64_t total_us = 0;
     std::int64_t first_byte_us = 0;  ///< to the caller

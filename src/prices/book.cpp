@@ -126,10 +126,10 @@ std::optional<std::int64_t> parse_day(std::string_view text) noexcept {
 }
 
 void seal(RateSheet& sheet, std::string_view provider, std::string_view model) {
-    std::string text = fmt::format(
-        "{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n", provider, model, to_string(sheet.tier),
-        sheet.region, sheet.above, sheet.valid_from, sheet.valid_to, sheet.day_from, sheet.day_to,
-        sheet.machine_hour, sheet.machine_share, sheet.source);
+    std::string text = fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n", provider,
+                                   model, to_string(sheet.tier), sheet.region, sheet.above,
+                                   sheet.valid_from, sheet.valid_to, sheet.day_from, sheet.day_to,
+                                   sheet.machine_hour, sheet.machine_share, sheet.source);
     for (const BucketInfo& info : kBuckets) {
         if (const auto rate = sheet.rates[info.bucket]) {
             text += fmt::format("{} {}\n", info.name, rate->value());
@@ -258,7 +258,8 @@ std::vector<PriceBook::Found> PriceBook::search(std::string_view text) const {
         }
     }
     for (const BookProvider& provider : providers_) {
-        if (const BookModel* model = first_match(provider, lower)) out.push_back({&provider, model});
+        if (const BookModel* model = first_match(provider, lower))
+            out.push_back({&provider, model});
     }
     if (!out.empty()) return out;
     for (const BookProvider& provider : providers_) {

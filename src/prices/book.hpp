@@ -25,7 +25,7 @@ struct BookProvider {
     Matcher url;       ///< of a base URL
     Matcher names;     ///< other words for it
     std::vector<std::string> fallback;  ///< ids of providers whose models it sells at their price
-    std::vector<BookModel> models;      ///< the first that matches counts
+    std::vector<BookModel> models;  ///< the first that matches counts
 };
 
 struct BookInfo {
@@ -43,8 +43,8 @@ struct OverlayEntry {
     std::string provider;
     Matcher match;
     std::string what;  ///< for messages
-    RateSheet sheet;   ///< conditions, source, and the rates when there is no factor
-    std::vector<Bucket> units;    ///< of a factor: only these; empty: all tokens, pieces unchanged
+    RateSheet sheet;  ///< conditions, source, and the rates when there is no factor
+    std::vector<Bucket> units;  ///< of a factor: only these; empty: all tokens, pieces unchanged
     std::uint32_t factor_bp = 0;  ///< of the token rates of the general standard sheets; 0: none
 };
 
@@ -92,7 +92,8 @@ private:
 [[nodiscard]] std::vector<std::string> check_book(const PriceBook& book);
 /// What makes `fresh` unlikely to be the successor of `old`: a rate that jumped by a factor of 100 or
 /// more, half of the models gone. Empty: nothing.
-[[nodiscard]] std::vector<std::string> check_successor(const PriceBook& old, const PriceBook& fresh);
+[[nodiscard]] std::vector<std::string> check_successor(const PriceBook& old,
+                                                       const PriceBook& fresh);
 
 /// One difference between two books.
 struct BookChange {

@@ -39,12 +39,13 @@ void check_rates(const std::string& where, const Rates& rates, std::vector<std::
                                   : info.kind == BucketKind::kOutputTokens ? kMostOutput
                                                                            : kMostPiece;
         if (rate->value() > most) {
-            out.push_back(fmt::format("{}: {} = {} USD per million is more than anybody asks", where,
-                                      info.name, usd(rate->value())));
-        } else if (tokens && rate->value() < kLeast) {
-            out.push_back(fmt::format("{}: {} = {} USD per million is less than anybody asks: is it "
-                                      "per token, or per thousand tokens?",
+            out.push_back(fmt::format("{}: {} = {} USD per million is more than anybody asks",
                                       where, info.name, usd(rate->value())));
+        } else if (tokens && rate->value() < kLeast) {
+            out.push_back(
+                fmt::format("{}: {} = {} USD per million is less than anybody asks: is it "
+                            "per token, or per thousand tokens?",
+                            where, info.name, usd(rate->value())));
         }
     }
     const auto input = rates[Bucket::kInput];
@@ -52,8 +53,9 @@ void check_rates(const std::string& where, const Rates& rates, std::vector<std::
     for (const Bucket other : {Bucket::kOutput, Bucket::kReasoning}) {
         const auto rate = rates[other];
         if (rate && far_apart(rate->value(), input->value(), kMostTimes)) {
-            out.push_back(fmt::format("{}: {} ({}) and input ({}) are not of the same magnitude", where,
-                                      to_string(other), usd(rate->value()), usd(input->value())));
+            out.push_back(fmt::format("{}: {} ({}) and input ({}) are not of the same magnitude",
+                                      where, to_string(other), usd(rate->value()),
+                                      usd(input->value())));
         }
     }
     for (const Bucket other : {Bucket::kCacheWrite, Bucket::kCacheWrite5m, Bucket::kCacheWrite1h,
@@ -118,8 +120,8 @@ void diff_model(const ModelKey& key, const BookModel& before, const BookModel& a
             const auto was = a == nullptr ? std::nullopt : a->rates[info.bucket];
             const auto is = b == nullptr ? std::nullopt : b->rates[info.bucket];
             if (was == is) continue;
-            out.push_back({BookChange::Kind::kChanged, key.first, key.second, condition, info.bucket,
-                           was, is});
+            out.push_back({BookChange::Kind::kChanged, key.first, key.second, condition,
+                           info.bucket, was, is});
         }
     };
     for (const auto& [condition, sheet] : old_sheets) {
@@ -147,16 +149,18 @@ std::vector<std::string> check_book(const PriceBook& book) {
 std::vector<std::string> check_successor(const PriceBook& old, const PriceBook& fresh) {
     std::vector<std::string> out;
     if (fresh.info().models * 2 < old.info().models) {
-        out.push_back(fmt::format("it has {} models where the present book has {}: is it truncated?",
-                                  fresh.info().models, old.info().models));
+        out.push_back(
+            fmt::format("it has {} models where the present book has {}: is it truncated?",
+                        fresh.info().models, old.info().models));
     }
     for (const BookChange& change : diff_books(old, fresh)) {
         if (change.kind != BookChange::Kind::kChanged || !change.before || !change.after) continue;
         if (!is_tokens(info_of(change.bucket).kind)) continue;
         if (far_apart(change.before->value(), change.after->value(), kJump)) {
-            out.push_back(fmt::format("{}/{}: {} goes from {} to {} USD per million: a wrong magnitude?",
-                                      change.provider, change.model, to_string(change.bucket),
-                                      usd(change.before->value()), usd(change.after->value())));
+            out.push_back(
+                fmt::format("{}/{}: {} goes from {} to {} USD per million: a wrong magnitude?",
+                            change.provider, change.model, to_string(change.bucket),
+                            usd(change.before->value()), usd(change.after->value())));
         }
     }
     return out;

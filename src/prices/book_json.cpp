@@ -85,7 +85,9 @@ bool Reader::day(std::int64_t& out) {
 }
 
 bool Reader::clock(std::string_view word, std::int32_t& out) {
-    const auto digit = [&](std::size_t at) { return word[at] - '0'; };
+    const auto digit = [&](std::size_t at) {
+        return word[at] - '0';
+    };
     if (word.size() != 5 || word[2] != ':') return fail(fmt::format("'{}' is not HH:MM", word));
     const std::int32_t hours = digit(0) * 10 + digit(1);
     const std::int32_t minutes = digit(3) * 10 + digit(4);
@@ -118,9 +120,7 @@ bool Reader::match(Matcher& out, unsigned depth) {
             case Matcher::Kind::kNever: return fail(fmt::format("unknown matcher '{}'", key));
             case Matcher::Kind::kOr:
             case Matcher::Kind::kAnd:
-            case Matcher::Kind::kNot:
-                match_parts(kind, out, depth);
-                break;
+            case Matcher::Kind::kNot: match_parts(kind, out, depth); break;
             default: {
                 std::string word;
                 if (!text(word)) return false;
@@ -295,7 +295,8 @@ bool Reader::book() {
             if (version != kVersion) return fail(fmt::format("version {} is unknown", version));
             if (currency.empty()) return fail("it names no currency");
             if (currency != "USD") return fail(fmt::format("the currency {} is not USD", currency));
-            if (unit != "usd_per_million") return fail("it does not say that rates are per million");
+            if (unit != "usd_per_million")
+                return fail("it does not say that rates are per million");
             each([&] { provider(); });
         } else if (key == "sheets") {
             integer(sheets);
@@ -318,11 +319,13 @@ bool Reader::book() {
             }
         }
     }
-    if (sheets < 0 || told_rates < 0) return fail("it does not say how much it holds: is it truncated?");
+    if (sheets < 0 || told_rates < 0)
+        return fail("it does not say how much it holds: is it truncated?");
     if (sheets != found || told_rates != found_rates) {
-        return fail(fmt::format("it holds {} prices and {} rates but should hold {} and {}: is it "
-                                "truncated?",
-                                found, found_rates, sheets, told_rates));
+        return fail(
+            fmt::format("it holds {} prices and {} rates but should hold {} and {}: is it "
+                        "truncated?",
+                        found, found_rates, sheets, told_rates));
     }
     return true;
 }

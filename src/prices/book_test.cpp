@@ -13,11 +13,12 @@ namespace {
 /// A book with one provider; `models` is what stands in its list.
 std::string book_text(const std::string& models, int sheets, int rates,
                       const std::string& head = R"("currency":"USD","unit":"usd_per_million")") {
-    return fmt::format(R"({{"format":"leeway-price-book","version":1,{},"name":"test 1","source":"a test",
+    return fmt::format(
+        R"({{"format":"leeway-price-book","version":1,{},"name":"test 1","source":"a test",
         "licence":"none","fetched":"2026-09-01","confidence":"single-source","providers":[
         {{"id":"acme","name":"Acme","url":"https://api\\.acme\\.test","source":"https://acme.test/prices",
           "names":{{"contains":"acme"}},"models":[{}]}}],"sheets":{},"rates":{}}})",
-                       head, models, sheets, rates);
+        head, models, sheets, rates);
 }
 
 const std::string kModel = R"({"id":"big","match":{"or":[{"equals":"Big"},{"starts_with":"big-2"}]},
@@ -57,8 +58,9 @@ TEST(PriceBook, ReadsConditionsAndFindsModels) {
         query.unix_s = *parse_day(date) + hour * 3600;
         query.input_tokens = tokens;
         const RateSheet* sheet = prices.find(query);
-        return sheet == nullptr ? std::string("none")
-                                : to_usd_string(Int128{sheet->rates[Bucket::kInput]->value()} * 1000);
+        return sheet == nullptr
+                   ? std::string("none")
+                   : to_usd_string(Int128{sheet->rates[Bucket::kInput]->value()} * 1000);
     };
     EXPECT_EQ(at("2025-12-31", 23), "4");
     EXPECT_EQ(at("2026-01-01", 12), "2");
@@ -80,7 +82,8 @@ TEST(PriceBook, IdsNameOnePriceAndAreStable) {
 }
 
 TEST(PriceBook, MatchersCombine) {
-    const std::string model = R"({"id":"m","match":{"and":[{"contains":"flash"},{"not":{"regex":"-tts$"}},
+    const std::string model =
+        R"({"id":"m","match":{"and":[{"contains":"flash"},{"not":{"regex":"-tts$"}},
         {"or":[{"ends_with":"8b"},{"regex":"^x\\d"}]}]},"prices":[{"rates":{"input":"1","output":"2"}}]})";
     const auto book = book_of(book_text(model, 1, 2));
     ASSERT_TRUE(book);
@@ -125,11 +128,12 @@ TEST(PriceBook, ABadBookIsRefusedWholeWithItsReason) {
     EXPECT_NE(refusal(priced(R"({"rates":{"input":"2500","output":"10000"}})", 1, 2))
                   .find("more than anybody asks"),
               std::string::npos);
-    EXPECT_NE(refusal(priced(R"({"rates":{"input":"2.5","output":"1000"}})", 1, 2))
-                  .find("magnitude"),
-              std::string::npos);
+    EXPECT_NE(
+        refusal(priced(R"({"rates":{"input":"2.5","output":"1000"}})", 1, 2)).find("magnitude"),
+        std::string::npos);
     EXPECT_NE(refusal(priced(R"({"to":"2026-02-01","rates":{"input":"1","output":"2"}},
-        {"from":"2026-01-01","rates":{"input":"3","output":"4"}})", 2, 4))
+        {"from":"2026-01-01","rates":{"input":"3","output":"4"}})",
+                             2, 4))
                   .find("at the same time"),
               std::string::npos);
     EXPECT_NE(refusal(priced(R"({"rates":{"input":"-1"}})", 1, 1)).find("acme/m"),
@@ -138,16 +142,18 @@ TEST(PriceBook, ABadBookIsRefusedWholeWithItsReason) {
               std::string::npos);
     EXPECT_NE(refusal(priced(R"({"rates":{"tokens":"1"}})", 1, 1)).find("unknown unit"),
               std::string::npos);
-    EXPECT_NE(refusal(priced(R"({"from":"2026-02-30","rates":{"input":"1"}})", 1, 1))
-                  .find("not a date"),
-              std::string::npos);
+    EXPECT_NE(
+        refusal(priced(R"({"from":"2026-02-30","rates":{"input":"1"}})", 1, 1)).find("not a date"),
+        std::string::npos);
     EXPECT_NE(refusal(book_text("", 0, 0)).find("no rate"), std::string::npos);
 }
 
 TEST(PriceBook, ASuccessorOfAnotherMagnitudeIsSuspicious) {
     const auto book = [](const char* input, const char* output) {
         return book_of(book_text(fmt::format(R"({{"id":"m","match":{{"equals":"m"}},
-            "prices":[{{"rates":{{"input":"{}","output":"{}"}}}}]}})", input, output), 1, 2));
+            "prices":[{{"rates":{{"input":"{}","output":"{}"}}}}]}})",
+                                             input, output),
+                                 1, 2));
     };
     const auto old = book("2.5", "10");
     EXPECT_TRUE(check_successor(*old, *book("0.5", "2")).empty()) << "prices do fall by 80 %";

@@ -23,7 +23,8 @@ Result<Matcher> Matcher::of(Kind kind, std::string text) {
         options.set_log_errors(false);
         auto regex = std::make_shared<re2::RE2>(text, options);
         if (!regex->ok()) {
-            return fail(ErrorCode::kConfig, "the pattern '" + text + "' is none: " + regex->error());
+            return fail(ErrorCode::kConfig,
+                        "the pattern '" + text + "' is none: " + regex->error());
         }
         out.regex_ = std::move(regex);
         return out;
@@ -40,11 +41,14 @@ Matcher Matcher::of(Kind kind, std::vector<Matcher> parts) {
 }
 
 Matcher::Kind Matcher::kind_of(std::string_view word) noexcept {
-    constexpr std::pair<std::string_view, Kind> kWords[] = {
-        {"equals", Kind::kEquals},     {"starts_with", Kind::kStartsWith},
-        {"ends_with", Kind::kEndsWith}, {"contains", Kind::kContains},
-        {"regex", Kind::kRegex},       {"or", Kind::kOr},
-        {"and", Kind::kAnd},           {"not", Kind::kNot}};
+    constexpr std::pair<std::string_view, Kind> kWords[] = {{"equals", Kind::kEquals},
+                                                            {"starts_with", Kind::kStartsWith},
+                                                            {"ends_with", Kind::kEndsWith},
+                                                            {"contains", Kind::kContains},
+                                                            {"regex", Kind::kRegex},
+                                                            {"or", Kind::kOr},
+                                                            {"and", Kind::kAnd},
+                                                            {"not", Kind::kNot}};
     for (const auto& [text, kind] : kWords) {
         if (text == word) return kind;
     }
@@ -52,7 +56,9 @@ Matcher::Kind Matcher::kind_of(std::string_view word) noexcept {
 }
 
 bool Matcher::matches(std::string_view lower) const {
-    const auto part = [lower](const Matcher& matcher) { return matcher.matches(lower); };
+    const auto part = [lower](const Matcher& matcher) {
+        return matcher.matches(lower);
+    };
     switch (kind_) {
         case Kind::kNever: return false;
         case Kind::kEquals: return lower == text_;

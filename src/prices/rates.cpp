@@ -59,15 +59,24 @@ std::optional<Tier> tier_of(std::string_view word) noexcept {
         Tier tier;
     };
     static constexpr std::array kWords{
-        Word{"standard", Tier::kStandard},  Word{"default", Tier::kStandard},
-        Word{"auto", Tier::kStandard},      Word{"on_demand", Tier::kStandard},
-        Word{"standard_only", Tier::kStandard}, Word{"scale", Tier::kStandard},
-        Word{"flex", Tier::kFlex},          Word{"batch", Tier::kBatch},
-        Word{"priority", Tier::kPriority},  Word{"performance", Tier::kPriority},
-        Word{"fast", Tier::kFast},          Word{"STANDARD", Tier::kStandard},    Word{"ON_DEMAND", Tier::kStandard},
-        Word{"ON_DEMAND_FLEX", Tier::kFlex}, Word{"ON_DEMAND_PRIORITY", Tier::kPriority},
-        Word{"BATCH", Tier::kBatch},        
-        Word{"FLEX", Tier::kFlex},          Word{"PRIORITY", Tier::kPriority},
+        Word{"standard", Tier::kStandard},
+        Word{"default", Tier::kStandard},
+        Word{"auto", Tier::kStandard},
+        Word{"on_demand", Tier::kStandard},
+        Word{"standard_only", Tier::kStandard},
+        Word{"scale", Tier::kStandard},
+        Word{"flex", Tier::kFlex},
+        Word{"batch", Tier::kBatch},
+        Word{"priority", Tier::kPriority},
+        Word{"performance", Tier::kPriority},
+        Word{"fast", Tier::kFast},
+        Word{"STANDARD", Tier::kStandard},
+        Word{"ON_DEMAND", Tier::kStandard},
+        Word{"ON_DEMAND_FLEX", Tier::kFlex},
+        Word{"ON_DEMAND_PRIORITY", Tier::kPriority},
+        Word{"BATCH", Tier::kBatch},
+        Word{"FLEX", Tier::kFlex},
+        Word{"PRIORITY", Tier::kPriority},
     };
     for (const Word& known : kWords) {
         if (known.text == word) return known.tier;

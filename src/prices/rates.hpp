@@ -22,8 +22,8 @@ enum class Tier : std::uint8_t {
     kPriority = 3,
     kFast = 4,
 };
-inline constexpr std::array<std::string_view, 5> kTierNames{"standard", "batch", "flex",
-                                                            "priority", "fast"};
+inline constexpr std::array<std::string_view, 5> kTierNames{"standard", "batch", "flex", "priority",
+                                                            "fast"};
 [[nodiscard]] constexpr std::string_view to_string(Tier tier) noexcept {
     return kTierNames[static_cast<std::size_t>(tier)];
 }
@@ -82,14 +82,15 @@ struct RateSheet {
     std::string region;  ///< class such as "us" or "eu"; empty: everywhere else
     std::int64_t above = -1;  ///< holds when the whole input is more tokens than this (a cliff)
     std::int64_t valid_from = kBeginning;  ///< unix seconds
-    std::int64_t valid_to = kForever;      ///< unix seconds, exclusive
+    std::int64_t valid_to = kForever;  ///< unix seconds, exclusive
     std::int32_t day_from = 0;  ///< second of the day, UTC; day_from > day_to spans midnight
     std::int32_t day_to = kDaySeconds;  ///< exclusive
-    std::int64_t machine_hour = -1;  ///< 1e-12 USD per hour of the machine instead of rates; −1: none
+    std::int64_t machine_hour =
+        -1;  ///< 1e-12 USD per hour of the machine instead of rates; −1: none
     std::uint32_t machine_share = 1;  ///< requests that share that machine
-    std::string source;      ///< where the rates were read; a URL or a name
+    std::string source;  ///< where the rates were read; a URL or a name
     std::string confidence;  ///< "confirmed", "single-source", "configured"
-    std::uint64_t id = 0;    ///< hash of all of the above with its model; 0: none
+    std::uint64_t id = 0;  ///< hash of all of the above with its model; 0: none
 
     [[nodiscard]] bool whole_day() const noexcept { return day_from == 0 && day_to == kDaySeconds; }
     [[nodiscard]] bool holds_at(std::int64_t unix_s) const noexcept;
@@ -101,7 +102,7 @@ struct PriceQuery {
     Tier tier = Tier::kStandard;
     std::string_view region = {};
     std::int64_t input_tokens = 0;  ///< of the whole request
-    std::int64_t busy_us = 0;       ///< time that the upstream took, for prices per machine-hour
+    std::int64_t busy_us = 0;  ///< time that the upstream took, for prices per machine-hour
 };
 
 /// What an answer costs by our own price; `cost` nullopt: unknown.

@@ -13,30 +13,31 @@ namespace leeway::prices {
 /// their sum is what the provider billed. Stored by number: never renumber, add at the end, and give
 /// the ledger a migration with a column of the bucket's name.
 enum class Bucket : std::uint8_t {
-    kInput = 0,         ///< fresh text
-    kCachedInput = 1,   ///< read from the provider's prompt cache
-    kCacheWrite = 2,    ///< written to the prompt cache, for a time that was not told
-    kAudioInput = 3,    ///< fresh audio
-    kOutput = 4,        ///< visible text
-    kReasoning = 5,     ///< output that the caller does not see but pays for
+    kInput = 0,  ///< fresh text
+    kCachedInput = 1,  ///< read from the provider's prompt cache
+    kCacheWrite = 2,  ///< written to the prompt cache, for a time that was not told
+    kAudioInput = 3,  ///< fresh audio
+    kOutput = 4,  ///< visible text
+    kReasoning = 5,  ///< output that the caller does not see but pays for
     kAudioOutput = 6,
     kCacheWrite5m = 7,
     kCacheWrite1h = 8,
-    kImageInput = 9,    ///< fresh, like the next two
+    kImageInput = 9,  ///< fresh, like the next two
     kVideoInput = 10,
     kDocumentInput = 11,
-    kToolPrompt = 12,   ///< results of the provider's own tools, put into the prompt
+    kToolPrompt = 12,  ///< results of the provider's own tools, put into the prompt
     kCachedAudio = 13,  ///< audio read from the prompt cache
     kCachedImage = 14,
     kImageOutput = 15,
     kAcceptedPrediction = 16,  ///< output that was predicted by the caller
-    kRejectedPrediction = 17,  ///< predictions that did not hold: not in the answer, but billed as output
-    kWebSearch = 18,           ///< calls, like the other services
+    kRejectedPrediction =
+        17,  ///< predictions that did not hold: not in the answer, but billed as output
+    kWebSearch = 18,  ///< calls, like the other services
     kFileSearch = 19,
     kCodeExecution = 20,
     kGrounding = 21,
     kRequests = 22,
-    kImages = 23,   ///< generated images
+    kImages = 23,  ///< generated images
     kAudioMs = 24,  ///< milliseconds of audio
     kWebFetch = 25,
     kCitations = 26,
@@ -48,7 +49,7 @@ enum class BucketKind : std::uint8_t {
     kInputTokens,
     kOutputTokens,
     kService,  ///< counted by the piece; used without a known rate, the cost is unknown
-    kFact,     ///< counted by the piece; costs only where a rate is given
+    kFact,  ///< counted by the piece; costs only where a rate is given
 };
 
 struct BucketInfo {

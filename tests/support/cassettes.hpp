@@ -22,7 +22,8 @@ inline void append_scalar(std::string& out, const YAML::Node& node) {
     const bool word = text == "true" || text == "false" || text == "null";
     char* end = nullptr;
     std::strtod(text.c_str(), &end);
-    const bool number = !text.empty() && *end == '\0' && text.find_first_of("xXnN") == std::string::npos;
+    const bool number =
+        !text.empty() && *end == '\0' && text.find_first_of("xXnN") == std::string::npos;
     if (plain && (word || number)) {
         out += text;
         return;

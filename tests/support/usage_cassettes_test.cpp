@@ -116,8 +116,7 @@ TEST(UsageCassettes, EveryRecordedAnswerMapsAndItsBucketsAddUp) {
                 if (const auto told = told_total(*flavour, YAML::Load(document))) total = told;
             }
             const auto reading = extractor.result();
-            const std::string where =
-                fmt::format("{}: {}", file.filename().string(), exchange.url);
+            const std::string where = fmt::format("{}: {}", file.filename().string(), exchange.url);
             if (!total) {
                 EXPECT_EQ(reading.state, prices::UsageState::kMissing) << where;
                 ++tally.without_usage;
@@ -139,9 +138,10 @@ TEST(UsageCassettes, EveryRecordedAnswerMapsAndItsBucketsAddUp) {
     int answers = 0;
     int flagged = 0;
     for (const auto& [name, tally] : tallies) {
-        std::printf("  %-22s %3d answers (%d streams), %d told cost, %d flagged, %d without usage\n",
-                    name.c_str(), tally.answers, tally.streams, tally.with_cost, tally.flagged,
-                    tally.without_usage);
+        std::printf(
+            "  %-22s %3d answers (%d streams), %d told cost, %d flagged, %d without usage\n",
+            name.c_str(), tally.answers, tally.streams, tally.with_cost, tally.flagged,
+            tally.without_usage);
         answers += tally.answers;
         flagged += tally.flagged;
     }

@@ -169,6 +169,31 @@ make_llama() {
     rm -rf "$work"
 }
 
+# ---------------------------------------------------------------- price book
+# A book that somebody else put there (`leeway prices check` accepts it) stays until the pin changes.
+have_prices() { [[ -e $leeway_prices/book.json && -e $leeway_prices_stamp ]]; }
+
+make_prices() {
+    local work=$leeway_cache/prices.work archive sum
+    rm -rf "$work"
+    mkdir -p "$work" "$leeway_prices"
+    archive=$(cd "$work" && PATH=$leeway_venv/bin:$PATH npm pack --silent "$PRICES_NPM@$PRICES_VERSION")
+    sum=$(openssl dgst -sha512 -binary "$work/$archive" | base64 -w 0)
+    if [[ $sum != "$PRICES_NPM_SHA512" ]]; then
+        echo "$PRICES_NPM@$PRICES_VERSION: SHA-512 is $sum, expected $PRICES_NPM_SHA512"
+        return 1
+    fi
+    tar -xzf "$work/$archive" -C "$work"
+    # Writes book.json whole or, when a price cannot be right, not at all: then the old one stays.
+    /usr/bin/python3 "$leeway_root/tools/prices/import_genai_prices.py" --package "$work/package" \
+        --version "$PRICES_VERSION" --fetched "$PRICES_DATE" --sha512 "$sum" \
+        --out "$leeway_prices/book.json"
+    cp "$work/package/LICENSE" "$leeway_prices/LICENSE"
+    rm -f "$leeway_prices"/book-*.stamp
+    touch "$leeway_prices_stamp"
+    rm -rf "$work"
+}
+
 # ---------------------------------------------------------------- models
 have_models() { [[ -e $leeway_models/$SMOLLM2_FILE && -e $leeway_models/$MINILM_FILE ]]; }
 

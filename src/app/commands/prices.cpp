@@ -41,9 +41,8 @@ std::string other_rates(const prices::Rates& rates) {
                            info.bucket == Bucket::kCacheWrite || info.bucket == Bucket::kOutput;
         if (!rate || shown) continue;
         if (!out.empty()) out += ", ";
-        out += prices::is_tokens(info.kind)
-                   ? fmt::format("{} {}", info.name, usd(rate))
-                   : fmt::format("{} {}/1000", info.name, usd(rate, 1));
+        out += prices::is_tokens(info.kind) ? fmt::format("{} {}", info.name, usd(rate))
+                                            : fmt::format("{} {}/1000", info.name, usd(rate, 1));
     }
     return out.empty() ? "-" : out;
 }
@@ -51,8 +50,9 @@ std::string other_rates(const prices::Rates& rates) {
 /// Columns as wide as their widest cell; widths count characters, not bytes.
 std::string table(const std::vector<std::vector<std::string>>& rows) {
     const auto width = [](const std::string& text) {
-        return static_cast<std::size_t>(std::count_if(
-            text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+        return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+            return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+        }));
     };
     std::vector<std::size_t> widths(rows.front().size());
     for (const auto& row : rows) {
@@ -87,10 +87,10 @@ std::vector<std::string> cells(const Line& line) {
     std::vector<std::string> out{line.provider, line.model, std::string(to_string(sheet.tier)),
                                  sheet.region.empty() ? "-" : sheet.region};
     if (sheet.machine_hour >= 0) {
-        out.insert(out.end(), {"-", "-", "-", "-",
-                               fmt::format("{} USD per machine-hour, shared by {}",
-                                           to_usd_string(PicoUsd(sheet.machine_hour)),
-                                           sheet.machine_share)});
+        out.insert(out.end(),
+                   {"-", "-", "-", "-",
+                    fmt::format("{} USD per machine-hour, shared by {}",
+                                to_usd_string(PicoUsd(sheet.machine_hour)), sheet.machine_share)});
     } else {
         const prices::Rates& rates = sheet.rates;
         out.insert(out.end(), {usd(rates[Bucket::kInput]), usd(rates[Bucket::kCachedInput]),
@@ -98,7 +98,8 @@ std::vector<std::string> cells(const Line& line) {
                                other_rates(rates)});
     }
     out.push_back(when_text(sheet));
-    out.push_back(sheet.source.empty() ? "-" : fmt::format("{} ({})", sheet.source, sheet.confidence));
+    out.push_back(sheet.source.empty() ? "-"
+                                       : fmt::format("{} ({})", sheet.source, sheet.confidence));
     return out;
 }
 
@@ -121,8 +122,9 @@ void write_json(json::Writer& out, const Line& line) {
     optional_text("region", sheet.region);
     out.key("above_input_tokens");
     sheet.above < 0 ? out.null() : out.integer(sheet.above);
-    optional_text("valid_from",
-                  sheet.valid_from == prices::kBeginning ? "" : prices::date_text(sheet.valid_from));
+    optional_text("valid_from", sheet.valid_from == prices::kBeginning
+                                    ? ""
+                                    : prices::date_text(sheet.valid_from));
     optional_text("valid_to",
                   sheet.valid_to == prices::kForever ? "" : prices::date_text(sheet.valid_to));
     out.key("time_of_day_utc");
@@ -160,7 +162,8 @@ struct When {
 };
 
 void add_lines(Lines& out, const std::string& provider, const std::string& model,
-               const std::string& book_model, const std::vector<RateSheet>& sheets, const When& when) {
+               const std::string& book_model, const std::vector<RateSheet>& sheets,
+               const When& when) {
     bool any = false;
     for (const RateSheet& sheet : sheets) {
         if (!when.shows(sheet)) continue;
@@ -175,8 +178,8 @@ Lines lines_of_config(const Config& config, const prices::PriceBook* book, const
     for (const ModelConfig& model : config.models) {
         const auto& prices = out.keep.emplace_back(
             std::make_shared<const prices::ModelPrices>(prices_of(config, model, book)));
-        const auto found = model.price.empty() ? book_entry(config, model, book)
-                                               : prices::PriceBook::Found{};
+        const auto found =
+            model.price.empty() ? book_entry(config, model, book) : prices::PriceBook::Found{};
         add_lines(out, model.provider, model.name,
                   found.model == nullptr ? "" : found.provider->id + "/" + found.model->id,
                   prices->sheets(), when);
@@ -184,14 +187,16 @@ Lines lines_of_config(const Config& config, const prices::PriceBook* book, const
     return out;
 }
 
-std::string book_line(const prices::PriceBook* book, const PricesConfig& config, std::int64_t now_s) {
+std::string book_line(const prices::PriceBook* book, const PricesConfig& config,
+                      std::int64_t now_s) {
     if (book == nullptr) {
         return "No price book: ./run makes one, or name a file with `prices: {book: FILE}`.\n";
     }
     const prices::BookInfo& info = book->info();
-    std::string out = fmt::format("\nUSD per million tokens. Price book: {} of {} ({} days old), {} models, {}",
-                                  info.name, prices::date_text(info.fetched_unix_s),
-                                  (now_s - info.fetched_unix_s) / kDay, info.models, info.licence);
+    std::string out =
+        fmt::format("\nUSD per million tokens. Price book: {} of {} ({} days old), {} models, {}",
+                    info.name, prices::date_text(info.fetched_unix_s),
+                    (now_s - info.fetched_unix_s) / kDay, info.models, info.licence);
     if (!config.overlay.empty()) out += fmt::format("; corrected by {}", config.overlay);
     return out + "\n";
 }
@@ -202,8 +207,11 @@ int show(const PricesOptions& options) {
     if (!options.at.empty() && !when.all) {
         const auto day = prices::parse_day(options.at);
         if (!day) {
-            return report_failure(Error{ErrorCode::kConfig, "'" + options.at + "' is not a date",
-                                        "write 2026-01-31, or all", {}, {}});
+            return report_failure(Error{ErrorCode::kConfig,
+                                        "'" + options.at + "' is not a date",
+                                        "write 2026-01-31, or all",
+                                        {},
+                                        {}});
         }
         when.unix_s = *day;
     }
@@ -253,11 +261,12 @@ int show(const PricesOptions& options) {
     if (found.lines.empty()) {
         const std::string hint = *book ? "`leeway prices PART` finds names by a part of them"
                                        : "there is no price book: ./run makes one";
-        return report_failure(
-            Error{ErrorCode::kNotFound, "no price is known for '" + options.model + "'", hint, {}, {}});
+        return report_failure(Error{
+            ErrorCode::kNotFound, "no price is known for '" + options.model + "'", hint, {}, {}});
     }
-    std::vector<std::vector<std::string>> rows{{"PROVIDER", "MODEL", "TIER", "REGION", "INPUT", "CACHED",
-                                                "WRITTEN", "OUTPUT", "OTHER", "WHEN", "SOURCE"}};
+    std::vector<std::vector<std::string>> rows{{"PROVIDER", "MODEL", "TIER", "REGION", "INPUT",
+                                                "CACHED", "WRITTEN", "OUTPUT", "OTHER", "WHEN",
+                                                "SOURCE"}};
     for (const Line& line : found.lines) rows.push_back(cells(line));
     return print_out(table(rows) + book_line(book->get(), config->prices, now_s));
 }
@@ -280,7 +289,11 @@ int diff(const PricesOptions& options) {
     std::string text;
     if (options.json) {
         json::Writer out(text);
-        out.object().key("old").string((*before)->info().name).key("new").string((*after)->info().name);
+        out.object()
+            .key("old")
+            .string((*before)->info().name)
+            .key("new")
+            .string((*after)->info().name);
         out.key("changes").array();
         for (const prices::BookChange& change : changes) {
             out.object().key("kind").string(kind_text(change.kind));
@@ -308,8 +321,9 @@ int diff(const PricesOptions& options) {
             text += fmt::format(": {} {} -> {}\n", to_string(change.bucket), usd(change.before),
                                 usd(change.after));
         }
-        text += fmt::format("{} {} -> {}: {} changes\n", changes.empty() ? "same:" : "differ:",
-                            (*before)->info().name, (*after)->info().name, changes.size());
+        text += fmt::format("{} {} -> {}: {} changes\n",
+                            changes.empty() ? "same:" : "differ:", (*before)->info().name,
+                            (*after)->info().name, changes.size());
     }
     return print_out(text) != 0 || !changes.empty() ? 1 : 0;
 }
@@ -355,7 +369,8 @@ int check(const PricesOptions& options) {
         text += '\n';
     } else {
         for (const std::string& problem : problems) {
-            text += fmt::format("{} {}\n", coloured("error:", Colour::kRed, wants_colour(stdout)), problem);
+            text += fmt::format("{} {}\n", coloured("error:", Colour::kRed, wants_colour(stdout)),
+                                problem);
         }
         if (problems.empty()) {
             const prices::BookInfo& info = (*book)->info();

@@ -98,8 +98,8 @@ Result<std::optional<std::string>> read_seal_key(const std::string& path) {
 
 std::string encode_row(const Sha256& key, const CachedAnswer& answer, const Secret& seal) {
     std::string row;
-    row.reserve(128 + prices::kBucketCount * 8 + kSealBytes + answer.body.size() + answer.model_reported.size() +
-                answer.finish_reason.size());
+    row.reserve(128 + prices::kBucketCount * 8 + kSealBytes + answer.body.size() +
+                answer.model_reported.size() + answer.finish_reason.size());
     append(row, kMagic);
     append(row, kVersion);
     append(row, static_cast<std::uint8_t>(answer.streamed ? 1 : 0));

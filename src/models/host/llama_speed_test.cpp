@@ -22,7 +22,6 @@
 namespace leeway::models {
 namespace {
 
-
 constexpr int kRounds = 5;
 constexpr int kTokens = 128;
 const std::string kQuestion = "Write a long story about a ship on the sea.";

@@ -61,7 +61,8 @@ TEST(Answer, ACountThatIsNoNumberIsNotZero) {
         EXPECT_EQ(facts.usage.state, UsageState::kMissing) << text;
         EXPECT_TRUE(facts.usage.clamped) << text;
     }
-    EXPECT_EQ(usage(R"({"prompt_tokens":10,"completion_tokens":null})").usage.state, UsageState::kFinal);
+    EXPECT_EQ(usage(R"({"prompt_tokens":10,"completion_tokens":null})").usage.state,
+              UsageState::kFinal);
 }
 
 TEST(Answer, FlagsWhatCannotBe) {

@@ -22,10 +22,10 @@ struct StreamFacts {
     bool is_error = false;  ///< an error came in the stream
     /// The last that was told before `[DONE]`; providers count upwards. kPartial when not finished.
     UsageReading usage;
-    std::string model;          ///< may be empty
+    std::string model;  ///< may be empty
     std::string finish_reason;  ///< of choice 0, or of the first to finish; empty: none did
     std::string error_message;  ///< when `is_error`; may be empty
-    std::uint64_t events = 0;   ///< events with data, without `[DONE]`
+    std::uint64_t events = 0;  ///< events with data, without `[DONE]`
 };
 
 /// Watches the events of one chat stream as they are relayed. Most events are only searched for a few

@@ -99,8 +99,7 @@ TEST(Complaints, Litellm11789StreamingWithPromptCachingIsNotSevenTimesOver) {
 TEST(Complaints, Litellm14849GeminiCacheHitsAreNotInputAsWell) {
     const auto reading = read(Flavour::kGemini, {R"({"usageMetadata":{"promptTokenCount":262960,
         "cachedContentTokenCount":257955,"candidatesTokenCount":1744,"totalTokenCount":264704}})"});
-    EXPECT_EQ(cost(reading, sonnet("1.25", "0.625", "0", "10")), "0.184918125")
-        << "it said 0.7642";
+    EXPECT_EQ(cost(reading, sonnet("1.25", "0.625", "0", "10")), "0.184918125") << "it said 0.7642";
 }
 
 TEST(Complaints, Litellm26919AndLangfuse12306CacheWritesAreCountedOnce) {
@@ -288,7 +287,8 @@ TEST(Complaints, Langfuse16425And16508ReasoningHasAPrice) {
 }
 
 TEST(Complaints, GrokCountsReasoningBesideTheCompletion) {
-    const auto reading = read(Flavour::kXai, {R"({"usage":{"prompt_tokens":36,"completion_tokens":10,
+    const auto reading =
+        read(Flavour::kXai, {R"({"usage":{"prompt_tokens":36,"completion_tokens":10,
         "total_tokens":736,"completion_tokens_details":{"reasoning_tokens":690}}})"});
     EXPECT_FALSE(reading.sum_mismatch);
     EXPECT_EQ(cost(reading, sonnet("1.25", "0.3", "0", "2.5")), "0.001795") << "0.00007 without it";
@@ -312,7 +312,8 @@ TEST(Complaints, Litellm39501WhatOpenRouterSaysItChargesIsTheCost) {
     const auto own_key = read(Flavour::kOpenRouter, {R"({"usage":{"prompt_tokens":1,
         "completion_tokens":1,"total_tokens":2,"cost":7.5e-05,"is_byok":true,
         "cost_details":{"upstream_inference_cost":0.0015}}})"});
-    EXPECT_EQ(to_usd_string(*own_key.reported_cost), "0.001575") << "the fee and the upstream's bill";
+    EXPECT_EQ(to_usd_string(*own_key.reported_cost), "0.001575")
+        << "the fee and the upstream's bill";
 }
 
 TEST(Complaints, OpenCode17154CachedTokensWithoutADiscountCostAsInput) {
@@ -359,21 +360,24 @@ TEST(Usage, WhatCannotBeIsCutAndFlagged) {
     const auto twice = flagged(R"({"input_tokens":10,"output_tokens":1,"input_tokens":7})");
     EXPECT_TRUE(twice.clamped);
     EXPECT_EQ(twice.usage[Bucket::kInput], 7) << "the last, as everywhere in JSON";
-    const auto list = flagged(R"({"input_tokens":1,"output_tokens":1,"iterations":[1,null,{"type":3}]})");
+    const auto list =
+        flagged(R"({"input_tokens":1,"output_tokens":1,"iterations":[1,null,{"type":3}]})");
     EXPECT_FALSE(list.clamped);
     EXPECT_FALSE(flagged(R"({"input_tokens":1,"output_tokens":1})").clamped);
 }
 
 TEST(Usage, ACostThatIsNoneIsNotBelieved) {
     for (const char* bad : {"-1", "\"1\"", "1e400", "99999999999999"}) {
-        const std::string document = R"({"usage":{"prompt_tokens":1,"completion_tokens":1,"cost":)" +
-                                     std::string(bad) + "}}";
+        const std::string document =
+            R"({"usage":{"prompt_tokens":1,"completion_tokens":1,"cost":)" + std::string(bad) +
+            "}}";
         const auto reading = read(Flavour::kOpenRouter, {document});
         EXPECT_FALSE(reading.reported_cost) << bad;
         EXPECT_TRUE(reading.clamped) << bad;
     }
     EXPECT_FALSE(read(Flavour::kOpenAiChat, {R"({"usage":{"prompt_tokens":1,"completion_tokens":1,
-        "cost":5,"cost_in_usd_ticks":7}})"}).reported_cost)
+        "cost":5,"cost_in_usd_ticks":7}})"})
+                     .reported_cost)
         << "not from everybody";
 }
 
@@ -395,7 +399,8 @@ TEST(Usage, GeminiModalitiesIncludeWhatIsCachedOfThem) {
 }
 
 TEST(Usage, AnthropicCompactionIsBilledBesideTheTopLevel) {
-    const auto reading = read(Flavour::kAnthropic, {R"({"usage":{"input_tokens":229,"output_tokens":5,
+    const auto reading =
+        read(Flavour::kAnthropic, {R"({"usage":{"input_tokens":229,"output_tokens":5,
         "iterations":[{"type":"compaction","input_tokens":100,"output_tokens":131,
           "cache_creation_input_tokens":55096,"cache_creation":{"ephemeral_5m_input_tokens":55096}},
           {"input_tokens":229,"output_tokens":5,"type":"message"}]}})"});
@@ -428,7 +433,8 @@ TEST(Usage, LlamaServerTellsItsCacheInTimings) {
     const auto reading = read(Flavour::kLlamaServer, {R"({"usage":{"prompt_tokens":100,
         "completion_tokens":5,"total_tokens":105},"timings":{"cache_n":90,"prompt_n":10}})"});
     EXPECT_EQ(reading.usage[Bucket::kCachedInput], 90);
-    const auto native = read(Flavour::kLlamaServer, {R"({"tokens_evaluated":12,"tokens_predicted":3})"});
+    const auto native =
+        read(Flavour::kLlamaServer, {R"({"tokens_evaluated":12,"tokens_predicted":3})"});
     EXPECT_EQ(native.usage.input_total(), 12);
 }
 

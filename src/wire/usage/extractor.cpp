@@ -3,6 +3,8 @@
 #include "json/number.hpp"
 
 #include <algorithm>
+#include <cstring>
+#include <type_traits>
 
 namespace leeway::wire::usage {
 namespace {
@@ -17,11 +19,25 @@ constexpr std::uint64_t bit(Slot slot) noexcept {
 }
 /// What everything else is a part of: half of it is no count.
 constexpr std::uint64_t kWholes = bit(slot(Bucket::kInput)) | bit(slot(Bucket::kOutput));
+/// Numbers of the buckets that hold tokens.
+constexpr auto kTokenBuckets = [] {
+    constexpr auto is_token = [](const prices::BucketInfo& info) {
+        return prices::is_tokens(info.kind);
+    };
+    std::array<std::uint8_t,
+               std::count_if(prices::kBuckets.begin(), prices::kBuckets.end(), is_token)>
+        out{};
+    std::size_t next = 0;
+    for (std::size_t i = 0; i < prices::kBucketCount; ++i) {
+        if (is_token(prices::kBuckets[i])) out[next++] = static_cast<std::uint8_t>(i);
+    }
+    return out;
+}();
 constexpr std::size_t at(Slot slot) noexcept { return static_cast<std::size_t>(slot); }
 
 }  // namespace
 
-std::optional<std::int64_t> Extractor::count(json::Cursor& cursor) {
+inline std::optional<std::int64_t> Extractor::count(json::Cursor& cursor) {
     const char kind = cursor.kind();
     if (kind != '-' && (kind < '0' || kind > '9')) {
         if (kind != 'n') clamped_ = true;
@@ -70,9 +86,9 @@ std::optional<std::int64_t> Extractor::money(json::Cursor& cursor, FieldKind kin
     return out;
 }
 
-void Extractor::put(const Field& field, std::int64_t value) noexcept {
-    std::int64_t& place = values_[at(field.slot)];
-    const std::uint64_t mask = bit(field.slot);
+inline void Extractor::put(Slot slot, std::int64_t value) noexcept {
+    std::int64_t& place = values_[at(slot)];
+    const std::uint64_t mask = bit(slot);
     // Within one object several names of one number: the largest. A later object replaces it.
     place = (fresh_ & mask) != 0 ? std::max(place, value) : value;
     seen_ |= mask;
@@ -107,13 +123,12 @@ void Extractor::tier(json::Cursor& cursor, FieldKind kind) {
     }
 }
 
-void Extractor::field(json::Cursor& cursor, const Field& field) {
+inline void Extractor::field(json::Cursor& cursor, const Field& field) {
     switch (field.kind) {
         case FieldKind::kCount: {
             const bool is_null = cursor.kind() == 'n';
-            const auto value = count(cursor);
-            if (value) {
-                put(field, *value);
+            if (const auto value = count(cursor)) {
+                put(field.slot, *value);
             } else if (!is_null && (bit(field.slot) & kWholes) != 0) {
                 unreadable_ = true;
             }
@@ -124,12 +139,12 @@ void Extractor::field(json::Cursor& cursor, const Field& field) {
             return;
         case FieldKind::kUsd:
         case FieldKind::kTicks:
-            if (const auto value = money(cursor, field.kind)) put(field, *value);
+            if (const auto value = money(cursor, field.kind)) put(field.slot, *value);
             return;
         case FieldKind::kFlag: {
             const bool on = cursor.kind() == 't';
             cursor.skip_unchecked();
-            put(field, on ? 1 : 0);
+            put(field.slot, on ? 1 : 0);
             return;
         }
         case FieldKind::kObject:
@@ -140,19 +155,16 @@ void Extractor::field(json::Cursor& cursor, const Field& field) {
             if (cursor.kind() != 'n') clamped_ = true;
             cursor.skip_unchecked();
             return;
-        case FieldKind::kList:
-            list(cursor, *field.list);
-            return;
+        case FieldKind::kList: list(cursor, *field.list); return;
         case FieldKind::kTier:
         case FieldKind::kSpeed:
-        case FieldKind::kRegion:
-            tier(cursor, field.kind);
-            return;
+        case FieldKind::kRegion: tier(cursor, field.kind); return;
     }
 }
 
 void Extractor::shape(json::Cursor& cursor, const Shape& shape) {
     if (!cursor.open_object()) return;
+    const Field* const fields = shape.fields.data();
     const std::size_t size = shape.fields.size();
     std::string_view key;
     std::size_t next = 0;  // members mostly come in the table's order
@@ -160,7 +172,7 @@ void Extractor::shape(json::Cursor& cursor, const Shape& shape) {
     while (cursor.next_member(key)) {
         std::size_t tried = 0;
         for (; tried < size; ++tried, next = next + 1 == size ? 0 : next + 1) {
-            const Field& known = shape.fields[next];
+            const Field& known = fields[next];
             if (known.key != key) continue;
             if ((told >> next & 1) != 0) {
                 // Twice in one object: nobody can mean that. The last counts, as everywhere in JSON.
@@ -176,9 +188,20 @@ void Extractor::shape(json::Cursor& cursor, const Shape& shape) {
     }
 }
 
+void Extractor::forget(Slot slot) noexcept {
+    if (slot == Slot::kEnd) return;
+    seen_ &= ~bit(slot);
+    values_[at(slot)] = 0;
+}
+
+void Extractor::forget_all() noexcept {
+    if (seen_ != 0) values_.fill(0);
+    seen_ = 0;
+}
+
 void Extractor::forget(const Shape& shape) noexcept {
     for (const Field& known : shape.fields) {
-        if (known.slot != Slot::kEnd) seen_ &= ~bit(known.slot);
+        forget(known.slot);
         if (known.shape != nullptr) forget(*known.shape);
     }
 }
@@ -189,7 +212,7 @@ void Extractor::list(json::Cursor& cursor, const List& list) {
         return;
     }
     for (const Variant& variant : list.variants) {
-        if (variant.slot != Slot::kEnd) seen_ &= ~bit(variant.slot);
+        forget(variant.slot);
         if (variant.shape != nullptr) forget(*variant.shape);
     }
     fresh_ &= seen_;
@@ -225,7 +248,8 @@ void Extractor::element(json::Cursor& cursor, const List& list) {
         }
     }
     if (variant == nullptr || cursor.failed()) return;
-    if (variant->slot != Slot::kEnd) add(variant->slot, list.count_key.empty() ? 1 : value.value_or(0));
+    if (variant->slot != Slot::kEnd)
+        add(variant->slot, list.count_key.empty() ? 1 : value.value_or(0));
     if (variant->shape != nullptr) {
         cursor.seek(start, depth);
         shape(cursor, *variant->shape);
@@ -237,11 +261,11 @@ bool Extractor::read_object(json::Cursor& cursor) {
         cursor.skip_unchecked();
         return false;
     }
-    if (!table_->merges) seen_ = 0;
+    if (!table_->merges) forget_all();
     fresh_ = 0;
     unreadable_ = false;
     shape(cursor, *table_->object);
-    if (cursor.failed()) seen_ = 0;
+    if (cursor.failed()) forget_all();
     return true;
 }
 
@@ -250,12 +274,19 @@ void Extractor::read_document(json::Cursor& cursor) {
         cursor.skip_unchecked();
         return;
     }
-    const std::uint64_t before = seen_;
     fresh_ = 0;
-    // An event without usage leaves what is known; one with usage replaces it, or single numbers of it.
-    if (!table_->merges) seen_ = 0;
+    if (table_->merges) {
+        shape(cursor, *table_->document);
+        return;
+    }
+    // An event without usage leaves what is known; one with usage replaces it.
+    const std::uint64_t seen = seen_;
+    const auto values = values_;
+    forget_all();
     shape(cursor, *table_->document);
-    if (seen_ == 0) seen_ = before;
+    if (seen_ != 0) return;
+    seen_ = seen;
+    values_ = values;
 }
 
 UsageReading Extractor::result() const noexcept {
@@ -267,26 +298,26 @@ UsageReading Extractor::result() const noexcept {
                                     bit(Slot::kAltInput) | bit(Slot::kAltOutput) |
                                     bit(Slot::kTotal);
     constexpr std::uint64_t kParts = kTold & ~bit(Slot::kTotal);
-    std::uint64_t seen = seen_;
-    std::array<std::int64_t, kSlotCount> v;
-    for (std::size_t i = 0; i < kSlotCount; ++i) v[i] = (seen >> i & 1) != 0 ? values_[i] : 0;
+    const std::uint64_t seen = seen_;
+    auto values = values_;
+    std::int64_t* const v = values.data();
     const bool has_total = (seen & bit(Slot::kTotal)) != 0;
     const auto token_sum = [&] {
         std::int64_t sum = 0;
-        for (const auto& info : prices::kBuckets) {
-            if (prices::is_tokens(info.kind)) sum += v[prices::index_of(info.bucket)];
-        }
+        for (const std::uint8_t index : kTokenBuckets) sum += v[index];
         return sum;
     };
     const std::int64_t told = v[at(slot(Bucket::kInput))] + v[at(slot(Bucket::kOutput))];
     bool total_alone = false;
     for (const Step& step : table_->steps) {
+        // Most steps are about what this answer does not have.
+        if (step.op <= kLastAboutWhat && v[at(step.what)] == 0) continue;
         std::int64_t& what = v[at(step.what)];
         std::int64_t* from = step.from == Slot::kEnd ? nullptr : &v[at(step.from)];
         switch (step.op) {
             case Op::kTakeOrBeside:
                 // Some providers count it beside the rest; only their total tells.
-                if (what > 0 && has_total && v[at(Slot::kTotal)] == told + what) break;
+                if (has_total && v[at(Slot::kTotal)] == told + what) break;
                 [[fallthrough]];
             case Op::kTake:
                 if (what > *from) out.clamped = true;
@@ -295,12 +326,8 @@ UsageReading Extractor::result() const noexcept {
                 what = std::min(what, *from);
                 *from -= what;
                 break;
-            case Op::kOverlap:
-                what -= std::min(what, *from);
-                break;
-            case Op::kAddTo:
-                what += *from;
-                break;
+            case Op::kOverlap: what -= std::min(what, *from); break;
+            case Op::kAddTo: what += *from; break;
             case Op::kIfAbsent:
                 if ((seen & bit(step.what)) != 0) break;
                 if (step.from == Slot::kTotal) {
@@ -309,11 +336,8 @@ UsageReading Extractor::result() const noexcept {
                 }
                 what += *from;
                 break;
-            case Op::kAtLeast:
-                what = std::max(what, *from);
-                break;
+            case Op::kAtLeast: what = std::max(what, *from); break;
             case Op::kFollow:
-                if (what == 0) break;
                 what += *from;
                 *from = 0;
                 break;
@@ -324,9 +348,9 @@ UsageReading Extractor::result() const noexcept {
     }
     if (unreadable_ || ((seen & kParts) == 0 && !total_alone)) return out;
 
-    for (const auto& info : prices::kBuckets) {
-        out.usage[info.bucket] = v[prices::index_of(info.bucket)];
-    }
+    static_assert(sizeof(prices::Usage) == prices::kBucketCount * sizeof(std::int64_t) &&
+                  std::is_trivially_copyable_v<prices::Usage>);
+    std::memcpy(&out.usage, v, sizeof out.usage);
     const std::int64_t sum = token_sum();
     out.sum_mismatch = (has_total && v[at(Slot::kTotal)] != sum) || v[at(Slot::kOtherModel)] > 0;
     out.state = sum == 0 ? prices::UsageState::kZero : prices::UsageState::kFinal;

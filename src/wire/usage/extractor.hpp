@@ -58,21 +58,23 @@ private:
     void field(json::Cursor& cursor, const Field& field);
     void list(json::Cursor& cursor, const List& list);
     void element(json::Cursor& cursor, const List& list);
+    void forget(Slot slot) noexcept;
     void forget(const Shape& shape) noexcept;
-    void put(const Field& field, std::int64_t value) noexcept;
+    void forget_all() noexcept;
+    void put(Slot slot, std::int64_t value) noexcept;
     void add(Slot slot, std::int64_t value) noexcept;
     void tier(json::Cursor& cursor, FieldKind kind);
     [[nodiscard]] std::optional<std::int64_t> count(json::Cursor& cursor);
     [[nodiscard]] std::optional<std::int64_t> money(json::Cursor& cursor, FieldKind kind);
 
     const Table* table_;
-    std::uint64_t seen_ = 0;   // which of values_ are set
+    std::uint64_t seen_ = 0;  // which of values_ are set
     std::uint64_t fresh_ = 0;  // … by the object that is being read
     bool clamped_ = false;
     bool unreadable_ = false;
     std::optional<prices::Tier> tier_;
     Region region_ = Region::kGeneral;
-    std::array<std::int64_t, kSlotCount> values_;  // only where seen_
+    std::array<std::int64_t, kSlotCount> values_{};  // 0 where not seen_
 };
 
 }  // namespace leeway::wire::usage

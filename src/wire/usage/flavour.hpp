@@ -24,10 +24,21 @@ enum class Flavour : std::uint8_t {
     kVllm,
     kLlamaServer,
 };
-inline constexpr std::array<std::string_view, 15> kFlavourNames{
-    "openai",  "openai-responses", "anthropic",  "gemini",               "gemini-chat",
-    "bedrock", "cohere",           "mistral",    "deepseek",             "xai",
-    "groq",    "openrouter",       "openrouter-responses", "vllm",       "llama-server"};
+inline constexpr std::array<std::string_view, 15> kFlavourNames{"openai",
+                                                                "openai-responses",
+                                                                "anthropic",
+                                                                "gemini",
+                                                                "gemini-chat",
+                                                                "bedrock",
+                                                                "cohere",
+                                                                "mistral",
+                                                                "deepseek",
+                                                                "xai",
+                                                                "groq",
+                                                                "openrouter",
+                                                                "openrouter-responses",
+                                                                "vllm",
+                                                                "llama-server"};
 [[nodiscard]] constexpr std::string_view to_string(Flavour flavour) noexcept {
     return kFlavourNames[static_cast<std::size_t>(flavour)];
 }

@@ -32,9 +32,7 @@ constexpr Variant is(std::string_view tag, Bucket bucket) { return {tag, slot(bu
 
 constexpr Step take(Bucket what, Bucket from) { return {Op::kTake, slot(what), slot(from)}; }
 constexpr Step fit(Bucket what, Bucket from) { return {Op::kFit, slot(what), slot(from)}; }
-constexpr Step overlap(Bucket what, Bucket from) {
-    return {Op::kOverlap, slot(what), slot(from)};
-}
+constexpr Step overlap(Bucket what, Bucket from) { return {Op::kOverlap, slot(what), slot(from)}; }
 
 template <std::size_t A, std::size_t B>
 constexpr std::array<Field, A + B> joined(const std::array<Field, A>& a,
@@ -178,8 +176,8 @@ constexpr std::array kToolCalls{is("web_search_call", Bucket::kWebSearch),
                                 is("file_search_call", Bucket::kFileSearch),
                                 is("code_interpreter_call", Bucket::kCodeExecution)};
 constexpr List kToolCallList{"type", {}, kToolCalls};
-constexpr std::array kResponsesBody{inside("usage", kResponsesUsage),
-                                    each("output", kToolCallList), word("service_tier", kTier)};
+constexpr std::array kResponsesBody{inside("usage", kResponsesUsage), each("output", kToolCallList),
+                                    word("service_tier", kTier)};
 constexpr Shape kResponsesBodyShape{kResponsesBody};
 constexpr auto kResponsesDocument =
     joined(kResponsesBody, std::array{inside("response", kResponsesBodyShape)});
@@ -281,10 +279,10 @@ constexpr std::array kPromptModalities{
     is("IMAGE", Bucket::kImageInput), is("AUDIO", Bucket::kAudioInput),
     is("VIDEO", Bucket::kVideoInput), is("DOCUMENT", Bucket::kDocumentInput)};
 constexpr List kPromptModalityList{"modality", "tokenCount", kPromptModalities};
-constexpr std::array kCacheModalities{
-    is("AUDIO", Bucket::kCachedAudio), is("IMAGE", Bucket::kCachedImage),
-    Variant{.tag = "VIDEO", .slot = Slot::kOverlapVideo},
-    Variant{.tag = "DOCUMENT", .slot = Slot::kOverlapDocument}};
+constexpr std::array kCacheModalities{is("AUDIO", Bucket::kCachedAudio),
+                                      is("IMAGE", Bucket::kCachedImage),
+                                      Variant{.tag = "VIDEO", .slot = Slot::kOverlapVideo},
+                                      Variant{.tag = "DOCUMENT", .slot = Slot::kOverlapDocument}};
 constexpr List kCacheModalityList{"modality", "tokenCount", kCacheModalities};
 constexpr std::array kOutputModalities{is("AUDIO", Bucket::kAudioOutput),
                                        is("IMAGE", Bucket::kImageOutput)};
@@ -351,10 +349,9 @@ constexpr std::array kBedrockSteps{take(Bucket::kCacheWrite1h, Bucket::kCacheWri
                                    take(Bucket::kCacheWrite5m, Bucket::kCacheWrite)};
 
 // ------------------------------------------------------------------ Cohere: what is billed, not what was seen
-constexpr std::array kBilledUnits{count("input_tokens", Bucket::kInput),
-                                  count("output_tokens", Bucket::kOutput),
-                                  count("search_units", Bucket::kRequests),
-                                  count("images", Bucket::kImages)};
+constexpr std::array kBilledUnits{
+    count("input_tokens", Bucket::kInput), count("output_tokens", Bucket::kOutput),
+    count("search_units", Bucket::kRequests), count("images", Bucket::kImages)};
 constexpr Shape kBilledUnitsShape{kBilledUnits};
 constexpr std::array kSeenTokens{count("input_tokens", Slot::kAltInput),
                                  count("output_tokens", Slot::kAltOutput)};

@@ -16,7 +16,7 @@ namespace leeway::wire::usage {
 /// under a bucket may still include other buckets, which the steps take out of it.
 enum class Slot : std::uint8_t {
     kTotal = prices::kBucketCount,  ///< the provider's own sum
-    kOverlapVideo,                  ///< video that is counted as cached, too
+    kOverlapVideo,  ///< video that is counted as cached, too
     kOverlapDocument,
     kAltInput,  ///< stands for the input where that is not told
     kAltOutput,
@@ -29,7 +29,7 @@ enum class Slot : std::uint8_t {
     kSplit5m,  ///< of iterations that the top-level counts include
     kSplit1h,
     kOtherModel,  ///< tokens that another model used and that are billed at its price
-    kCost,        ///< 1e-12 USD
+    kCost,  ///< 1e-12 USD
     kUpstreamCost,
     kByok,  ///< 1: the caller's own key paid the upstream
     kEnd,
@@ -44,15 +44,15 @@ struct Shape;
 struct List;
 
 enum class FieldKind : std::uint8_t {
-    kCount,   ///< a number of units; with several fields of one slot the largest counts
-    kAdd,     ///< likewise, but they add up
-    kUsd,     ///< a decimal number of USD
-    kTicks,   ///< a number of 1e-10 USD
-    kFlag,    ///< true counts as 1
+    kCount,  ///< a number of units; with several fields of one slot the largest counts
+    kAdd,  ///< likewise, but they add up
+    kUsd,  ///< a decimal number of USD
+    kTicks,  ///< a number of 1e-10 USD
+    kFlag,  ///< true counts as 1
     kObject,  ///< `shape` tells what is inside
-    kList,    ///< `list` tells what is inside
-    kTier,    ///< a word for the service tier
-    kSpeed,   ///< "fast" is a tier of its own
+    kList,  ///< `list` tells what is inside
+    kTier,  ///< a word for the service tier
+    kSpeed,  ///< "fast" is a tier of its own
     kRegion,  ///< a word for the region where it ran
 };
 
@@ -86,16 +86,18 @@ struct List {
 
 /// How two numbers lie to each other. Run in order over the slots.
 enum class Op : std::uint8_t {
-    kTake,     ///< `what` is a part of `from` and is taken out of it; more than there is: flagged
-    kFit,      ///< likewise, but the provider counts some of it twice, so too much is no fault
+    kTake,  ///< `what` is a part of `from` and is taken out of it; more than there is: flagged
+    kFit,  ///< likewise, but the provider counts some of it twice, so too much is no fault
     kOverlap,  ///< what `from` counts is in `what` as well: taken out of `what` only
+    kFollow,  ///< when `what` is used, it gets all that is left of `from`
     kTakeOrBeside,  ///< kTake, unless the provider's total shows that it stands beside `from`
-    kAddTo,    ///< `from` is added to `what`
+    kAddTo,  ///< `from` is added to `what`
     kIfAbsent,  ///< `what` was not told: `from` is added to it
-    kAtLeast,   ///< `what` becomes `from` when that is larger
-    kFollow,    ///< when `what` is used, it gets all that is left of `from`
+    kAtLeast,  ///< `what` becomes `from` when that is larger
     kRestOfTotal,  ///< what the provider's total has beyond all buckets is `what`
 };
+/// Up to here a step changes nothing where `what` is 0.
+inline constexpr Op kLastAboutWhat = Op::kTakeOrBeside;
 struct Step {
     Op op;
     Slot what;
@@ -104,7 +106,7 @@ struct Step {
 
 struct Table {
     const Shape* document;  ///< of a whole answer, or of the data of one event of a stream
-    const Shape* object;    ///< of the usage object itself
+    const Shape* object;  ///< of the usage object itself
     std::span<const Step> steps;
     /// Later objects of a stream replace single numbers instead of the whole.
     bool merges = false;
