@@ -66,6 +66,7 @@ void ClientRequest::settle(const pipeline::Outcome& outcome, ledger::EndState en
     Duration upstream{};
     for (const auto& attempt : record_.attempts)
         upstream += std::chrono::microseconds(attempt.total_us);
+    if (budget_open_) settle_budget();
     record_.http_status = outcome.status;
     record_.end = end;
     price(outcome);
@@ -115,6 +116,7 @@ std::span<const net::Field> ClientRequest::answer_fields(std::string_view conten
     if (context_.route != nullptr) fields_.push_back({"x-leeway-route", context_.route->name});
     if (!context_.cache_status.empty())
         fields_.push_back({"x-leeway-cache", context_.cache_status});
+    if (!budget_note_.empty()) fields_.push_back({"x-leeway-budget", budget_note_});
     if (!context_.notes.empty()) fields_.push_back({"x-leeway-stages", context_.notes});
     if (!final_figures) return fields_;
     if (record_.cost) {
