@@ -1,5 +1,6 @@
 #include "app/budget_policy.hpp"
 #include "app/client_request.hpp"
+#include "app/config_values.hpp"
 #include "base/strings.hpp"
 #include "guard/auth/key_directory.hpp"
 #include "ledger/intent_table.hpp"

@@ -1,6 +1,7 @@
 #include "app/server.hpp"
 
 #include "app/config_changes.hpp"
+#include "app/config_values.hpp"
 #include "telemetry/log.hpp"
 
 #include <fmt/ranges.h>
@@ -192,6 +193,11 @@ void Server::tend() {
     }
     hosts_->end_unused();
     watch_ledger();
+    for (const budget::Alert& alert : book_.take_alerts()) {
+        spdlog::warn("budget {} ({}): {} % of the limit are spent; it resets at {}", alert.budget,
+                     to_string(alert.scope), alert.threshold_bp / 100,
+                     format_date(alert.resets_unix_s));
+    }
 }
 
 /// Says once that the database takes no records, and once that it does again.
