@@ -60,7 +60,14 @@ void ClientRequest::price(const pipeline::Outcome& outcome) {
 void ClientRequest::settle(const pipeline::Outcome& outcome, ledger::EndState end) {
     if (settled_) return;
     settled_ = true;
-    runner_.on_outcome(outcome);
+    if (budget_note_.empty()) {
+        runner_.on_outcome(outcome);
+    } else {
+        // Another model, or an answer that was made short: not what others shall get from the cache.
+        pipeline::Outcome ours = outcome;
+        ours.no_store = true;
+        runner_.on_outcome(ours);
+    }
 
     record_.total_us = to_us(monotonic_now() - exchange_.arrival());
     Duration upstream{};

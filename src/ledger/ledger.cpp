@@ -139,6 +139,7 @@ void Ledger::run() noexcept {
         if (!recovered_) {
             if (auto done = recover_intents(); !done) {
                 retry_later(done.error());
+                wake_.nap(back_off_);
                 continue;
             }
         }
