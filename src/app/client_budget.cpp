@@ -89,17 +89,17 @@ std::string amount_text(budget::Unit unit, std::int64_t amount) {
 }
 
 Error refusal_error(const budget::Refusal& refusal) {
-    return Error{ErrorCode::kRateLimited,
-                 fmt::format("Budget '{}' ({}) is exceeded: {} of {} are left, this request may "
-                             "cost {}. It resets at {}.",
-                             refusal.budget, to_string(refusal.scope),
-                             amount_text(refusal.unit, refusal.left),
-                             amount_text(refusal.unit, refusal.limit),
-                             amount_text(refusal.unit, refusal.wanted),
-                             format_date(refusal.resets_unix_s)),
-                 "a lower max_tokens or a cheaper model costs less",
-                 {},
-                 "budget_exceeded"};
+    return Error{
+        ErrorCode::kRateLimited,
+        fmt::format("Budget '{}' ({}) is exceeded: {} of {} are left, this request may "
+                    "cost {}. It resets at {}.",
+                    refusal.budget, to_string(refusal.scope),
+                    amount_text(refusal.unit, refusal.left),
+                    amount_text(refusal.unit, refusal.limit),
+                    amount_text(refusal.unit, refusal.wanted), format_date(refusal.resets_unix_s)),
+        "a lower max_tokens or a cheaper model costs less",
+        {},
+        "budget_exceeded"};
 }
 
 }  // namespace
@@ -139,19 +139,18 @@ Result<budget::Amount> ClientRequest::worst_case(std::int64_t answer, bool needs
     for (const auto& edit : context_.edits()) {
         bytes += static_cast<std::int64_t>(edit.change.replacement.size());
     }
-    const std::int64_t media =
-        context_.view.has_media ? occurrences(body, "\"image_url\"") +
-                                      occurrences(body, "\"input_audio\"") +
-                                      occurrences(body, "\"file\"") + 1
-                                : 0;
+    const std::int64_t media = context_.view.has_media ? occurrences(body, "\"image_url\"") +
+                                                             occurrences(body, "\"input_audio\"") +
+                                                             occurrences(body, "\"file\"") + 1
+                                                       : 0;
     const Int128 input = Int128{bytes} + Int128{kPerMessage} * context_.view.message_count +
                          kPerRequest + Int128{kPerMedia} * media;
     const Int128 output = Int128{answer} * std::max<std::int64_t>(context_.view.n, 1);
     budget::Amount out;
     out.tokens = capped(input + output);
     const auto& origin = snapshot_->provider(*context_.model).origin;
-    const DearestRates rates = dearest(*context_.model->price,
-                                       context_.arrived_unix_us / 1'000'000, origin.timeouts.total);
+    const DearestRates rates = dearest(*context_.model->price, context_.arrived_unix_us / 1'000'000,
+                                       origin.timeouts.total);
     const bool priced = rates.input >= 0 && (rates.output >= 0 || output == 0);
     if (!priced) {
         if (!needs_price) return out;
@@ -160,12 +159,11 @@ Result<budget::Amount> ClientRequest::worst_case(std::int64_t answer, bool needs
                                       "applies to this request.",
                                       context_.model->name),
                           "give the model a price in the configuration, or use a priced model",
-                          "model",
-                          "budget_price_unknown"});
+                          "model", "budget_price_unknown"});
     }
-    out.pico_usd = capped(Int128{cost_up(capped(input), rates.input)} +
-                          cost_up(capped(output), std::max<std::int64_t>(rates.output, 0)) +
-                          rates.machine);
+    out.pico_usd =
+        capped(Int128{cost_up(capped(input), rates.input)} +
+               cost_up(capped(output), std::max<std::int64_t>(rates.output, 0)) + rates.machine);
     return out;
 }
 
@@ -209,12 +207,12 @@ Result<void> ClientRequest::limit_answer(std::int64_t tokens) {
         if (body.find('"' + std::string(key) + '"') != std::string_view::npos) {
             return fail(Error{ErrorCode::kInvalidRequest,
                               "Under a budget the request needs a limit on its answer.",
-                              "send max_completion_tokens",
-                              "max_completion_tokens",
+                              "send max_completion_tokens", "max_completion_tokens",
                               "missing_required_parameter"});
         }
     }
-    context_.edit("budget", wire::openai::insert_member(context_.view, key, std::to_string(tokens)));
+    context_.edit("budget",
+                  wire::openai::insert_member(context_.view, key, std::to_string(tokens)));
     if (!budget_note_.empty()) budget_note_ += ", ";
     budget_note_ += fmt::format("{}={}", key, tokens);
     return {};
@@ -266,7 +264,8 @@ std::optional<pipeline::Reject> ClientRequest::reserve_budget() {
             return pipeline::Reject{std::move(limited.error())};
         }
     }
-    budget_events_ = answer == 0 ? 0 : capped(Int128{answer + 64} * std::max<std::int64_t>(context_.view.n, 1));
+    budget_events_ =
+        answer == 0 ? 0 : capped(Int128{answer + 64} * std::max<std::int64_t>(context_.view.n, 1));
     ledger::Intent intent;
     intent.id = context_.id;
     intent.ts_us = context_.arrived_unix_us;

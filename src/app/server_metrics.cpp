@@ -101,8 +101,8 @@ std::string Server::budget_metrics() const {
             if (one.scope.kind > budget::ScopeKind::kKey) continue;
             const Int128 value = value_of(one);
             const std::string scope = to_string(one.scope);
-            append_sample(out, name, {{"budget", one.budget}, {"scope", scope},
-                                      {"unit", to_string(one.unit)}},
+            append_sample(out, name,
+                          {{"budget", one.budget}, {"scope", scope}, {"unit", to_string(one.unit)}},
                           one.unit == budget::Unit::kUsd
                               ? to_usd_string(value)
                               : std::to_string(static_cast<std::int64_t>(value)));

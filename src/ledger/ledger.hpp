@@ -108,7 +108,7 @@ private:
     std::unique_ptr<RowWriter> writer_;  // null after an error
     Retention retention_;
     RequestRecord record_;  // reused: its strings keep their capacity
-    Intent intent_;         // likewise
+    Intent intent_;  // likewise
     std::size_t batch_limit_ = 0;
     std::vector<Journal*> sources_;  // of the batch at hand
     std::size_t turn_ = 0;
