@@ -127,11 +127,8 @@ Task<void> ClientRequest::forward() {
     auto started = co_await call.start(request);
     worker_.metrics.upstream_connection(call.reused());
     if (!started) {
-        // Nothing was sent where no connection came about; else the upstream may bill what we never saw.
-        const std::string& reason = started.error().reason;
-        const bool unsent = reason == "upstream_unreachable" || reason == "upstream_tls_failed" ||
-                            deadline_->reason() == net::Deadline::Reason::kConnect;
-        if (unsent) attempt_.cost = PicoUsd(0);
+        // What was sent may be billed, even where we saw no answer.
+        if (!call.sent()) attempt_.cost = PicoUsd(0);
         end_attempt(0, end_of(started.error()));
         const bool child_broke =
             provider.kind == providers::Kind::kEmbedded && !deadline_->interrupted();

@@ -140,7 +140,10 @@ const ResponseHead& UpstreamCall::head() const noexcept { return connection_->he
 Task<Result<void>> UpstreamCall::start(const UpstreamRequest& request) {
     auto first = co_await attempt(request, false);
     if (first) co_return first;
-    const bool dead_on_arrival = reused_ && !answer_begun_ && !deadline_.interrupted();
+    // As long as the news of a close may be under way to us, from the far side of the world.
+    constexpr std::chrono::seconds kAtOnce{1};
+    const bool dead_on_arrival = reused_ && !answer_begun_ && !deadline_.interrupted() &&
+                                 monotonic_now() - sent_at_ < kAtOnce;
     if (!dead_on_arrival) co_return first;
     release();
     reused_ = false;
@@ -184,6 +187,8 @@ Task<Result<void>> UpstreamCall::attempt(const UpstreamRequest& request, bool fr
         connection_ = std::make_unique<UpstreamConnection>(std::move(*stream));
     }
     deadline_.enter(Deadline::Phase::kFirstByte);
+    sent_ = true;
+    sent_at_ = monotonic_now();
     auto sent = co_await connection_->send(origin_, request, deadline_);
     // An upstream may answer (and close) before it has read everything, so look for an answer anyway.
     if (!sent && deadline_.interrupted()) co_return sent;

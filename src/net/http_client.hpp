@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/clock.hpp"
 #include "base/result.hpp"
 #include "base/task.hpp"
 #include "net/address.hpp"
@@ -48,8 +49,9 @@ public:
     UpstreamCall(const UpstreamCall&) = delete;
     UpstreamCall& operator=(const UpstreamCall&) = delete;
 
-    /// Leases a connection, sends, and reads the answer's head. A pooled connection that turns out
-    /// dead before a byte of the answer came is replaced once by a new one.
+    /// Leases a connection, sends, and reads the answer's head. A pooled connection that breaks at once
+    /// and without a byte of an answer was closed while it lay idle: the request is sent once more on a
+    /// new one. One that breaks later had taken the request, which is not sent twice.
     [[nodiscard]] Task<Result<void>> start(const UpstreamRequest& request);
     /// Its views live until the first read of the body.
     [[nodiscard]] const ResponseHead& head() const noexcept;
@@ -64,6 +66,8 @@ public:
     [[nodiscard]] Task<Result<std::string_view>> read_all(std::size_t limit);
     /// Whether a connection was taken from the pool (for metrics).
     [[nodiscard]] bool reused() const noexcept { return reused_; }
+    /// Whether an upstream may have seen the request, and may bill it, whatever came of it.
+    [[nodiscard]] bool sent() const noexcept { return sent_; }
 
 private:
     Task<Result<void>> attempt(const UpstreamRequest& request, bool fresh);
@@ -75,6 +79,8 @@ private:
     Deadline& deadline_;
     std::unique_ptr<UpstreamConnection> connection_;
     std::string body_;
+    TimePoint sent_at_{};
+    bool sent_ = false;
     bool reused_ = false;
     bool answer_begun_ = false;
 };

@@ -49,6 +49,9 @@ class Source:
         self.folder = entry["directory"]
         words = [word for word in shlex.split(entry["command"]) if not word.endswith("ccache")]
         words = words[:words.index("-o")] + words[words.index("-o") + 2:]
+        while "-include-pch" in words:  # -Xclang -include-pch -Xclang FILE -Xclang -include -Xclang FILE
+            at = words.index("-include-pch") - 1
+            words = words[:at] + words[at + 8:]
         self.flags = tuple(words[:words.index("-c")])  # the compiler and all but the file
 
     def key(self, common: bytes) -> str:
