@@ -3,7 +3,7 @@
 #
 #   tools/setup.sh [SET…]             run (default) | test | ci | bench; test, ci and bench include run
 #   tools/setup.sh --packages SET…    only the Debian packages (the one part that needs root)
-#   tools/setup.sh --print NAME       llama-prefix | models | prices | venv | cache
+#   tools/setup.sh --print NAME       llama-prefix | models | prices | vocabularies | tokenizers | venv | cache
 #
 # Does nothing when all is there. Downloads are pinned by hash (tools/setup/); what is slow is kept
 # in ${LEEWAY_CACHE:-${XDG_CACHE_HOME:-~/.cache}/leeway}. After that no network is needed.
@@ -24,9 +24,11 @@ case ${1:-} in
             llama-prefix) echo "$leeway_llama" ;;
             models) echo "$leeway_models" ;;
             prices) echo "$leeway_prices/book.json" ;;
+            vocabularies) echo "$leeway_vocabularies" ;;
+            tokenizers) echo "$leeway_rivals" ;;
             venv) echo "$leeway_venv" ;;
             cache) echo "$leeway_cache" ;;
-            *) fail "--print wants llama-prefix, models, prices, venv or cache" ;;
+            *) fail "--print wants llama-prefix, models, prices, vocabularies, tokenizers, venv or cache" ;;
         esac
         exit 0 ;;
     --packages) packages_only=1; shift ;;
@@ -48,13 +50,18 @@ if ((!packages_only)); then
         have_models || wanted+=(models)
     fi
     [[ -n ${LEEWAY_WITHOUT_PRICES:-} ]] || have_prices || wanted+=(prices)
+    have_vocabularies || wanted+=(vocabularies)
+    if [[ " $sets " == *" test "* || " $sets " == *" bench "* ]]; then
+        have_tokenizers || wanted+=(tokenizers)
+    fi
     if [[ " $sets " == *" test "* ]]; then
         have_python_sdk || wanted+=(python_sdk)
         have_node_sdk || wanted+=(node_sdk)
         wanted=(node "${wanted[@]}")
     fi
-    [[ " ${wanted[*]} " != *" llama "* && " ${wanted[*]} " != *" prices "* ]] ||
-        wanted=(node "${wanted[@]}") # npm fetches them
+    case " ${wanted[*]} " in
+        *" llama "* | *" prices "* | *" vocabularies "*) wanted=(node "${wanted[@]}") ;; # npm fetches them
+    esac
     if [[ " ${wanted[*]} " == *" node "* ]]; then
         ordered=()
         have_node || ordered=(node)
@@ -92,6 +99,8 @@ declare -A titles=(
     [llama]="llama.cpp (fetch and build)"
     [models]="models (fetch 176 MB and convert)"
     [prices]="price book (fetch and convert)"
+    [vocabularies]="vocabularies (fetch 9 MB and convert)"
+    [tokenizers]="tiktoken and gigatoken, to compare with"
     [python_sdk]="OpenAI SDK for Python"
     [node_sdk]="OpenAI SDK for Node"
 )

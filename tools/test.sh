@@ -17,6 +17,7 @@ binaries=$leeway_root/build/$preset
 "$leeway_root/tools/build.sh" "$preset" leeway leeway_tests
 
 export LEEWAY_MODELS=${LEEWAY_MODELS:-$leeway_models}
+export LEEWAY_VOCABULARIES=${LEEWAY_VOCABULARIES:-$leeway_vocabularies}
 # python3, node and npm of the tests: the SDKs are installed there.
 export PATH=$leeway_venv/bin:$PATH
 export NODE_EXTRA_CA_CERTS=${NODE_EXTRA_CA_CERTS:-/etc/ssl/certs/ca-certificates.crt}
@@ -79,6 +80,19 @@ add_count tests/golden/run "$status"
 if ((passed + failed + skipped == 0)); then
     printf 'no test has %s in its name\n' "'$filter'" >&2
     failed=1
+fi
+
+# ---------------------------------------------------------------- tokens against tiktoken
+if ((run_e2e)); then
+    status=0
+    step_show_failure() { tail -n 60 "$step_log" >&2; }
+    data=${LEEWAY_TEST_DATA:-$leeway_root/../shared/data}
+    files=()
+    [[ ! -d $data ]] || files=(--files "$data" --most-bytes 6000000)
+    step "tokens against tiktoken ($preset)" "tokens-$preset" timeout --kill-after=10 600 \
+        "$leeway_rivals/bin/python3" "$leeway_root/tests/tokens/differential.py" \
+        --leeway "$binaries/leeway" --strings 2000 "${files[@]}" || status=$?
+    if ((status == 0)); then passed=$((passed + 1)); else failed=$((failed + 1)); fi
 fi
 
 # ---------------------------------------------------------------- official SDKs

@@ -27,6 +27,22 @@ std::string complaint(const std::vector<std::string>& arguments) {
     return line.err.substr(0, line.err.find('\n'));
 }
 
+TEST(CommandLine, ReadsTokens) {
+    const auto plain = parsed<TokensOptions>({"tokens"});
+    EXPECT_TRUE(plain.models.empty());
+    EXPECT_EQ(plain.file, "");
+    const auto full = parsed<TokensOptions>(
+        {"tokens", "--model", "gpt-4o,claude-sonnet-4-5", "--model", "gpt-5", "--json", "--ids", "a.txt"});
+    EXPECT_EQ(full.models, (std::vector<std::string>{"gpt-4o", "claude-sonnet-4-5", "gpt-5"}));
+    EXPECT_TRUE(full.json && full.ids && !full.jsonl);
+    EXPECT_EQ(full.file, "a.txt");
+    const auto lines = parsed<TokensOptions>({"tokens", "--vocabulary", "o200k_base", "--jsonl"});
+    EXPECT_EQ(lines.vocabulary, "o200k_base");
+    EXPECT_TRUE(lines.jsonl);
+    EXPECT_NE(complaint({"tokens", "--model", "x", "--vocabulary", "y"}), "");
+    EXPECT_NE(complaint({"tokens", "--json", "--jsonl"}), "");
+}
+
 TEST(CommandLine, ReadsServe) {
     const auto plain = parsed<ServeOptions>({"serve"});
     EXPECT_EQ(plain.place.config, "");

@@ -123,6 +123,18 @@ struct ModelHostOptions {
 };
 int run_model_host(const ModelHostOptions& options);
 
+struct TokensOptions {
+    std::vector<std::string> models;  ///< the first is shown, all are compared
+    std::string vocabulary;           ///< a name or a file; then no model is asked for
+    std::string file;                 ///< empty or "-": standard input
+    bool request = false;             ///< the text is a chat request in OpenAI's form
+    bool json = false;
+    bool jsonl = false;  ///< a JSON string on each line, each answered with a line
+    bool ids = false;
+};
+/// Counts the tokens of a text and shows them.
+int run_tokens(const TokensOptions& options);
+
 struct VersionOptions {
     bool json = false;
 };

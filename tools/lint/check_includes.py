@@ -19,6 +19,7 @@ LAYERS = {
     "base": [],
     "json": ["base"],
     "prices": ["base", "json"],
+    "tokens": ["base", "json"],
     "telemetry": ["base", "prices"],
     "wire": _BASICS,
     "net": _WIRE,

