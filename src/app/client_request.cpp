@@ -1,10 +1,23 @@
 #include "app/client_request.hpp"
 
 #include "base/clock.hpp"
+#include "base/hash.hpp"
+#include "guard/auth/key_directory.hpp"
 #include "wire/openai/error.hpp"
 #include "wire/openai/request_view.hpp"
 
 namespace leeway::app {
+namespace {
+
+/// A number below a million that depends on the route's name and the request's id only: who has both can
+/// draw again.
+std::uint32_t draw(std::string_view route, const RequestId& id) {
+    std::string text(route);
+    text.append(reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size());
+    return static_cast<std::uint32_t>(checksum64(text) % 1'000'000);
+}
+
+}  // namespace
 
 ClientRequest::ClientRequest(WorkerState& worker, net::Exchange& exchange,
                              pipeline::Endpoint endpoint)
@@ -65,6 +78,8 @@ Task<Result<void>> ClientRequest::read_request() {
                              "GET /v1/models lists what there is", "model", "model_not_found"});
     }
     resolved_ = true;
+    context_.dimensions = pipeline::read_dimensions(*this, context_.view, context_.body);
+    draw_arm();
     if (!context_.model->disabled.empty()) {
         co_return fail(Error{
             ErrorCode::kUnavailable,
@@ -77,12 +92,32 @@ Task<Result<void>> ClientRequest::read_request() {
     co_return Result<void>();
 }
 
+// Some requests are answered as if we were not there, to measure what we save. Only those are drawn that
+// could be: a caller whose key may not use the baseline's model is never sent to it.
+void ClientRequest::draw_arm() {
+    const pipeline::Route* route = context_.route;
+    if (route == nullptr || route->holdout_ppm == 0) return;
+    if (route->target != nullptr && route->baseline != nullptr) {
+        const auto* spec = static_cast<const guard::auth::KeySpec*>(context_.key);
+        if (!route->baseline->disabled.empty()) return;
+        if (spec != nullptr && !spec->may_use_model(route->baseline->name)) return;
+    }
+    context_.held_out = draw(route->name, context_.id) < route->holdout_ppm;
+    record_.arm = context_.held_out ? ledger::Arm::kHeldOut : ledger::Arm::kTreated;
+}
+
 Task<void> ClientRequest::follow(pipeline::Verdict verdict) {
     if (auto* reject = std::get_if<pipeline::Reject>(&verdict)) {
         co_await refuse(std::move(reject->error), reject->retry_after_s);
     } else if (auto* respond = std::get_if<pipeline::Respond>(&verdict)) {
         co_await deliver_stage_answer(std::move(respond->answer));
     } else {
+        if (context_.held_out) {
+            context_.note("holdout", "drawn");
+            // After the stages that every request passes: the key's rights were judged by the model asked.
+            const pipeline::Route& route = *context_.route;
+            if (route.target != nullptr && route.baseline != nullptr) context_.model = route.baseline;
+        }
         co_await forward();
     }
 }

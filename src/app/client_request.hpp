@@ -36,6 +36,7 @@ private:
     struct Relay;
 
     // pipeline::HeaderSource, pipeline::Interruption
+    void draw_arm();
     std::optional<std::string_view> header(std::string_view name) const override;
     bool interrupted() const noexcept override { return deadline_ && deadline_->interrupted(); }
     Duration remaining() const noexcept override {
@@ -66,6 +67,7 @@ private:
     // client_settle.cpp: money, ledger, metrics, headers
     void settle(const pipeline::Outcome& outcome, ledger::EndState end);
     void price(const pipeline::Outcome& outcome);
+    void compare(const pipeline::Outcome& outcome);
     std::span<const net::Field> answer_fields(std::string_view content_type, bool final_figures);
 
     WorkerState& worker_;

@@ -1,6 +1,7 @@
 #include "app/client_request.hpp"
 #include "base/money.hpp"
-#include "prices/rates.hpp"
+#include "prices/prompt_cache_model.hpp"
+#include "prices/waterfall.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -14,6 +15,12 @@ std::string_view source_name(ledger::Source source) {
         case ledger::Source::kGateway: return "gateway";
     }
     return "gateway";
+}
+
+/// One for the process: what one worker's request put into a prompt cache, another's finds there.
+prices::PromptCacheModel& simulated_prompt_cache() {
+    static prices::PromptCacheModel model;
+    return model;
 }
 
 /// The sum of what the attempts cost; unknown when one of them is.
@@ -36,24 +43,44 @@ void ClientRequest::price(const pipeline::Outcome& outcome) {
     record_.usage_state = outcome.usage_state;
     if (outcome.status != 200) {
         record_.baseline = record_.cost;  // nothing was answered, so nothing was saved
+        if (record_.cost && prices::Waterfall().closes(*record_.cost, *record_.cost))
+            record_.waterfall.emplace();
         return;
     }
     if (outcome.usage_state == prices::UsageState::kMissing) return;
+    compare(outcome);
+}
+
+// What the answer would have cost without us, and which step of ours saved what.
+void ClientRequest::compare(const pipeline::Outcome& outcome) {
     const pipeline::Model* baseline =
         context_.route == nullptr ? nullptr : context_.route->baseline;
     if (baseline == nullptr) baseline = context_.asked;
     if (baseline == nullptr) baseline = context_.model;
-    // The same service elsewhere; a model that has no such tier would have served it as usual.
-    prices::PriceQuery query;
-    query.unix_s = context_.arrived_unix_us / 1'000'000;
-    query.busy_us = record_.attempts.empty() ? -1 : record_.attempts.back().total_us;
-    if (!record_.attempts.empty()) query.tier = record_.attempts.back().tier;
-    prices::Priced priced = baseline->price->price(outcome.usage, query);
-    if (priced.price_id == 0 && query.tier != prices::Tier::kStandard) {
-        query.tier = prices::Tier::kStandard;
-        priced = baseline->price->price(outcome.usage, query);
+    prices::CounterfactualInput in;
+    in.baseline = baseline->price.get();
+    in.used = context_.model->price.get();
+    in.same_model = baseline == context_.model;
+    in.from_cache = outcome.from_stage;
+    in.usage = outcome.usage;
+    in.simulated_cached = simulated_prompt_cache().look_and_keep(
+        context_.key_name, baseline->name, context_.view.messages.in(context_.body),
+        outcome.usage.input_total(), context_.arrived_unix_us / 1'000'000);
+    in.query.unix_s = context_.arrived_unix_us / 1'000'000;
+    in.query.busy_us = -1;
+    in.answer_cost = PicoUsd(0);
+    if (!record_.attempts.empty()) {
+        const ledger::AttemptRow& last = record_.attempts.back();
+        in.query.busy_us = last.total_us;
+        in.query.tier = last.tier;
+        if (!outcome.from_stage) in.answer_cost = last.cost;
     }
-    record_.baseline = priced.cost;
+    // No stage changes the class of service: what was billed is what the caller asked for.
+    in.tier_asked = in.query.tier;
+    in.actual = record_.cost;
+    const prices::Counterfactual found = prices::counterfactual(in);
+    record_.baseline = found.baseline;
+    record_.waterfall = found.waterfall;
 }
 
 // Runs once, before the caller gets the last byte: a row that is not kept yet must not be acknowledged.
@@ -77,6 +104,12 @@ void ClientRequest::settle(const pipeline::Outcome& outcome, ledger::EndState en
         record_.endpoint = wire::openai::to_string(context_.endpoint);
         record_.model_asked = context_.view.model;
         record_.model = context_.model->name;
+        record_.provider = context_.model->provider_name;
+        pipeline::Dimensions& told = context_.dimensions;
+        record_.user = std::move(told.user);
+        record_.tags = std::move(told.tags);
+        record_.session = std::move(told.session);
+        record_.agent = std::move(told.agent);
         record_.stream = context_.view.stream;
         record_.notes = context_.notes;
         if (!worker_.ledger->append(record_)) {

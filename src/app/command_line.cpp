@@ -2,6 +2,7 @@
 
 #include "app/config_values.hpp"
 #include "base/strings.hpp"
+#include "ledger/report.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -28,6 +29,7 @@ struct Parser {
     KeysRotateOptions rotate;
     ReportCommand report;
     LedgerExportCommand ledger_export;
+    ReconcileCommand reconcile;
     ModelsOptions models;
     PricesOptions prices;
     ModelHostOptions host;
@@ -168,21 +170,47 @@ void add_keys(Parser& parser) {
 void add_report(Parser& parser) {
     CLI::App& command = add_command(
         parser.app, "report", "What was spent, what it would have cost, what was saved",
-        "Times: 2026-11-24, 2026-11-24T09:30, or a time before now: 24h, 7d (UTC).\n\n"
+        "Times: 2026-11-24, 2026-11-24T09:30, or a time before now: 24h, 7d (UTC).\n"
+        "A filter with an empty value means the requests that have none: --user \"\".\n\n"
         "Examples:\n"
         "  leeway report\n"
-        "  leeway report --by model --since 7d\n"
-        "  leeway report --by key --since 2026-11-01 --until 2026-12-01 --csv > november.csv");
-    command.add_option("--by", parser.report.by, "day, key, route or model [day]")
-        ->check([](const std::string& word) {
-            const std::vector<std::string> known{"day", "key", "route", "model"};
-            if (std::find(known.begin(), known.end(), word) != known.end()) return std::string();
-            const auto near = nearest(word, known);
-            return fmt::format("unknown group '{}' ({})", word,
-                               near ? fmt::format("did you mean '{}'?", *near)
-                                    : std::string("known: day, key, route, model"));
+        "  leeway report --by model,day --since 7d\n"
+        "  leeway report --by user --tag team=search --since 24h\n"
+        "  leeway report --by key --since 2026-11-01 --until 2026-12-01 --csv > november.csv\n"
+        "  leeway report --savings --route assistant");
+    command
+        .add_option("--by", parser.report.by,
+                    "day, hour, key, user, route, model, provider, tag, session or agent; or two "
+                    "with a comma [day]")
+        ->check([](const std::string& words) {
+            if (ledger::parse_report_groups(words)) return std::string();
+            const std::vector<std::string> known(ledger::kReportByNames.begin(),
+                                                 ledger::kReportByNames.end());
+            for (std::size_t at = 0; at <= words.size();) {
+                const std::size_t comma = std::min(words.find(',', at), words.size());
+                const std::string word = words.substr(at, comma - at);
+                at = comma + 1;
+                if (std::find(known.begin(), known.end(), word) != known.end()) continue;
+                const auto near = nearest(word, known);
+                return fmt::format("unknown group '{}' ({})", word,
+                                   near ? fmt::format("did you mean '{}'?", *near)
+                                        : fmt::format("known: {}", fmt::join(known, ", ")));
+            }
+            return std::string("at most two different groups");
         })
         ->type_name("GROUP");
+    for (const char* name : {"key", "user", "route", "model", "provider", "tag", "session", "agent"}) {
+        command
+            .add_option_function<std::string>(
+                std::string("--") + name,
+                [&parser, name](const std::string& value) {
+                    parser.report.filters.emplace_back(name, value);
+                },
+                std::string("Only requests of this ") + name)
+            ->type_name(std::string(name) == "tag" ? "WORD" : "NAME");
+    }
+    command.add_flag("--savings", parser.report.savings,
+                     "How the baseline became the bill, step by step, and what was measured");
     command.add_option("--since", parser.report.since, "First moment [the beginning]")
         ->type_name("TIME");
     command.add_option("--until", parser.report.until, "Up to here, exclusive [now]")
@@ -191,6 +219,32 @@ void add_report(Parser& parser) {
     command.add_flag("--csv", parser.report.csv, "Comma-separated lines")->excludes("--json");
     add_place(command, parser.report.place);
     choose(command, parser, parser.report);
+}
+
+void add_reconcile(Parser& parser) {
+    ReconcileCommand& options = parser.reconcile;
+    CLI::App& command = add_command(
+        parser.app, "reconcile", "Compare a provider's bill with the ledger, by day and model",
+        "FILE is OpenAI's costs or usage answer, Anthropic's usage or cost report (JSON), or a CSV with\n"
+        "the columns date, model and any of input_tokens, cached_input_tokens, output_tokens, requests,\n"
+        "cost_usd.\n"
+        "Exit status: 0, or 1 when the difference is above --fail-above or the file cannot be read.\n\n"
+        "Examples:\n"
+        "  leeway reconcile usage.json\n"
+        "  leeway reconcile invoice.csv --provider openai --fail-above 1");
+    command.add_option("file", options.file, "The provider's file")->required()->type_name("FILE");
+    command.add_option("--provider", options.provider, "Only calls to this provider [all]")
+        ->type_name("NAME");
+    command.add_option("--since", options.since, "First day [the file's first]")->type_name("TIME");
+    command.add_option("--until", options.until, "Up to here, exclusive [after the file's last day]")
+        ->type_name("TIME");
+    command
+        .add_option("--fail-above", options.fail_above,
+                    "Fail when the money differs by more than this many percent [never]")
+        ->type_name("PERCENT");
+    add_json(command, options.json);
+    add_place(command, options.place);
+    choose(command, parser, options);
 }
 
 void add_ledger(Parser& parser) {
@@ -488,6 +542,7 @@ CommandLine parse_command_line(std::vector<std::string> arguments) {
     add_keys(*parser);
     add_report(*parser);
     add_ledger(*parser);
+    add_reconcile(*parser);
     add_models(*parser);
     add_prices(*parser);
     add_model_host(*parser);

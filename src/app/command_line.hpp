@@ -12,7 +12,8 @@ namespace leeway::app {
 using Command =
     std::variant<std::monostate, ServeOptions, CheckOptions, KeysCreateOptions, KeysListOptions,
                  KeysRevokeOptions, KeysRotateOptions, ReportCommand, LedgerExportCommand,
-                 ModelsOptions, PricesOptions, ModelHostOptions, TokensOptions, VersionOptions>;
+                 ReconcileCommand, ModelsOptions, PricesOptions, ModelHostOptions, TokensOptions,
+                 VersionOptions>;
 
 /// A command, or (std::monostate) nothing to run: then `out` and `err` are to be printed and
 /// `exit_code` returned. 0 after --help, 2 after a mistake.

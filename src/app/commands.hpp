@@ -75,13 +75,28 @@ int run_keys_rotate(const KeysRotateOptions& options);
 
 struct ReportCommand {
     PlaceOptions place;
-    std::string by = "day";  ///< day, key, route, model
+    std::string by = "day";  ///< one or two of ledger::kReportByNames, with a comma between
     std::string since;
     std::string until;
+    /// What is asked for (key, route, …) and which value; empty values: the requests that have none.
+    std::vector<std::pair<std::string, std::string>> filters;
+    bool savings = false;  ///< where savings come from, instead of groups
     bool json = false;
     bool csv = false;
 };
 int run_report_command(const ReportCommand& options);
+
+struct ReconcileCommand {
+    PlaceOptions place;
+    std::string file;        ///< a provider's export
+    std::string provider;    ///< only the ledger's attempts at this one; empty: all
+    std::string since;       ///< empty: the days that the file has
+    std::string until;
+    std::string fail_above;  ///< percent; empty: differences do not fail
+    bool json = false;
+};
+/// 0: no difference above the threshold; 1: one, or the file cannot be read.
+int run_reconcile(const ReconcileCommand& options);
 
 struct LedgerExportCommand {
     PlaceOptions place;

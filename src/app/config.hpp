@@ -110,6 +110,7 @@ struct RouteConfig {
     std::vector<std::string> stages;  ///< names in order, e.g. [exact_cache]
     ExactCacheMode exact_cache = ExactCacheMode::kAuto;
     std::chrono::seconds cache_ttl{0};  ///< 0: the global `cache.ttl`
+    std::uint32_t holdout_ppm = 0;  ///< share of requests answered without stages, per million
 };
 
 struct KeyConfig {

@@ -1,6 +1,7 @@
 #include "app/config_model.hpp"
 #include "app/config_reader.hpp"
 #include "base/clock.hpp"
+#include "base/strings.hpp"
 
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -66,6 +67,30 @@ void read_server(ConfigSource& source, Section section, ServerConfig& out) {
     section.finish();
 }
 
+/// "0.02", at most six decimals: a part of one as parts per million.
+void read_holdout(ConfigSource& source, Section& section, std::uint32_t& ppm) {
+    const auto value = section.scalar("holdout");
+    if (!value) return;
+    std::string text = value->text;
+    if (const std::size_t dot = text.find('.'); dot == std::string::npos) {
+        text += "000000";
+    } else {
+        const std::size_t decimals = text.size() - dot - 1;
+        if (decimals > 6) text.clear();
+        text.append(decimals <= 6 ? 6 - decimals : 0, '0');
+        if (!text.empty()) text.erase(dot, 1);
+    }
+    const auto number = parse_u64(text);
+    if (!number || *number > 500'000) {
+        source.error(value->mark,
+                     fmt::format("holdout: '{}' is no share of requests: write a number from 0 to "
+                                 "0.5 with at most six decimals, such as 0.02",
+                                 value->text));
+        return;
+    }
+    ppm = static_cast<std::uint32_t>(*number);
+}
+
 void read_route(ConfigSource& source, const PlacedText& name, Section& section, Draft& draft) {
     RouteConfig out;
     RouteMarks marks{name.mark, {}, {}, {}};
@@ -89,6 +114,7 @@ void read_route(ConfigSource& source, const PlacedText& name, Section& section, 
             out.stages.push_back(stage.text);
         }
     }
+    read_holdout(source, section, out.holdout_ppm);
     Section cache = section.section("cache");
     cache.choice<ExactCacheMode>("exact", out.exact_cache,
                                  {{"auto", ExactCacheMode::kAuto},

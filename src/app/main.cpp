@@ -17,6 +17,7 @@ struct Runner {
     int operator()(const leeway::app::KeysRotateOptions& o) const { return run_keys_rotate(o); }
     int operator()(const leeway::app::ReportCommand& o) const { return run_report_command(o); }
     int operator()(const leeway::app::LedgerExportCommand& o) const { return run_ledger_export(o); }
+    int operator()(const leeway::app::ReconcileCommand& o) const { return run_reconcile(o); }
     int operator()(const leeway::app::ModelsOptions& o) const { return run_models(o); }
     int operator()(const leeway::app::PricesOptions& o) const { return run_prices(o); }
     int operator()(const leeway::app::ModelHostOptions& o) const { return run_model_host(o); }

@@ -87,6 +87,7 @@ Result<void> Snapshot::add_routes(const Config& config) {
         to.name = from.name;
         to.target = from.model.empty() ? nullptr : model(from.model);
         to.baseline = from.baseline.empty() ? nullptr : model(from.baseline);
+        to.holdout_ppm = from.holdout_ppm;
         to.exact_cache = cache_mode(from.exact_cache);
         to.cache_ttl = from.cache_ttl.count() > 0 ? from.cache_ttl : config.cache.ttl;
         for (const std::string& name : from.stages) {

@@ -2,11 +2,16 @@
 //   leeway_tests --gtest_also_run_disabled_tests --gtest_filter='LedgerBench.*'
 
 #include "ledger/ledger.hpp"
+#include "ledger/reader.hpp"
+#include "ledger/report.hpp"
+#include "ledger/savings.hpp"
 #include "ledger/testing.hpp"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <ctime>
 #include <fstream>
 #include <string>
@@ -77,11 +82,87 @@ TEST(LedgerBench, DISABLED_ResidentMemoryAfterABurst) {
                opened, busy, resident_kib());
 }
 
+/// Rows as ten million of them could be: 90 days, 20 keys, 5 routes, 8 models, 2,000 users, 12 tags.
+RequestRecord traffic_record(std::uint64_t n, std::uint64_t rows) {
+    constexpr std::int64_t kSpanUs = 90 * std::int64_t{86'400'000'000};
+    RequestRecord r = testing::ordinary_record(
+        1'760'000'000'000'000 +
+        static_cast<std::int64_t>(n * static_cast<std::uint64_t>(kSpanUs) / rows));
+    std::uint64_t z = n * 0x9e3779b97f4a7c15ULL;
+    z = (z ^ (z >> 29)) * 0xbf58476d1ce4e5b9ULL;
+    const auto pick = [&z](std::uint64_t count) {
+        const std::uint64_t out = (z >> 33) % count;
+        z = z * 6364136223846793005ULL + 1442695040888963407ULL;
+        return std::to_string(out);
+    };
+    r.key = "key-" + pick(20);
+    r.route = "route-" + pick(5);
+    r.model = r.model_asked = r.attempts[0].model = "model-" + pick(8);
+    r.user = "user-" + pick(2000);
+    r.tags = "tag-" + pick(12);
+    r.session = "session-" + pick(1'000'000);
+    r.agent = "agent-" + pick(10);
+    r.total_us = 1'000'000 + static_cast<std::int64_t>(n % 999'983);
+    return r;
+}
+
+double seconds_since(TimePoint start) {
+    return std::chrono::duration<double>(monotonic_now() - start).count();
+}
+
+/// Through the real ring and writer: rows per second in slices of a tenth, then reports.
+/// LEEWAY_BENCH_ROWS (default 100,000) says how many requests; each has one attempt, so twice as many rows.
+TEST(LedgerBench, DISABLED_InsertAndReport) {
+    const char* asked = std::getenv("LEEWAY_BENCH_ROWS");
+    const std::uint64_t rows = asked == nullptr ? 100'000 : std::strtoull(asked, nullptr, 10);
+    const testing::TemporaryFolder folder;
+    auto ledger = Ledger::open({.state_dir = folder.path(), .ring_bytes = 64 << 20});
+    ASSERT_TRUE(ledger);
+    for (int slice = 0; slice < 10; ++slice) {
+        const TimePoint start = monotonic_now();
+        const double process = cpu_us(CLOCK_PROCESS_CPUTIME_ID);
+        const double mine = cpu_us(CLOCK_THREAD_CPUTIME_ID);
+        const std::uint64_t end = rows * static_cast<std::uint64_t>(slice + 1) / 10;
+        const std::uint64_t begin = rows * static_cast<std::uint64_t>(slice) / 10;
+        for (std::uint64_t n = begin; n < end; ++n) {
+            ASSERT_TRUE((*ledger)->sink(0).append(traffic_record(n, rows)));
+        }
+        ASSERT_TRUE((*ledger)->flush(std::chrono::minutes(10)));
+        const double thread =
+            cpu_us(CLOCK_PROCESS_CPUTIME_ID) - process - (cpu_us(CLOCK_THREAD_CPUTIME_ID) - mine);
+        fmt::print("{:>9} requests: {:.0f} requests/s, ledger thread {:.2f} µs CPU per request\n",
+                   end, static_cast<double>(end - begin) / seconds_since(start),
+                   thread / static_cast<double>(end - begin));
+    }
+    ASSERT_EQ((*ledger)->stats().rows_written, rows);
+    auto db = open_for_reading(folder.path());
+    ASSERT_TRUE(db && *db);
+    for (const char* by : {"day", "key,day", "route,day", "model,day", "provider,day", "user",
+                           "user,day", "tag,day", "agent,day"}) {
+        ReportQuery query;
+        query.by = *parse_report_groups(by);
+        double best = 1e9;
+        std::size_t groups = 0;
+        for (int i = 0; i < 3; ++i) {
+            const double cpu = cpu_us(CLOCK_THREAD_CPUTIME_ID);
+            const auto report = build_report(**db, query);
+            ASSERT_TRUE(report);
+            ASSERT_EQ(report->totals.requests, static_cast<std::int64_t>(rows));
+            groups = report->rows.size();
+            best = std::min(best, (cpu_us(CLOCK_THREAD_CPUTIME_ID) - cpu) / 1000);
+        }
+        fmt::print("report by {:<13} {:>7} groups: {:.1f} ms CPU\n", by, groups, best);
+    }
+    const double cpu = cpu_us(CLOCK_THREAD_CPUTIME_ID);
+    ASSERT_TRUE(build_savings(**db, {}));
+    fmt::print("report --savings: {:.1f} ms CPU\n", (cpu_us(CLOCK_THREAD_CPUTIME_ID) - cpu) / 1000);
+}
+
 TEST(LedgerBench, DISABLED_CpuPerRecord) {
     using namespace std::chrono_literals;
     measure(200'000, 4000, 20ms);  // as fast as the ledger thread can
-    measure(200'000, 200, 10ms);   // 20,000 per second
-    measure(20'000, 20, 10ms);     // 2,000 per second
+    measure(200'000, 200, 10ms);  // 20,000 per second
+    measure(20'000, 20, 10ms);  // 2,000 per second
 }
 
 }  // namespace

@@ -8,19 +8,23 @@ namespace leeway::ledger {
 namespace {
 
 // 1: usage is seven counts. 2: usage is a mask and the counts that are not zero; attempts have their
-// tier, the price's id and the provider's own figure.
+// tier, the price's id and the provider's own figure. 3: provider, what the caller tells (user, tags,
+// session, agent), the arm, and the waterfall.
 constexpr std::uint8_t kFirstVersion = 1;
-constexpr std::uint8_t kVersion = 2;
+constexpr std::uint8_t kVersion = 3;
 constexpr std::uint8_t kStream = 1;
 constexpr std::uint8_t kHasCost = 2;
 constexpr std::uint8_t kHasBaseline = 4;
 constexpr std::uint8_t kHasReported = 8;
 constexpr std::uint8_t kHasComputed = 16;
 constexpr std::uint8_t kHasPrice = 32;
+// Of a request, from version 3 on.
+constexpr std::uint8_t kHasWaterfall = 8;
+constexpr unsigned kArmShift = 4;  // two bits
 constexpr std::size_t kMaxVarint = 10;
 // Upper bounds of what is not text: bytes and varints of a request and of an attempt.
 constexpr std::size_t kUsageBytes = kMaxVarint * (1 + prices::kBucketCount);
-constexpr std::size_t kRequestFixed = 21 + kMaxVarint * 14 + kUsageBytes;
+constexpr std::size_t kRequestFixed = 21 + kMaxVarint * (20 + prices::kSavingSteps) + kUsageBytes;
 constexpr std::size_t kAttemptFixed = 4 + kMaxVarint * 12 + kUsageBytes;
 // The least that an attempt takes in any version.
 constexpr std::size_t kLeastAttempt = 13;
@@ -161,9 +165,10 @@ private:
 
 std::size_t text_bytes(const RequestRecord& r) noexcept {
     std::size_t sum = r.key.size() + r.route.size() + r.endpoint.size() + r.model_asked.size() +
-                      r.model.size() + r.notes.size() + r.error.size();
+                      r.model.size() + r.notes.size() + r.error.size() + r.provider.size() +
+                      r.user.size() + r.tags.size() + r.session.size() + r.agent.size();
     // Long texts are cut, so a bound by the cap keeps a huge one from growing the buffer.
-    sum = std::min(sum, 6 * kMaxNameBytes + kMaxNotesBytes);
+    sum = std::min(sum, 11 * kMaxNameBytes + kMaxNotesBytes);
     for (const AttemptRow& a : r.attempts) {
         sum += std::min(
             a.provider.size() + a.model.size() + a.model_reported.size() + a.finish_reason.size(),
@@ -217,6 +222,38 @@ void decode_attempt(Reader& r, AttemptRow& a) noexcept {
     r.text(a.finish_reason);
 }
 
+/// What version 3 brought.
+void encode_later(const RequestRecord& record, Writer& w) noexcept {
+    w.text(record.provider);
+    w.text(record.user);
+    w.text(record.tags);
+    w.text(record.session);
+    w.text(record.agent);
+    if (!record.waterfall) return;
+    for (const PicoUsd amount : record.waterfall->saved) w.zigzag(amount.value());
+    w.varint(record.waterfall->packed_labels());
+}
+
+void decode_later(Reader& r, std::uint8_t flags, RequestRecord& out) noexcept {
+    out.arm = Arm::kNone;
+    out.waterfall.reset();
+    if (r.version() < 3) {
+        for (std::string* text : {&out.provider, &out.user, &out.tags, &out.session, &out.agent}) {
+            text->clear();
+        }
+        return;
+    }
+    const unsigned arm = (flags >> kArmShift) & 3U;
+    out.arm = arm <= static_cast<unsigned>(Arm::kHeldOut) ? static_cast<Arm>(arm) : Arm::kNone;
+    for (std::string* text : {&out.provider, &out.user, &out.tags, &out.session, &out.agent}) {
+        r.text(*text);
+    }
+    if ((flags & kHasWaterfall) == 0) return;
+    prices::Waterfall& waterfall = out.waterfall.emplace();
+    for (PicoUsd& amount : waterfall.saved) amount = PicoUsd(r.zigzag());
+    waterfall.unpack_labels(static_cast<std::uint32_t>(r.varint()));
+}
+
 }  // namespace
 
 std::string_view encode(const RequestRecord& record, std::string& buffer) {
@@ -226,7 +263,9 @@ std::string_view encode(const RequestRecord& record, std::string& buffer) {
     Writer w(buffer.data());
     w.byte(kVersion);
     w.byte(static_cast<std::uint8_t>((record.stream ? kStream : 0) | (record.cost ? kHasCost : 0) |
-                                     (record.baseline ? kHasBaseline : 0)));
+                                     (record.baseline ? kHasBaseline : 0) |
+                                     (record.waterfall ? kHasWaterfall : 0) |
+                                     (static_cast<unsigned>(record.arm) << kArmShift)));
     w.bytes(record.id.bytes.data(), record.id.bytes.size());
     w.byte(static_cast<std::uint8_t>(record.end));
     w.byte(static_cast<std::uint8_t>(record.source));
@@ -245,6 +284,7 @@ std::string_view encode(const RequestRecord& record, std::string& buffer) {
     w.text(record.model);
     w.text(record.notes, kMaxNotesBytes);
     w.text(record.error);
+    encode_later(record, w);
     w.varint(record.attempts.size());
     std::uint32_t previous = 0;
     for (const AttemptRow& attempt : record.attempts) {
@@ -282,6 +322,7 @@ Result<void> decode(std::string_view bytes, RequestRecord& out) {
     r.text(out.model);
     r.text(out.notes);
     r.text(out.error);
+    decode_later(r, flags, out);
     const std::uint64_t count = r.varint();
     // A wild count cannot ask for much memory.
     if (!r.ok() || count > r.rest() / kLeastAttempt) {

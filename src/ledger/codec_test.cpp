@@ -49,6 +49,13 @@ void expect_same(const RequestRecord& a, const RequestRecord& b) {
     EXPECT_EQ(a.baseline, b.baseline);
     EXPECT_EQ(a.total_us, b.total_us);
     EXPECT_EQ(a.first_byte_us, b.first_byte_us);
+    EXPECT_EQ(a.provider, b.provider);
+    EXPECT_EQ(a.user, b.user);
+    EXPECT_EQ(a.tags, b.tags);
+    EXPECT_EQ(a.session, b.session);
+    EXPECT_EQ(a.agent, b.agent);
+    EXPECT_EQ(a.arm, b.arm);
+    EXPECT_EQ(a.waterfall, b.waterfall);
     EXPECT_EQ(a.notes, b.notes);
     EXPECT_EQ(a.error, b.error);
     ASSERT_EQ(a.attempts.size(), b.attempts.size());
@@ -164,7 +171,7 @@ TEST(LedgerCodec, RefusesEveryPrefixAndAnythingBehind) {
 TEST(LedgerCodec, RefusesAnotherVersion) {
     std::string buffer;
     std::string bytes(encode(ordinary_record(), buffer));
-    bytes[0] = 3;
+    bytes[0] = 99;
     RequestRecord decoded;
     const auto done = decode(bytes, decoded);
     ASSERT_FALSE(done);

@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -27,8 +28,17 @@ constexpr std::int64_t kHourUs = 3'600'000'000;
 // The buckets of usage come last.
 constexpr const char* kRequestColumns =
     "id, ts_us, key, route, endpoint, model, model_asked, http_status, end, source, stream,"
-    " baseline_pico_usd, total_us, error, usage_state";
-constexpr int kRequestUsage = 14;
+    " baseline_pico_usd, total_us, error, iif(typeof(user) = 'integer', user, NULL), user,"
+    " iif(typeof(tags) = 'integer', tags, NULL), tags,"
+    " iif(typeof(agent) = 'integer', agent, NULL), agent, session, arm, cost_pico_usd,"
+    " saving_labels, saved_exact_cache_pico_usd, saved_tier_pico_usd, saved_route_pico_usd,"
+    " saved_prompt_cache_pico_usd, saved_billing_pico_usd, saved_attempts_pico_usd,"
+    " saved_gateway_pico_usd, usage_state";
+constexpr int kRequestLabels = 14;
+constexpr int kRequestSession = 20;
+constexpr int kRequestArm = 21;
+constexpr int kRequestSaved = 23;
+constexpr int kRequestUsage = 31;
 constexpr const char* kAttemptColumns =
     "number, provider, model, model_reported, http_status, end, finish_reason, cost_pico_usd,"
     " total_us, reported_cost_pico_usd, computed_cost_pico_usd, price_id, tier, usage_state";
@@ -87,7 +97,7 @@ void usage_json(json::Writer& out, const Statement& row, int first) {
 /// Reads page after page and keeps the place in between.
 class Exporter {
 public:
-    Exporter(Database& db, std::FILE* out) : db_(db), names_(db), out_(out) {}
+    Exporter(Database& db, std::FILE* out) : db_(db), names_(db), labels_(db, "label"), out_(out) {}
 
     Result<void> run(std::optional<std::int64_t> since_us) {
         const std::string requests = select_sql(
@@ -164,6 +174,26 @@ private:
         optional_text(out, "key", names_.text(r.int64(2)));
         optional_text(out, "route", names_.text(r.int64(3)));
         optional_text(out, "endpoint", names_.text(r.int64(4)));
+        const auto label = [&](int column) {
+            return r.is_null(column) ? r.text(column + 1)
+                                     : std::string_view(labels_.text(r.int64(column)));
+        };
+        // Only what the caller told, so that most lines stay short.
+        const auto told = [&](const char* name, std::string_view text) {
+            if (!text.empty()) out.key(name).string(text);
+        };
+        told("user", label(kRequestLabels));
+        if (std::string_view rest = label(kRequestLabels + 2); !rest.empty()) {
+            out.key("tags").array();
+            while (!rest.empty()) {
+                const std::size_t comma = std::min(rest.find(','), rest.size());
+                out.string(rest.substr(0, comma));
+                rest.remove_prefix(std::min(comma + 1, rest.size()));
+            }
+            out.close_array();
+        }
+        told("session", r.text(kRequestSession));
+        told("agent", label(kRequestLabels + 4));
     }
 
     void attempt_fields(json::Writer& out, const RequestId& id, const Statement& a) {
@@ -216,6 +246,7 @@ private:
     Result<void> finish_line(json::Writer& out, bool last) {
         const Statement& r = *requests_;
         optional_int(out, "baseline_pico_usd", last ? r.optional_int64(11) : std::nullopt);
+        if (last) savings(out);
         const bool hit = static_cast<Source>(r.int64(9)) == Source::kExactCache;
         optional_text(out, "cache", hit ? "exact" : "");
         out.key("stream").boolean(r.int64(10) != 0);
@@ -226,6 +257,31 @@ private:
         return {};
     }
 
+    /// The steps from the baseline to the cost; null: unknown. What saved nothing is left out.
+    void savings(json::Writer& out) {
+        const Statement& r = *requests_;
+        const auto arm = static_cast<Arm>(r.int64(kRequestArm));
+        if (arm != Arm::kNone) out.key("held_out").boolean(arm == Arm::kHeldOut);
+        if (r.is_null(kRequestSaved)) {
+            out.key("waterfall").null();
+            return;
+        }
+        prices::Waterfall labels;
+        labels.unpack_labels(static_cast<std::uint32_t>(r.int64(kRequestSaved)));
+        bool any = false;
+        for (std::size_t i = 0; i < prices::kSavingSteps; ++i) {
+            const std::int64_t saved = r.int64(kRequestSaved + 1 + static_cast<int>(i));
+            if (saved == 0) continue;
+            if (!any) out.key("waterfall").object();
+            any = true;
+            out.key(prices::kSavingStepNames[i]).object().key("saved_pico_usd").integer(saved);
+            out.key("label").string(
+                prices::kSavingLabelNames[static_cast<std::size_t>(labels.labels[i])]);
+            out.close_object();
+        }
+        if (any) out.close_object();
+    }
+
     static tl::unexpected<Error> write_error() {
         return fail(ErrorCode::kUnavailable,
                     fmt::format("cannot write the export: {}", std::strerror(errno)));
@@ -233,6 +289,7 @@ private:
 
     Database& db_;
     Names names_;
+    Names labels_;
     std::FILE* out_;
     std::optional<Statement> requests_;
     std::optional<Statement> attempts_;

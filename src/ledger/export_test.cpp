@@ -65,7 +65,9 @@ TEST(LedgerExport, WritesOneLinePerAttemptWithTheBaselineOnTheLast) {
     EXPECT_EQ(lines[0],
               R"({"id":")" + record.id.text() +
                   R"(","attempt":1,"ts":"2023-11-15T00:00:00.250000Z","key":"team-travel",)"
-                  R"("route":"default","endpoint":"chat.completions","provider":"openai",)"
+                  R"("route":"default","endpoint":"chat.completions",)"
+                  R"("user":"ada","tags":["beta","team=search"],"session":"s-1",)"
+                  R"("agent":"planner","provider":"openai",)"
                   R"("model":"gpt-4o-mini","model_reported":"gpt-4o-mini","status":500,)"
                   R"("end":"error","usage":null,"cost_pico_usd":null,"finish_reason":null,)"
                   R"("latency_ms":1230,"baseline_pico_usd":null,"cache":null,"stream":true,)"
@@ -73,14 +75,16 @@ TEST(LedgerExport, WritesOneLinePerAttemptWithTheBaselineOnTheLast) {
     EXPECT_EQ(lines[1],
               R"({"id":")" + record.id.text() +
                   R"(","attempt":2,"ts":"2023-11-15T00:00:00.250000Z","key":"team-travel",)"
-                  R"("route":"default","endpoint":"chat.completions","provider":"openai",)"
+                  R"("route":"default","endpoint":"chat.completions",)"
+                  R"("user":"ada","tags":["beta","team=search"],"session":"s-1",)"
+                  R"("agent":"planner","provider":"openai",)"
                   R"("model":"gpt-4o-mini","model_reported":"gpt-4o-mini-2024-07-18",)"
                   R"("status":200,"end":"ok","usage":{"state":"final","prompt_tokens":1000,)"
                   R"("completion_tokens":250,"total_tokens":1250,"buckets":{"input":900,)"
                   R"("cached_input":100,"cache_write_input":0,"audio_input":0,"output":250,)"
                   R"("reasoning_output":0,"audio_output":0}},"cost_pico_usd":292500000,)"
                   R"("finish_reason":"stop","latency_ms":1230,"baseline_pico_usd":4875000000,)"
-                  R"("cache":null,"stream":true,"error":null})");
+                  R"("waterfall":null,"cache":null,"stream":true,"error":null})");
 }
 
 TEST(LedgerExport, ARequestWithoutAnAttemptIsOneFreeLine) {
@@ -104,7 +108,7 @@ TEST(LedgerExport, ARequestWithoutAnAttemptIsOneFreeLine) {
     ASSERT_EQ(lines.size(), 2U);
     EXPECT_NE(lines[0].find(R"("attempt":0)"), std::string::npos);
     EXPECT_NE(lines[0].find(R"("cost_pico_usd":0,)"), std::string::npos);
-    EXPECT_NE(lines[0].find(R"("baseline_pico_usd":4875000000,"cache":"exact")"),
+    EXPECT_NE(lines[0].find(R"("baseline_pico_usd":4875000000,"waterfall":null,"cache":"exact")"),
               std::string::npos);
     EXPECT_NE(lines[1].find(R"("model":"no-such-model","model_reported":null,"status":404)"),
               std::string::npos)

@@ -97,12 +97,13 @@ TEST(Ledger, WritesWhatIsPendingWhenItCloses) {
 TEST(Ledger, RollUpsAgreeWithTheRowsToThePicodollar) {
     const TemporaryFolder folder;
     std::mt19937_64 rng(7);
-    std::map<std::tuple<std::int64_t, std::string, std::string, std::string>, Totals> expected;
+    std::map<std::tuple<std::int64_t, std::string, std::string, std::string, std::string>, Totals>
+        expected;
     {
         auto ledger = open_ledger({.state_dir = folder.path()});
         for (int i = 0; i < 5000; ++i) {
             const RequestRecord r = random_record(rng);
-            expected[{day_of(r.ts_us), r.key, r.route, r.model}].add(r);
+            expected[{day_of(r.ts_us), r.key, r.route, r.model, r.provider}].add(r);
             ASSERT_TRUE(ledger->sink(0).append(r));
             if (i % 1000 == 0) {
                 ASSERT_TRUE(ledger->flush());
@@ -121,19 +122,20 @@ TEST(Ledger, RollUpsAgreeWithTheRowsToThePicodollar) {
     std::size_t groups = 0;
     while (*rows->step()) {
         ++groups;
-        const Totals& want = expected.at({rows->int64(0), names.text(rows->int64(1)),
-                                          names.text(rows->int64(2)), names.text(rows->int64(3))});
-        EXPECT_EQ(rows->int64(4), want.requests);
-        EXPECT_EQ(rows->int64(5), want.errors);
-        EXPECT_EQ(rows->int64(6), want.hits);
-        EXPECT_EQ(rows->int64(7), want.unknown_cost);
-        EXPECT_EQ(rows->int64(8), want.known_baseline);
-        EXPECT_EQ(rows->int64(9), want.known_saved);
-        EXPECT_EQ(rows->int64(10), want.input_tokens);
-        EXPECT_EQ(rows->int64(11), want.output_tokens);
-        EXPECT_EQ(join({rows->int64(12), rows->int64(13)}), want.spent);
-        EXPECT_EQ(join({rows->int64(14), rows->int64(15)}), want.baseline);
-        EXPECT_EQ(join({rows->int64(16), rows->int64(17)}), want.saved);
+        const Totals& want =
+            expected.at({rows->int64(0), names.text(rows->int64(1)), names.text(rows->int64(2)),
+                         names.text(rows->int64(3)), names.text(rows->int64(4))});
+        EXPECT_EQ(rows->int64(5), want.requests);
+        EXPECT_EQ(rows->int64(6), want.errors);
+        EXPECT_EQ(rows->int64(7), want.hits);
+        EXPECT_EQ(rows->int64(8), want.unknown_cost);
+        EXPECT_EQ(rows->int64(9), want.known_baseline);
+        EXPECT_EQ(rows->int64(10), want.known_saved);
+        EXPECT_EQ(rows->int64(11), want.input_tokens);
+        EXPECT_EQ(rows->int64(12), want.output_tokens);
+        EXPECT_EQ(join({rows->int64(13), rows->int64(14)}), want.spent);
+        EXPECT_EQ(join({rows->int64(15), rows->int64(16)}), want.baseline);
+        EXPECT_EQ(join({rows->int64(17), rows->int64(18)}), want.saved);
     }
     EXPECT_EQ(groups, expected.size());
     // The same from the rows, by SQL alone.

@@ -63,7 +63,7 @@ void replay_for_reader(const std::string& state_dir, std::FILE* err) {
 }
 
 void Names::load() {
-    auto all = db_.prepare("SELECT id, text FROM name");
+    auto all = db_.prepare(fmt::format("SELECT id, text FROM {}", table_));
     if (!all) return;
     while (true) {
         const auto row = all->step();

@@ -25,16 +25,18 @@ void replay_for_reader(const std::string& state_dir, std::FILE* err);
 [[nodiscard]] Result<std::optional<store::sqlite::Database>> open_for_reading(
     const std::string& state_dir);
 
-/// Numbers of the `name` table back to text. Reads the table again when it meets a new number.
+/// Numbers of the table `name` or `label` back to text. Reads the table again when it meets a new number.
 class Names {
 public:
-    explicit Names(store::sqlite::Database& db) : db_(db) {}
+    explicit Names(store::sqlite::Database& db, const char* table = "name")
+        : db_(db), table_(table) {}
     /// The text stays valid as long as this object. Empty for a number that is not there.
     [[nodiscard]] const std::string& text(std::int64_t id);
 
 private:
     void load();
     store::sqlite::Database& db_;
+    const char* table_;
     std::unordered_map<std::int64_t, std::string> names_;
 };
 

@@ -3,6 +3,7 @@
 #include "base/ids.hpp"
 #include "base/money.hpp"
 #include "prices/rates.hpp"
+#include "prices/waterfall.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -22,6 +23,13 @@ enum class EndState : std::uint8_t {
 
 /// Who answered. Stored by number: never renumber.
 enum class Source : std::uint8_t { kUpstream = 0, kExactCache = 1, kGateway = 2 };
+
+/// The part of a request in a comparison with requests that we do not touch. Never renumber.
+enum class Arm : std::uint8_t {
+    kNone = 0,     ///< its route makes no comparison
+    kTreated = 1,  ///< could have been held out, was not
+    kHeldOut = 2,  ///< answered without the route's stages, by the baseline's model
+};
 
 /// One call to one upstream model. Immutable once written.
 struct AttemptRow {
@@ -64,6 +72,15 @@ struct RequestRecord {
     std::optional<PicoUsd> baseline;  ///< what it would have cost; nullopt: unknown
     std::int64_t total_us = 0;
     std::int64_t first_byte_us = 0;  ///< to the caller
+    std::string provider;  ///< of `model`, also where no attempt was made; empty: none
+    // As the caller tells; see pipeline::Dimensions.
+    std::string user;
+    std::string tags;  ///< words, sorted, separated by commas
+    std::string session;
+    std::string agent;
+    Arm arm = Arm::kNone;
+    /// How `baseline` became `cost`; nullopt: unknown, as when one of them is.
+    std::optional<prices::Waterfall> waterfall;
     std::string notes;  ///< skipped stages and the like, "stage=reason" separated by spaces
     std::string error;  ///< machine word of the error; empty: none
     std::vector<AttemptRow> attempts;

@@ -2,6 +2,7 @@
 
 #include "base/clock.hpp"
 #include "ledger/reader.hpp"
+#include "ledger/report_scan.hpp"
 #include "ledger/schema.hpp"
 #include "ledger/time_text.hpp"
 
@@ -14,161 +15,13 @@ namespace leeway::ledger {
 namespace {
 
 using store::sqlite::Database;
-using store::sqlite::Statement;
 using store::sqlite::Transaction;
-
-constexpr std::int64_t kDayUs = 86'400'000'000;
-constexpr std::int64_t kHourUs = 3'600'000'000;
-
-/// Sums by a number: of a day or of a name.
-using Sums = std::map<std::int64_t, Totals>;
-
-/// Days and moments that a query covers. Days in [first_day, end_day) are whole.
-struct Range {
-    std::int64_t since_us;
-    std::int64_t until_us;
-    std::int64_t first_day;
-    std::int64_t end_day;
-};
-
-// Far enough for any row, near enough to compute with.
-constexpr std::int64_t kFarPast = -std::int64_t{1} << 60;
-constexpr std::int64_t kFarFuture = std::int64_t{1} << 60;
-
-Range range_of(const ReportQuery& query) {
-    const std::int64_t since = std::clamp(query.since_us.value_or(kFarPast), kFarPast, kFarFuture);
-    const std::int64_t until =
-        std::clamp(query.until_us.value_or(kFarFuture), kFarPast, kFarFuture);
-    return {.since_us = since,
-            .until_us = until,
-            .first_day = day_of(since + kDayUs - 1),
-            .end_day = day_of(until)};
-}
-
-const char* rollup_column(ReportBy by) {
-    switch (by) {
-        case ReportBy::kDay: return "day";
-        case ReportBy::kKey: return "key";
-        case ReportBy::kRoute: return "route";
-        case ReportBy::kModel: return "model";
-    }
-    return "day";
-}
-
-Result<void> add_rollups(Database& db, ReportBy by, std::int64_t first_day, std::int64_t end_day,
-                         Sums& sums) {
-    auto rows = db.prepare(fmt::format(
-        "SELECT {}, requests, errors, hits, unknown_cost, known_baseline, known_saved,"
-        " input_tokens, output_tokens, spent_hi, spent_lo, baseline_hi, baseline_lo, saved_hi,"
-        " saved_lo FROM rollup_day WHERE day >= ?1 AND day < ?2",
-        rollup_column(by)));
-    if (!rows) return fail(std::move(rows.error()));
-    rows->bind(1, first_day).bind(2, end_day);
-    while (true) {
-        const auto row = rows->step();
-        if (!row) return fail(row.error());
-        if (!*row) return {};
-        Totals t;
-        t.requests = rows->int64(1);
-        t.errors = rows->int64(2);
-        t.hits = rows->int64(3);
-        t.unknown_cost = rows->int64(4);
-        t.known_baseline = rows->int64(5);
-        t.known_saved = rows->int64(6);
-        t.input_tokens = rows->int64(7);
-        t.output_tokens = rows->int64(8);
-        t.spent = join({rows->int64(9), rows->int64(10)});
-        t.baseline = join({rows->int64(11), rows->int64(12)});
-        t.saved = join({rows->int64(13), rows->int64(14)});
-        sums[rows->int64(0)].add(t);
-    }
-}
-
-std::optional<PicoUsd> money(const Statement& row, int column) {
-    const auto value = row.optional_int64(column);
-    if (!value) return std::nullopt;
-    return PicoUsd(*value);
-}
-
-/// A day that the range cuts. Ids begin with their millisecond, so they find the day's rows without
-/// an index on the time; the hour around it allows for an id that was made a little off.
-Result<void> add_rows(Database& db, ReportBy by, std::int64_t from_us, std::int64_t to_us,
-                      Sums& sums) {
-    if (from_us >= to_us) return {};
-    const std::string sql =
-        "SELECT ts_us, key, route, model, end, source, usage_state, cost_pico_usd,"
-        " baseline_pico_usd, " +
-        bucket_columns() +
-        " FROM request WHERE id >= ?1 AND id < ?2 AND ts_us >= ?3 AND ts_us < ?4";
-    auto rows = db.prepare(sql.c_str());
-    if (!rows) return fail(std::move(rows.error()));
-    const auto low = id_bound(from_us - kHourUs);
-    const auto high = id_bound(to_us + kHourUs);
-    rows->bind_blob(1, low.bytes).bind_blob(2, high.bytes).bind(3, from_us).bind(4, to_us);
-    RequestRecord r;
-    while (true) {
-        const auto row = rows->step();
-        if (!row) return fail(row.error());
-        if (!*row) return {};
-        r.end = static_cast<EndState>(rows->int64(4));
-        r.source = static_cast<Source>(rows->int64(5));
-        r.usage_state = static_cast<prices::UsageState>(rows->int64(6));
-        r.cost = money(*rows, 7);
-        r.baseline = money(*rows, 8);
-        int column = 9;
-        for (const prices::BucketInfo& info : prices::kBuckets) {
-            r.usage[info.bucket] = rows->int64(column++);
-        }
-        // Columns 1 to 3 are those of kKey, kRoute and kModel.
-        const std::int64_t group =
-            by == ReportBy::kDay ? day_of(rows->int64(0)) : rows->int64(static_cast<int>(by));
-        sums[group].add(r);
-    }
-}
-
-/// Whether all rows that the roll-ups of `day` were made of are still there.
-Result<bool> has_all_rows(Database& db, std::int64_t day) {
-    auto rows = db.prepare(
-        "SELECT (SELECT count(*) FROM request WHERE id >= ?1 AND id < ?2 AND ts_us >= ?3 AND"
-        " ts_us < ?4) >= (SELECT coalesce(sum(requests), 0) FROM rollup_day WHERE day = ?5)");
-    if (!rows) return fail(std::move(rows.error()));
-    const auto low = id_bound(day * kDayUs - kHourUs);
-    const auto high = id_bound((day + 1) * kDayUs + kHourUs);
-    rows->bind_blob(1, low.bytes).bind_blob(2, high.bytes);
-    rows->bind(3, day * kDayUs).bind(4, (day + 1) * kDayUs).bind(5, day);
-    const auto row = rows->step();
-    if (!row) return fail(row.error());
-    const bool all = rows->int64(0) != 0;
-    rows->reset();
-    return all;
-}
-
-/// Days that the range cuts: from the rows, or as a whole where those are gone.
-Result<void> add_cut_days(Database& db, ReportBy by, std::int64_t from_us, std::int64_t to_us,
-                          Sums& sums, std::vector<std::string>& notes) {
-    while (from_us < to_us) {
-        const std::int64_t day = day_of(from_us);
-        const std::int64_t end_us = std::min(to_us, (day + 1) * kDayUs);
-        const auto all = has_all_rows(db, day);
-        if (!all) return fail(all.error());
-        Result<void> done;
-        if (*all) {
-            done = add_rows(db, by, from_us, end_us, sums);
-        } else {
-            done = add_rollups(db, by, day, day + 1, sums);
-            notes.push_back(
-                fmt::format("{} counts as a whole: its rows are older than ledger.retention_days",
-                            iso_day(day)));
-        }
-        if (!done) return done;
-        from_us = end_us;
-    }
-    return {};
-}
 
 Result<std::string> read_all(Database& db, const ReportOptions& options, std::int64_t now_us,
                              std::FILE* err) {
-    ReportQuery query{.by = options.by};
+    ReportQuery query;
+    query.by = options.by;
+    query.filters = options.filters;
     const std::pair<const std::string*, std::optional<std::int64_t>*> times[] = {
         {&options.since, &query.since_us}, {&options.until, &query.until_us}};
     for (const auto& [text, value] : times) {
@@ -207,55 +60,66 @@ Result<std::string> report_text(const ReportOptions& options, std::FILE* err) {
 }  // namespace
 
 std::string_view to_string(ReportBy by) noexcept {
-    switch (by) {
-        case ReportBy::kDay: return "day";
-        case ReportBy::kKey: return "key";
-        case ReportBy::kRoute: return "route";
-        case ReportBy::kModel: return "model";
-    }
-    return "day";
+    return kReportByNames[static_cast<std::size_t>(by)];
 }
 
 std::optional<ReportBy> parse_report_by(std::string_view text) noexcept {
-    for (const ReportBy by : {ReportBy::kDay, ReportBy::kKey, ReportBy::kRoute, ReportBy::kModel}) {
-        if (text == to_string(by)) return by;
-    }
-    return std::nullopt;
+    const auto found = std::find(kReportByNames.begin(), kReportByNames.end(), text);
+    if (found == kReportByNames.end()) return std::nullopt;
+    return static_cast<ReportBy>(found - kReportByNames.begin());
+}
+
+std::optional<std::vector<ReportBy>> parse_report_groups(std::string_view text) {
+    const std::size_t comma = text.find(',');
+    const auto first = parse_report_by(text.substr(0, comma));
+    if (!first) return std::nullopt;
+    if (comma == std::string_view::npos) return std::vector{*first};
+    const auto second = parse_report_by(text.substr(comma + 1));
+    if (!second || *second == *first) return std::nullopt;
+    return std::vector{*first, *second};
 }
 
 Result<Report> build_report(Database& db, const ReportQuery& query) {
     auto snapshot = Transaction::begin_read(db);
     if (!snapshot) return fail(std::move(snapshot.error()));
-    const Range range = range_of(query);
     Report report;
-    Sums sums;
-    Result<void> done;
-    const auto cut = [&](std::int64_t from_us, std::int64_t to_us) {
-        if (done) done = add_cut_days(db, query.by, from_us, to_us, sums, report.notes);
-    };
-    if (range.first_day >= range.end_day) {
-        cut(range.since_us, range.until_us);
-    } else {
-        done = add_rollups(db, query.by, range.first_day, range.end_day, sums);
-        if (query.since_us) cut(range.since_us, range.first_day * kDayUs);
-        if (query.until_us) cut(range.end_day * kDayUs, range.until_us);
-    }
-    if (!done) return fail(std::move(done.error()));
-
     report.query = query;
-    Names names(db);
-    for (const auto& [group, totals] : sums) {
-        report.totals.add(totals);
-        report.rows.push_back(
-            {query.by == ReportBy::kDay ? iso_day(group) : names.text(group), totals});
+    ReportScan scan(db, report.query);
+    if (auto done = scan.run(); !done) return fail(std::move(done.error()));
+    report.totals = scan.total();
+    report.notes = scan.take_notes();
+    const auto in_time = [](ReportBy by) {
+        return by == ReportBy::kDay || by == ReportBy::kHour;
+    };
+    // Times in their order, names by what they spent.
+    std::map<std::int64_t, PicoUsdSum> spent_by_first;
+    for (const auto& [group, totals] : scan.sums()) spent_by_first[group[0]].add(totals.spent);
+    struct Sortable {
+        ReportScan::Group group;
+        ReportRow row;
+    };
+    std::vector<Sortable> sorted;
+    for (const auto& [group, totals] : scan.sums()) {
+        ReportRow row{{}, totals};
+        for (std::size_t i = 0; i < query.by.size(); ++i) {
+            row.groups.push_back(scan.text(query.by[i], group[i]));
+        }
+        sorted.push_back({group, std::move(row)});
     }
-    if (query.by != ReportBy::kDay) {
-        std::sort(report.rows.begin(), report.rows.end(),
-                  [](const ReportRow& a, const ReportRow& b) {
-                      if (a.totals.spent != b.totals.spent) return a.totals.spent > b.totals.spent;
-                      return a.group < b.group;
-                  });
-    }
+    std::sort(sorted.begin(), sorted.end(), [&](const Sortable& a, const Sortable& b) {
+        if (a.group[0] != b.group[0]) {
+            if (in_time(query.by[0])) return a.group[0] < b.group[0];
+            const PicoUsdSum spent_a = spent_by_first.at(a.group[0]);
+            const PicoUsdSum spent_b = spent_by_first.at(b.group[0]);
+            if (spent_a != spent_b) return spent_a > spent_b;
+            return a.row.groups[0] < b.row.groups[0];
+        }
+        if (query.by.size() < 2 || in_time(query.by[1])) return a.group[1] < b.group[1];
+        if (a.row.totals.spent != b.row.totals.spent)
+            return a.row.totals.spent > b.row.totals.spent;
+        return a.row.groups[1] < b.row.groups[1];
+    });
+    for (Sortable& entry : sorted) report.rows.push_back(std::move(entry.row));
     return report;
 }
 

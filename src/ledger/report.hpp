@@ -4,6 +4,7 @@
 #include "ledger/totals.hpp"
 #include "store/sqlite/database.hpp"
 
+#include <array>
 #include <cstdint>
 #include <cstdio>
 #include <optional>
@@ -13,21 +14,45 @@
 
 namespace leeway::ledger {
 
-enum class ReportBy : std::uint8_t { kDay = 0, kKey = 1, kRoute = 2, kModel = 3 };
+/// What a report can be grouped and filtered by.
+enum class ReportBy : std::uint8_t {
+    kDay = 0,
+    kHour,
+    kKey,
+    kUser,
+    kRoute,
+    kModel,
+    kProvider,
+    kTag,  ///< a request with several counts for each of them, and once in the total
+    kSession,
+    kAgent,
+};
+inline constexpr std::array<std::string_view, 10> kReportByNames{
+    "day", "hour", "key", "user", "route", "model", "provider", "tag", "session", "agent"};
 enum class ReportFormat : std::uint8_t { kTable = 0, kJson = 1, kCsv = 2 };
 
 [[nodiscard]] std::string_view to_string(ReportBy by) noexcept;
-/// "day", "key", "route" or "model".
 [[nodiscard]] std::optional<ReportBy> parse_report_by(std::string_view text) noexcept;
+/// One word or two different ones with a comma between, such as "model,day".
+[[nodiscard]] std::optional<std::vector<ReportBy>> parse_report_groups(std::string_view text);
+
+/// Only requests with this value; empty: those that have none. Not for days and hours.
+struct ReportFilter {
+    ReportBy by = ReportBy::kKey;
+    std::string value;
+};
 
 struct ReportQuery {
-    ReportBy by = ReportBy::kDay;
+    std::vector<ReportBy> by{ReportBy::kDay};  ///< one or two
     std::optional<std::int64_t> since_us{};  ///< first moment, inclusive
     std::optional<std::int64_t> until_us{};  ///< last moment, exclusive
+    std::vector<ReportFilter> filters{};     ///< all must hold
 };
 
 struct ReportRow {
-    std::string group;  ///< a day "2026-11-24" or a name; empty: the requests that have none
+    /// One per `ReportQuery::by`: a day "2026-11-24", an hour "2026-11-24T09:00Z" or a name; empty: the
+    /// requests that have none.
+    std::vector<std::string> groups;
     Totals totals;
 };
 
@@ -38,8 +63,11 @@ struct Report {
     std::vector<std::string> notes;  ///< what the reader must know, for the terminal
 };
 
-/// Adds up what the query asks for: whole days from the roll-ups, days that the range cuts from the
-/// rows, or, where `ledger.retention_days` has taken those away, the whole of that day (and a note). Works on one snapshot of the database. Exact to the picodollar.
+/// Adds up what the query asks for. Whole days come from the roll-ups where these know all that is
+/// asked: key, route, model and provider together, or one of user, tag and agent. All else, and days that
+/// the range cuts, comes from the rows; where `ledger.retention_days` has taken those away, a cut day
+/// counts as a whole or a note says how many requests are missing. Works on one snapshot of the
+/// database. Exact to the picodollar.
 [[nodiscard]] Result<Report> build_report(store::sqlite::Database& db, const ReportQuery& query);
 
 /// For a terminal: aligned columns and a bar of spent against saved. `colour` adds ANSI colours.
@@ -57,7 +85,8 @@ struct Report {
 /// `leeway report`.
 struct ReportOptions {
     std::string state_dir;
-    ReportBy by = ReportBy::kDay;
+    std::vector<ReportBy> by{ReportBy::kDay};
+    std::vector<ReportFilter> filters;
     std::string since;  ///< as `parse_time` reads it; empty: from the beginning
     std::string until;  ///< the same; empty: until now
     ReportFormat format = ReportFormat::kTable;

@@ -108,8 +108,31 @@ std::string line_of(const Cells& cells, const std::array<std::size_t, 10>& width
     return out;
 }
 
+std::string by_text(const ReportQuery& query, std::string_view between) {
+    std::string out;
+    for (const ReportBy by : query.by) {
+        if (!out.empty()) out += between;
+        out += to_string(by);
+    }
+    return out;
+}
+
+/// "name / 2026-11-24"
+std::string group_text(const ReportRow& row) {
+    std::string out;
+    for (const std::string& group : row.groups) {
+        if (!out.empty()) out += " / ";
+        out += group.empty() ? "(none)" : printable(group);
+    }
+    return out;
+}
+
 std::string title_of(const Report& report) {
-    std::string out = fmt::format("Leeway report by {}", to_string(report.query.by));
+    std::string out = "Leeway report by " + by_text(report.query, ", ");
+    for (const ReportFilter& filter : report.query.filters) {
+        out += fmt::format(", {} {}", to_string(filter.by),
+                           filter.value.empty() ? "(none)" : printable(filter.value));
+    }
     if (report.query.since_us) out += ", since " + iso_time(*report.query.since_us);
     if (report.query.until_us) out += ", until " + iso_time(*report.query.until_us);
     return out + " (days in UTC)";
@@ -192,11 +215,11 @@ std::string render_table(const Report& report, bool colour) {
         return out;
     }
     std::vector<Cells> lines;
-    lines.push_back({std::string(to_string(report.query.by)), "requests", "errors", "input tok",
-                     "output tok", "spent", "baseline", "saved", "hits", "no price"});
+    lines.push_back({by_text(report.query, " / "), "requests", "errors", "input tok", "output tok",
+                     "spent", "baseline", "saved", "hits", "no price"});
     Int128 scale = 0;
     for (const ReportRow& row : report.rows) {
-        lines.push_back(cells_of(row.group.empty() ? "(none)" : printable(row.group), row.totals));
+        lines.push_back(cells_of(group_text(row), row.totals));
         const Int128 saved = std::max<Int128>(row.totals.saved.value(), 0);
         scale = std::max(scale, std::max<Int128>(row.totals.spent.value(), 0) + saved);
     }
@@ -229,12 +252,15 @@ std::string render_table(const Report& report, bool colour) {
 std::string render_json(const Report& report) {
     std::string text;
     json::Writer out(text);
-    out.object().key("by").string(to_string(report.query.by));
+    out.object().key("by").string(by_text(report.query, ","));
     time_json(out, "since", report.query.since_us);
     time_json(out, "until", report.query.until_us);
     out.key("rows").array();
     for (const ReportRow& row : report.rows) {
-        out.object().key("group").string(row.group);
+        out.object().key("group").string(row.groups.front());
+        for (std::size_t i = 0; row.groups.size() > 1 && i < row.groups.size(); ++i) {
+            out.key(to_string(report.query.by[i])).string(row.groups[i]);
+        }
         totals_json(out, row.totals);
         out.close_object();
     }
@@ -249,13 +275,13 @@ std::string render_csv(const Report& report) {
         "{},requests,errors,input_tokens,output_tokens,spent_usd,baseline_usd,saved_usd,"
         "spent_pico_usd,baseline_pico_usd,saved_pico_usd,hits,hit_rate,unknown_price_requests,"
         "unknown_price_share\n",
-        to_string(report.query.by));
+        by_text(report.query, ","));
     for (const ReportRow& row : report.rows) {
         const Totals& t = row.totals;
         const std::pair<bool, PicoUsdSum> amounts[] = {
             {spent_known(t), t.spent}, {baseline_known(t), t.baseline}, {saved_known(t), t.saved}};
-        out += fmt::format("{},{},{},{},{}", csv_text(row.group), t.requests, t.errors,
-                           t.input_tokens, t.output_tokens);
+        for (const std::string& group : row.groups) out += csv_text(group) + ",";
+        out += fmt::format("{},{},{},{}", t.requests, t.errors, t.input_tokens, t.output_tokens);
         for (const auto& [known, amount] : amounts) {
             out += "," + (known ? to_usd_string(amount) : std::string());
         }

@@ -8,10 +8,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <functional>
 #include <map>
 #include <random>
+#include <sstream>
 
 namespace leeway::ledger {
 namespace {
@@ -46,6 +48,27 @@ std::string text_of(const std::function<int(std::FILE*)>& write) {
     return out;
 }
 
+/// What a record belongs to: one value, or its tags.
+std::vector<std::string> values_of(const RequestRecord& r, ReportBy by) {
+    switch (by) {
+        case ReportBy::kDay: return {iso_day(day_of(r.ts_us))};
+        case ReportBy::kHour: return {iso_time(r.ts_us).substr(0, 13) + ":00Z"};
+        case ReportBy::kKey: return {r.key};
+        case ReportBy::kUser: return {r.user};
+        case ReportBy::kRoute: return {r.route};
+        case ReportBy::kModel: return {r.model};
+        case ReportBy::kProvider: return {r.provider};
+        case ReportBy::kSession: return {r.session};
+        case ReportBy::kAgent: return {r.agent};
+        case ReportBy::kTag: break;
+    }
+    std::vector<std::string> out;
+    std::stringstream words(r.tags);
+    for (std::string word; std::getline(words, word, ',');) out.push_back(word);
+    if (out.empty()) out.emplace_back();
+    return out;
+}
+
 TEST(LedgerReport, AgreesWithTheRowsForAnyRangeAndGrouping) {
     const TemporaryFolder folder;
     std::mt19937_64 rng(5);
@@ -56,24 +79,47 @@ TEST(LedgerReport, AgreesWithTheRowsForAnyRangeAndGrouping) {
         const auto ts = static_cast<std::int64_t>(1'699'990'000'000'000 + rng() % (11 * kDayUs));
         return rng() % 3 == 0 ? ts / kDayUs * kDayUs : ts;
     };
-    for (int i = 0; i < 60; ++i) {
-        ReportQuery query{.by = static_cast<ReportBy>(rng() % 4)};
+    for (int i = 0; i < 300; ++i) {
+        ReportQuery query;
+        query.by = {static_cast<ReportBy>(rng() % 10)};
+        if (rng() % 3 == 0) {
+            const auto second = static_cast<ReportBy>(rng() % 10);
+            if (second != query.by[0]) query.by.push_back(second);
+        }
         if (rng() % 4 != 0) query.since_us = moment();
         if (rng() % 4 != 0) query.until_us = moment();
-        std::map<std::string, Totals> expected;
+        for (std::uint64_t n = rng() % 3; n > 0; --n) {
+            const auto by = static_cast<ReportBy>(2 + rng() % 8);
+            const auto& values = values_of(records[rng() % records.size()], by);
+            query.filters.push_back({by, values[rng() % values.size()]});
+        }
+        std::map<std::vector<std::string>, Totals> expected;
         Totals total;
         for (const RequestRecord& r : records) {
             if (r.ts_us < query.since_us.value_or(INT64_MIN)) continue;
             if (r.ts_us >= query.until_us.value_or(INT64_MAX)) continue;
-            const std::string groups[] = {iso_day(day_of(r.ts_us)), r.key, r.route, r.model};
-            expected[groups[static_cast<std::size_t>(query.by)]].add(r);
+            if (!std::all_of(query.filters.begin(), query.filters.end(), [&](const auto& filter) {
+                    const auto values = values_of(r, filter.by);
+                    return std::find(values.begin(), values.end(), filter.value) != values.end();
+                })) {
+                continue;
+            }
+            for (const std::string& first : values_of(r, query.by[0])) {
+                if (query.by.size() == 1) {
+                    expected[{first}].add(r);
+                    continue;
+                }
+                for (const std::string& second : values_of(r, query.by[1])) {
+                    expected[{first, second}].add(r);
+                }
+            }
             total.add(r);
         }
         const auto report = build_report(writer->database(), query);
         ASSERT_TRUE(report) << report.error().text();
         ASSERT_EQ(report->rows.size(), expected.size());
         for (const ReportRow& row : report->rows) {
-            EXPECT_EQ(row.totals, expected.at(row.group)) << row.group;
+            EXPECT_EQ(row.totals, expected.at(row.groups)) << row.groups[0];
         }
         EXPECT_EQ(report->totals, total);
     }
@@ -113,7 +159,7 @@ TEST(LedgerReport, ShowsSpentBaselineSavedAndHits) {
     EXPECT_EQ(table.find('\x1b'), std::string::npos);
     EXPECT_NE(render_table(*by_day, true).find('\x1b'), std::string::npos);
 
-    const auto by_key = build_report(writer->database(), {.by = ReportBy::kKey});
+    const auto by_key = build_report(writer->database(), {.by = {ReportBy::kKey}});
     ASSERT_TRUE(by_key);
     const std::string json = render_json(*by_key);
     EXPECT_NE(json.find(R"("group":"a, \"b\"","requests":1)"), std::string::npos) << json;

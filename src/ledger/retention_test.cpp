@@ -116,7 +116,7 @@ TEST_F(RetentionTest, ReportsOverOldDaysStayExactAndSayWhatTheyCount) {
     auto db = open_for_reading(folder_.path());
     ASSERT_TRUE(db && *db);
     const auto report_since = [&](std::int64_t us) {
-        auto report = build_report(**db, {.by = ReportBy::kDay, .since_us = us});
+        auto report = build_report(**db, {.by = {ReportBy::kDay}, .since_us = us});
         EXPECT_TRUE(report);
         return std::move(*report);
     };

@@ -15,8 +15,12 @@ using store::sqlite::Statement;
 // The buckets of usage come last: from the parameters below on, one for each.
 constexpr const char* kRequestColumns =
     "id, ts_us, key, route, endpoint, model, model_asked, http_status, end, source, stream,"
-    " usage_state, cost_pico_usd, baseline_pico_usd, total_us, first_byte_us, notes, error";
-constexpr std::size_t kRequestUsage = 19;
+    " usage_state, cost_pico_usd, baseline_pico_usd, total_us, first_byte_us, notes, error,"
+    " provider, user, tags, session, agent, arm, saved_exact_cache_pico_usd, saved_tier_pico_usd,"
+    " saved_route_pico_usd, saved_prompt_cache_pico_usd, saved_billing_pico_usd,"
+    " saved_attempts_pico_usd, saved_gateway_pico_usd, saving_labels";
+constexpr std::size_t kRequestSaved = 25;
+constexpr std::size_t kRequestUsage = kRequestSaved + prices::kSavingSteps + 1;
 constexpr const char* kAttemptColumns =
     "request_id, number, provider, model, model_reported, http_status, end, finish_reason,"
     " usage_state, cost_pico_usd, reported_cost_pico_usd, computed_cost_pico_usd, price_id, tier,"
@@ -33,9 +37,8 @@ std::string insert_sql(const char* verb, const char* table, const char* columns,
     return sql + ")";
 }
 // 4e18 is kMaxTokenSum: two such values still add up to less than 2⁶³.
-constexpr const char* kUpsertRollup =
-    "INSERT INTO rollup_day VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,"
-    " ?15, ?16, ?17, ?18) ON CONFLICT (day, key, route, model) DO UPDATE SET"
+constexpr const char* kAddTotals =
+    " DO UPDATE SET"
     " requests = requests + excluded.requests, errors = errors + excluded.errors,"
     " hits = hits + excluded.hits, unknown_cost = unknown_cost + excluded.unknown_cost,"
     " known_baseline = known_baseline + excluded.known_baseline,"
@@ -46,6 +49,36 @@ constexpr const char* kUpsertRollup =
     " baseline_hi = baseline_hi + excluded.baseline_hi,"
     " baseline_lo = baseline_lo + excluded.baseline_lo,"
     " saved_hi = saved_hi + excluded.saved_hi, saved_lo = saved_lo + excluded.saved_lo";
+constexpr int kTotalsColumns = 14;
+constexpr const char* kUpsertSaving =
+    "INSERT INTO rollup_saving VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
+    " ON CONFLICT (day, route, step, label) DO UPDATE SET requests = requests + excluded.requests,"
+    " hi = hi + excluded.hi, lo = lo + excluded.lo";
+// The squares come as a quotient of integers: the statements bind no floating point.
+constexpr const char* kUpsertArm =
+    "INSERT INTO rollup_arm VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 / 1e18)"
+    " ON CONFLICT (day, route, arm) DO UPDATE SET requests = requests + excluded.requests,"
+    " errors = errors + excluded.errors, known = known + excluded.known,"
+    " spent_hi = spent_hi + excluded.spent_hi, spent_lo = spent_lo + excluded.spent_lo,"
+    " squares_usd2 = squares_usd2 + excluded.squares_usd2";
+
+std::string upsert_totals_sql(const char* table, const char* key, int key_columns) {
+    std::string sql = std::string("INSERT INTO ") + table + " VALUES (?1";
+    for (int i = 2; i <= key_columns + kTotalsColumns; ++i) sql += ", ?" + std::to_string(i);
+    return sql + ") ON CONFLICT (" + key + ")" + kAddTotals;
+}
+
+/// Binds `t` from parameter `index` on, in the order of the roll-ups' columns.
+void bind_totals(Statement& statement, int index, const Totals& t) {
+    const SplitSum spent = split(t.spent);
+    const SplitSum baseline = split(t.baseline);
+    const SplitSum saved = split(t.saved);
+    for (const std::int64_t value : {t.requests, t.errors, t.hits, t.unknown_cost, t.known_baseline,
+                                     t.known_saved, t.input_tokens, t.output_tokens, spent.hi,
+                                     spent.lo, baseline.hi, baseline.lo, saved.hi, saved.lo}) {
+        statement.bind(index++, value);
+    }
+}
 
 // 4 MiB hold the hot pages of both tables; 16 MiB of WAL make a checkpoint rare enough that a page
 // of the tables is copied back about once.
@@ -57,6 +90,11 @@ Result<void> prepare_into(Database& db, const char* sql, std::optional<Statement
     if (!statement) return fail(std::move(statement.error()));
     out.emplace(std::move(*statement));
     return {};
+}
+
+/// The database refuses steps that do not add up; a row must not be lost for them, so they are unknown.
+bool closed(const RequestRecord& r) {
+    return r.waterfall && r.cost && r.baseline && r.waterfall->closes(*r.baseline, *r.cost);
 }
 
 /// Binds text, or NULL when there is none.
@@ -79,6 +117,16 @@ void bind_unless_same(Statement& statement, int index, std::string_view text,
 }
 
 }  // namespace
+
+void RowWriter::IntBinder::label(std::size_t index, std::int64_t id,
+                                 std::string_view text) noexcept {
+    if (id != kOtherLabel) {
+        (*this)(index, id);
+        return;
+    }
+    statement_.bind(static_cast<int>(index), text);
+    bound_[index] = INT64_MIN;  // no id: whatever comes next is bound
+}
 
 void RowWriter::IntBinder::usage(std::size_t first, prices::UsageState state,
                                  const prices::Usage& usage) noexcept {
@@ -110,13 +158,20 @@ Result<void> RowWriter::prepare() {
         insert_sql("INSERT OR IGNORE", "request", kRequestColumns, kRequestUsage);
     const std::string insert_attempt =
         insert_sql("INSERT", "attempt", kAttemptColumns, kAttemptUsage);
+    const std::string upsert_rollup =
+        upsert_totals_sql("rollup_day", "day, key, route, model, provider", 5);
+    const std::string upsert_label = upsert_totals_sql("rollup_label", "kind, day, label", 3);
     const std::pair<const char*, std::optional<Statement>*> statements[] = {
         {"BEGIN IMMEDIATE", &begin_},
         {"COMMIT", &commit_},
         {"INSERT INTO name (text) VALUES (?1) RETURNING id", &insert_name_},
         {insert_request.c_str(), &insert_request_},
         {insert_attempt.c_str(), &insert_attempt_},
-        {kUpsertRollup, &upsert_rollup_}};
+        {upsert_rollup.c_str(), &upsert_rollup_},
+        {"INSERT INTO label (kind, text) VALUES (?1, ?2) RETURNING id", &insert_label_},
+        {upsert_label.c_str(), &upsert_label_},
+        {kUpsertSaving, &upsert_saving_},
+        {kUpsertArm, &upsert_arm_}};
     for (const auto& [sql, statement] : statements) {
         if (auto done = prepare_into(db_, sql, *statement); !done) return done;
     }
@@ -127,9 +182,33 @@ Result<void> RowWriter::prepare() {
     while (true) {
         const auto row = all->step();
         if (!row) return fail(row.error());
-        if (!*row) return {};
+        if (!*row) break;
         names_.emplace(all->text(1), all->int64(0));
     }
+    auto labels = db_.prepare("SELECT id, kind, text FROM label");
+    if (!labels) return fail(std::move(labels.error()));
+    while (true) {
+        const auto row = labels->step();
+        if (!row) return fail(row.error());
+        if (!*row) return {};
+        const auto kind = static_cast<std::size_t>(labels->int64(1));
+        if (kind < labels_.size()) labels_[kind].emplace(labels->text(2), labels->int64(0));
+    }
+}
+
+Result<std::int64_t> RowWriter::label_id(LabelKind kind, std::string_view text) {
+    if (text.empty()) return 0;
+    Texts& texts = labels_[static_cast<std::size_t>(kind)];
+    const auto known = texts.find(text);
+    if (known != texts.end()) return known->second;
+    if (texts.size() >= kMaxLabels) return kOtherLabel;
+    insert_label_->bind(1, static_cast<std::int64_t>(kind)).bind(2, text);
+    const auto row = insert_label_->step();
+    if (!row) return fail(row.error());
+    const std::int64_t id = insert_label_->int64(0);
+    insert_label_->reset();
+    texts.emplace(text, id);
+    return id;
 }
 
 Result<std::int64_t> RowWriter::name_id(std::string_view text, Memo& memo) {
@@ -150,19 +229,36 @@ Result<std::int64_t> RowWriter::name_id(std::string_view text, Memo& memo) {
 
 Result<void> RowWriter::begin() {
     groups_.clear();
+    label_groups_.clear();
+    savings_.clear();
+    arms_.clear();
     return begin_->run();
 }
 
 Result<bool> RowWriter::add(const RequestRecord& r) {
-    GroupKey group{.day = day_of(r.ts_us), .key = 0, .route = 0, .model = 0};
+    GroupKey group;
+    group.day = day_of(r.ts_us);
     std::int64_t endpoint = 0;
     const std::tuple<std::string_view, Memo*, std::int64_t*> columns[] = {
         {r.key, &key_, &group.key},
         {r.route, &route_, &group.route},
         {r.endpoint, &endpoint_, &endpoint},
-        {r.model, &model_, &group.model}};
+        {r.model, &model_, &group.model},
+        {r.provider, &provider_, &group.provider}};
     for (const auto& [text, memo, id] : columns) {
         const auto found = name_id(text, *memo);
+        if (!found) return fail(found.error());
+        *id = *found;
+    }
+    std::int64_t user = 0;
+    std::int64_t tags = 0;
+    std::int64_t agent = 0;
+    const std::tuple<LabelKind, std::string_view, std::int64_t*> labels[] = {
+        {LabelKind::kUser, r.user, &user},
+        {LabelKind::kTagSet, r.tags, &tags},
+        {LabelKind::kAgent, r.agent, &agent}};
+    for (const auto& [kind, text, id] : labels) {
+        const auto found = label_id(kind, text);
         if (!found) return fail(found.error());
         *id = *found;
     }
@@ -185,6 +281,25 @@ Result<bool> RowWriter::add(const RequestRecord& r) {
     put(16, r.first_byte_us);
     bind_text(*insert_request_, 17, r.notes);
     bind_text(*insert_request_, 18, r.error);
+    put(19, group.provider);
+    put.label(20, user, r.user);
+    put.label(21, tags, r.tags);
+    bind_text(*insert_request_, 22, r.session);
+    put.label(23, agent, r.agent);
+    put(24, static_cast<std::int64_t>(r.arm));
+    const bool closes = closed(r);
+    for (std::size_t i = 0; i < prices::kSavingSteps; ++i) {
+        if (closes) {
+            put(kRequestSaved + i, r.waterfall->saved[i].value());
+        } else {
+            put.null(kRequestSaved + i);
+        }
+    }
+    if (closes) {
+        put(kRequestUsage - 1, r.waterfall->packed_labels());
+    } else {
+        put.null(kRequestUsage - 1);
+    }
     put.usage(kRequestUsage, r.usage_state, r.usage);
     if (auto done = insert_request_->run(); !done) return fail(std::move(done.error()));
     if (db_.changes() == 0) return false;
@@ -195,7 +310,14 @@ Result<bool> RowWriter::add(const RequestRecord& r) {
         if (auto done = add_attempt(r, attempt, number); !done)
             return fail(std::move(done.error()));
     }
-    add_to_group(group, r);
+    Totals totals;
+    totals.add(r);
+    add_to_group(group, totals);
+    add_savings(r, group);
+    add_to_arm(r, group);
+    if (auto done = add_labels(r, group.day, user, agent, totals); !done) {
+        return fail(std::move(done.error()));
+    }
     return true;
 }
 
@@ -230,30 +352,135 @@ Result<void> RowWriter::add_attempt(const RequestRecord& record, const AttemptRo
     return insert_attempt_->run();
 }
 
-void RowWriter::add_to_group(const GroupKey& key, const RequestRecord& record) {
+void RowWriter::add_to_group(const GroupKey& key, const Totals& totals) {
     // A batch has few groups, and the last one is the likeliest.
     const auto found = std::find_if(groups_.rbegin(), groups_.rend(),
                                     [&](const Group& group) { return group.key == key; });
     Group& group = found != groups_.rend() ? *found : groups_.emplace_back(Group{key, {}});
-    group.totals.add(record);
+    group.totals.add(totals);
+}
+
+/// A request counts once for its user and its agent, and once for each of its tags.
+Result<void> RowWriter::add_labels(const RequestRecord& r, std::int64_t day, std::int64_t user,
+                                   std::int64_t agent, const Totals& totals) {
+    const auto add = [&](LabelKind kind, std::int64_t label) {
+        label_groups_[{static_cast<std::int64_t>(kind), day, label}].add(totals);
+    };
+    add(LabelKind::kUser, user);
+    add(LabelKind::kAgent, agent);
+    if (r.tags.empty()) add(LabelKind::kTag, 0);
+    std::string_view rest = r.tags;
+    bool other = false;  // counted once, however many of its tags have no number
+    while (!rest.empty()) {
+        const std::size_t comma = std::min(rest.find(','), rest.size());
+        const auto tag = label_id(LabelKind::kTag, rest.substr(0, comma));
+        if (!tag) return fail(tag.error());
+        if (*tag != kOtherLabel || !other) add(LabelKind::kTag, *tag);
+        other |= *tag == kOtherLabel;
+        rest.remove_prefix(std::min(comma + 1, rest.size()));
+    }
+    return {};
+}
+
+void RowWriter::add_saving(const SavingKey& key, Int128 amount) {
+    const auto found = std::find_if(savings_.begin(), savings_.end(),
+                                    [&](const Saving& saving) { return saving.key == key; });
+    Saving& saving = found != savings_.end() ? *found : savings_.emplace_back(Saving{key, 0, {}});
+    ++saving.requests;
+    saving.amount.add(PicoUsdSum(amount));
+}
+
+void RowWriter::add_savings(const RequestRecord& r, const GroupKey& group) {
+    SavingKey key{.day = group.day, .route = group.route, .step = kStepUnknown, .label = 0};
+    if (!closed(r)) {
+        add_saving(key, 0);
+        return;
+    }
+    key.step = kStepBaseline;
+    add_saving(key, r.baseline->value());
+    key.step = kStepActual;
+    add_saving(key, r.cost->value());
+    for (std::size_t i = 0; i < prices::kSavingSteps; ++i) {
+        if (r.waterfall->saved[i].value() == 0) continue;
+        key.step = static_cast<std::int64_t>(i);
+        key.label = static_cast<std::int64_t>(r.waterfall->labels[i]);
+        add_saving(key, r.waterfall->saved[i].value());
+    }
+}
+
+void RowWriter::add_to_arm(const RequestRecord& r, const GroupKey& group) {
+    if (r.arm == Arm::kNone) return;
+    const auto arm = static_cast<std::int64_t>(r.arm);
+    const auto found = std::find_if(arms_.begin(), arms_.end(), [&](const ArmSum& sum) {
+        return sum.day == group.day && sum.route == group.route && sum.arm == arm;
+    });
+    ArmSum& sum = found != arms_.end() ? *found : arms_.emplace_back();
+    sum.day = group.day;
+    sum.route = group.route;
+    sum.arm = arm;
+    ++sum.requests;
+    sum.errors += r.end != EndState::kOk && r.end != EndState::kClientGone ? 1 : 0;
+    if (!r.cost) return;
+    ++sum.known;
+    sum.spent.add(*r.cost);
+    const double usd = static_cast<double>(r.cost->value()) / 1e12;
+    sum.squares_usd2 += usd * usd;
 }
 
 Result<void> RowWriter::write_groups() {
     for (const Group& group : groups_) {
-        const Totals& t = group.totals;
-        const SplitSum spent = split(t.spent);
-        const SplitSum baseline = split(t.baseline);
-        const SplitSum saved = split(t.saved);
-        const std::int64_t values[] = {
-            group.key.day,  group.key.key,   group.key.route, group.key.model,  t.requests,
-            t.errors,       t.hits,          t.unknown_cost,  t.known_baseline, t.known_saved,
-            t.input_tokens, t.output_tokens, spent.hi,        spent.lo,         baseline.hi,
-            baseline.lo,    saved.hi,        saved.lo};
         int index = 0;
-        for (const std::int64_t value : values) upsert_rollup_->bind(++index, value);
+        for (const std::int64_t value :
+             {group.key.day, group.key.key, group.key.route, group.key.model, group.key.provider}) {
+            upsert_rollup_->bind(++index, value);
+        }
+        bind_totals(*upsert_rollup_, ++index, group.totals);
         if (auto done = upsert_rollup_->run(); !done) return done;
     }
     groups_.clear();
+    if (auto done = write_labels(); !done) return done;
+    return write_savings();
+}
+
+Result<void> RowWriter::write_labels() {
+    // In the order of the table: then each page of it is touched once.
+    std::vector<std::pair<LabelKey, const Totals*>> sorted;
+    sorted.reserve(label_groups_.size());
+    for (const auto& [key, totals] : label_groups_) sorted.emplace_back(key, &totals);
+    std::sort(sorted.begin(), sorted.end(),
+              [](const auto& a, const auto& b) { return a.first < b.first; });
+    for (const auto& [key, totals] : sorted) {
+        upsert_label_->bind(1, key.kind).bind(2, key.day).bind(3, key.label);
+        bind_totals(*upsert_label_, 4, *totals);
+        if (auto done = upsert_label_->run(); !done) return done;
+    }
+    label_groups_.clear();
+    return {};
+}
+
+Result<void> RowWriter::write_savings() {
+    for (const Saving& saving : savings_) {
+        const SplitSum amount = split(saving.amount);
+        int index = 0;
+        for (const std::int64_t value : {saving.key.day, saving.key.route, saving.key.step,
+                                         saving.key.label, saving.requests, amount.hi, amount.lo}) {
+            upsert_saving_->bind(++index, value);
+        }
+        if (auto done = upsert_saving_->run(); !done) return done;
+    }
+    savings_.clear();
+    for (const ArmSum& sum : arms_) {
+        const SplitSum spent = split(sum.spent);
+        const double squares = std::min(sum.squares_usd2 * 1e18, 9e18);
+        int index = 0;
+        for (const std::int64_t value :
+             {sum.day, sum.route, sum.arm, sum.requests, sum.errors, sum.known, spent.hi, spent.lo,
+              static_cast<std::int64_t>(squares)}) {
+            upsert_arm_->bind(++index, value);
+        }
+        if (auto done = upsert_arm_->run(); !done) return done;
+    }
+    arms_.clear();
     return {};
 }
 

@@ -2,10 +2,12 @@
 
 #include "base/result.hpp"
 #include "ledger/record.hpp"
+#include "ledger/schema.hpp"
 #include "ledger/totals.hpp"
 #include "store/sqlite/database.hpp"
 
 #include <array>
+#include <compare>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -52,6 +54,8 @@ private:
         void operator()(std::size_t index, const std::optional<PicoUsd>& value) noexcept {
             value ? (*this)(index, value->value()) : null(index);
         }
+        /// A label: its number, or `text` itself where it has none.
+        void label(std::size_t index, std::int64_t id, std::string_view text) noexcept;
         void usage(std::size_t first, prices::UsageState state,
                    const prices::Usage& usage) noexcept;
 
@@ -75,6 +79,7 @@ private:
         std::int64_t key = 0;
         std::int64_t route = 0;
         std::int64_t model = 0;
+        std::int64_t provider = 0;
         friend bool operator==(const GroupKey&, const GroupKey&) = default;
     };
     struct Group {
@@ -82,21 +87,71 @@ private:
         Totals totals;
     };
 
+    struct LabelKey {
+        std::int64_t kind = 0;
+        std::int64_t day = 0;
+        std::int64_t label = 0;
+        friend auto operator<=>(const LabelKey&, const LabelKey&) = default;
+    };
+    struct SavingKey {
+        std::int64_t day = 0;
+        std::int64_t route = 0;
+        std::int64_t step = 0;
+        std::int64_t label = 0;
+        friend bool operator==(const SavingKey&, const SavingKey&) = default;
+    };
+    struct Saving {
+        SavingKey key;
+        std::int64_t requests = 0;
+        PicoUsdSum amount;
+    };
+    struct ArmSum {
+        std::int64_t day = 0;
+        std::int64_t route = 0;
+        std::int64_t arm = 0;
+        std::int64_t requests = 0;
+        std::int64_t errors = 0;
+        std::int64_t known = 0;
+        PicoUsdSum spent;
+        double squares_usd2 = 0;  // for an interval, not for money
+    };
+    using Texts = std::unordered_map<std::string, std::int64_t, TextHash, std::equal_to<>>;
+    struct LabelHash {
+        std::size_t operator()(const LabelKey& key) const noexcept {
+            return static_cast<std::uint64_t>(key.label) * 0x9e3779b97f4a7c15ULL +
+                   static_cast<std::uint64_t>(key.day) * 31 + static_cast<std::uint64_t>(key.kind);
+        }
+    };
+
     explicit RowWriter(store::sqlite::Database db) : db_(std::move(db)) {}
     [[nodiscard]] Result<void> prepare();
     [[nodiscard]] Result<std::int64_t> name_id(std::string_view text, Memo& memo);
     [[nodiscard]] Result<void> add_attempt(const RequestRecord& record, const AttemptRow& attempt,
                                            std::uint32_t number);
-    void add_to_group(const GroupKey& key, const RequestRecord& record);
+    /// The number of what a caller chose; kOtherLabel when there are too many.
+    [[nodiscard]] Result<std::int64_t> label_id(LabelKind kind, std::string_view text);
+    [[nodiscard]] Result<void> add_labels(const RequestRecord& record, std::int64_t day,
+                                          std::int64_t user, std::int64_t agent,
+                                          const Totals& totals);
+    void add_savings(const RequestRecord& record, const GroupKey& group);
+    void add_saving(const SavingKey& key, Int128 amount);
+    void add_to_arm(const RequestRecord& record, const GroupKey& group);
+    void add_to_group(const GroupKey& key, const Totals& totals);
+    [[nodiscard]] Result<void> write_labels();
+    [[nodiscard]] Result<void> write_savings();
     [[nodiscard]] Result<void> write_groups();
 
     store::sqlite::Database db_;  // outlives the statements below
     std::optional<store::sqlite::Statement> begin_, commit_, insert_name_, insert_request_,
-        insert_attempt_, upsert_rollup_;
+        insert_attempt_, upsert_rollup_, insert_label_, upsert_label_, upsert_saving_, upsert_arm_;
     std::optional<IntBinder> request_, attempt_;
-    std::unordered_map<std::string, std::int64_t, TextHash, std::equal_to<>> names_;
+    Texts names_;
+    std::array<Texts, 5> labels_;  // by kind
     Memo key_, route_, endpoint_, model_, provider_, attempt_model_;
     std::vector<Group> groups_;
+    std::unordered_map<LabelKey, Totals, LabelHash> label_groups_;
+    std::vector<Saving> savings_;
+    std::vector<ArmSum> arms_;
 };
 
 }  // namespace leeway::ledger

@@ -145,7 +145,130 @@ ALTER TABLE attempt ADD COLUMN price_id INTEGER;
 ALTER TABLE attempt ADD COLUMN tier INTEGER NOT NULL DEFAULT 0;
 )sql";
 
-constexpr std::array<store::sqlite::Migration, 2> kMigrations{{{1, kVersion1}, {2, kVersion2}}};
+// Who and what for: `label` holds what callers choose (a kind is 1 user, 2 tag, 3 set of tags, 4 agent);
+// it is bounded, and `user`, `tags` and `agent` of a row hold the text itself where it is full, hence ANY.
+// Of rows from before, the provider is that of the model's attempts; their waterfall is unknown. The last
+// column's constraint says that the steps of a waterfall are all there or none, and that they add up.
+constexpr const char* kVersion3 = R"sql(
+CREATE TABLE label (
+    id   INTEGER PRIMARY KEY,
+    kind INTEGER NOT NULL,
+    text TEXT    NOT NULL,
+    UNIQUE (kind, text)
+) STRICT;
+ALTER TABLE request ADD COLUMN provider INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE request ADD COLUMN user ANY NOT NULL DEFAULT 0;
+ALTER TABLE request ADD COLUMN tags ANY NOT NULL DEFAULT 0;
+ALTER TABLE request ADD COLUMN session TEXT;
+ALTER TABLE request ADD COLUMN agent ANY NOT NULL DEFAULT 0;
+ALTER TABLE request ADD COLUMN arm INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE request ADD COLUMN saved_exact_cache_pico_usd INTEGER;
+ALTER TABLE request ADD COLUMN saved_tier_pico_usd INTEGER;
+ALTER TABLE request ADD COLUMN saved_route_pico_usd INTEGER;
+ALTER TABLE request ADD COLUMN saved_prompt_cache_pico_usd INTEGER;
+ALTER TABLE request ADD COLUMN saved_billing_pico_usd INTEGER;
+ALTER TABLE request ADD COLUMN saved_attempts_pico_usd INTEGER;
+ALTER TABLE request ADD COLUMN saved_gateway_pico_usd INTEGER;
+ALTER TABLE request ADD COLUMN saving_labels INTEGER CONSTRAINT waterfall_adds_up CHECK (
+    CASE WHEN saving_labels IS NULL
+    THEN coalesce(saved_exact_cache_pico_usd, saved_tier_pico_usd, saved_route_pico_usd,
+                  saved_prompt_cache_pico_usd, saved_billing_pico_usd, saved_attempts_pico_usd,
+                  saved_gateway_pico_usd) IS NULL
+    ELSE (saved_exact_cache_pico_usd + saved_tier_pico_usd + saved_route_pico_usd +
+          saved_prompt_cache_pico_usd + saved_billing_pico_usd + saved_attempts_pico_usd +
+          saved_gateway_pico_usd + cost_pico_usd = baseline_pico_usd) IS TRUE
+    END);
+
+CREATE TABLE provider_of AS SELECT model, max(provider) AS provider FROM attempt GROUP BY model;
+CREATE UNIQUE INDEX provider_of_model ON provider_of (model);
+UPDATE request SET provider = (SELECT p.provider FROM provider_of p WHERE p.model = request.model)
+    WHERE model IN (SELECT model FROM provider_of);
+CREATE TABLE rollup_new (
+    day            INTEGER NOT NULL,
+    key            INTEGER NOT NULL,
+    route          INTEGER NOT NULL,
+    model          INTEGER NOT NULL,
+    provider       INTEGER NOT NULL,
+    requests       INTEGER NOT NULL,
+    errors         INTEGER NOT NULL,
+    hits           INTEGER NOT NULL,
+    unknown_cost   INTEGER NOT NULL,
+    known_baseline INTEGER NOT NULL,
+    known_saved    INTEGER NOT NULL,
+    input_tokens   INTEGER NOT NULL,
+    output_tokens  INTEGER NOT NULL,
+    spent_hi       INTEGER NOT NULL,
+    spent_lo       INTEGER NOT NULL,
+    baseline_hi    INTEGER NOT NULL,
+    baseline_lo    INTEGER NOT NULL,
+    saved_hi       INTEGER NOT NULL,
+    saved_lo       INTEGER NOT NULL,
+    PRIMARY KEY (day, key, route, model, provider)
+) STRICT, WITHOUT ROWID;
+INSERT INTO rollup_new SELECT day, key, route, model,
+    coalesce((SELECT p.provider FROM provider_of p WHERE p.model = rollup_day.model), 0),
+    requests, errors, hits, unknown_cost, known_baseline, known_saved, input_tokens,
+    output_tokens, spent_hi, spent_lo, baseline_hi, baseline_lo, saved_hi, saved_lo FROM rollup_day;
+DROP TABLE rollup_day;
+ALTER TABLE rollup_new RENAME TO rollup_day;
+DROP TABLE provider_of;
+
+CREATE TABLE rollup_label (
+    kind           INTEGER NOT NULL,
+    day            INTEGER NOT NULL,
+    label          INTEGER NOT NULL,
+    requests       INTEGER NOT NULL,
+    errors         INTEGER NOT NULL,
+    hits           INTEGER NOT NULL,
+    unknown_cost   INTEGER NOT NULL,
+    known_baseline INTEGER NOT NULL,
+    known_saved    INTEGER NOT NULL,
+    input_tokens   INTEGER NOT NULL,
+    output_tokens  INTEGER NOT NULL,
+    spent_hi       INTEGER NOT NULL,
+    spent_lo       INTEGER NOT NULL,
+    baseline_hi    INTEGER NOT NULL,
+    baseline_lo    INTEGER NOT NULL,
+    saved_hi       INTEGER NOT NULL,
+    saved_lo       INTEGER NOT NULL,
+    PRIMARY KEY (kind, day, label)
+) STRICT, WITHOUT ROWID;
+INSERT INTO rollup_label SELECT k.kind, day, 0, sum(requests), sum(errors), sum(hits), sum(unknown_cost),
+    sum(known_baseline), sum(known_saved), sum(input_tokens),
+    sum(output_tokens), sum(spent_hi), sum(spent_lo), sum(baseline_hi),
+    sum(baseline_lo), sum(saved_hi), sum(saved_lo)
+    FROM rollup_day, (SELECT 1 AS kind UNION ALL SELECT 2 UNION ALL SELECT 4) AS k
+    GROUP BY k.kind, day;
+
+CREATE TABLE rollup_saving (
+    day      INTEGER NOT NULL,
+    route    INTEGER NOT NULL,
+    step     INTEGER NOT NULL,
+    label    INTEGER NOT NULL,
+    requests INTEGER NOT NULL,
+    hi       INTEGER NOT NULL,
+    lo       INTEGER NOT NULL,
+    PRIMARY KEY (day, route, step, label)
+) STRICT, WITHOUT ROWID;
+INSERT INTO rollup_saving SELECT day, route, 9, 0, sum(requests), 0, 0 FROM rollup_day
+    GROUP BY day, route;
+
+CREATE TABLE rollup_arm (
+    day          INTEGER NOT NULL,
+    route        INTEGER NOT NULL,
+    arm          INTEGER NOT NULL,
+    requests     INTEGER NOT NULL,
+    errors       INTEGER NOT NULL,
+    known        INTEGER NOT NULL,
+    spent_hi     INTEGER NOT NULL,
+    spent_lo     INTEGER NOT NULL,
+    squares_usd2 REAL    NOT NULL,
+    PRIMARY KEY (day, route, arm)
+) STRICT, WITHOUT ROWID;
+)sql";
+
+constexpr std::array<store::sqlite::Migration, 3> kMigrations{
+    {{1, kVersion1}, {2, kVersion2}, {3, kVersion3}}};
 
 }  // namespace
 

@@ -20,6 +20,18 @@ namespace leeway::ledger {
 /// The columns of usage in `request` and `attempt`, in the order of the buckets: "input, cached_input, …".
 [[nodiscard]] std::string bucket_columns();
 
+/// What a label is. Stored by number: never renumber.
+enum class LabelKind : std::uint8_t { kUser = 1, kTag = 2, kTagSet = 3, kAgent = 4 };
+/// So many different texts of a kind are numbered; rows with others hold their text, and the roll-ups
+/// know them as `kOtherLabel`. Callers choose these texts and must not grow a table without end.
+inline constexpr std::size_t kMaxLabels = 100'000;
+inline constexpr std::int64_t kOtherLabel = -1;
+
+/// Steps of `rollup_saving` beyond those of a waterfall.
+inline constexpr std::int64_t kStepActual = 7;
+inline constexpr std::int64_t kStepBaseline = 8;
+inline constexpr std::int64_t kStepUnknown = 9;  ///< requests whose waterfall is unknown
+
 /// A 128-bit sum as SQLite keeps it: value = hi · 2³² + lo. `lo` starts below 2³² and has room for
 /// 2³¹ additions without a carry, so roll-ups add the halves independently and stay exact.
 struct SplitSum {

@@ -43,6 +43,11 @@ inline RequestRecord ordinary_record(std::int64_t ts_us = unix_now_us()) {
     r.endpoint = "chat.completions";
     r.model_asked = "gpt-4o-mini";
     r.model = "gpt-4o-mini";
+    r.provider = "openai";
+    r.user = "ada";
+    r.tags = "beta,team=search";
+    r.session = "s-1";
+    r.agent = "planner";
     r.http_status = 200;
     r.stream = true;
     using prices::Bucket;
@@ -102,6 +107,14 @@ inline RequestRecord random_record(std::mt19937_64& rng) {
     r.route = routes[below(2)];
     r.endpoint = below(2) == 0 ? "chat.completions" : "embeddings";
     r.model = models[below(4)];
+    r.provider = r.model.empty() ? "" : below(2) == 0 ? "openai" : "local";
+    const char* const users[] = {"", "ada", "grace", "größer, = \"x\""};
+    const char* const tags[] = {"", "beta", "beta,team=search", "a,b,c"};
+    r.user = users[below(4)];
+    r.tags = tags[below(4)];
+    r.session = below(2) == 0 ? "" : "s" + std::to_string(below(40));
+    r.agent = below(2) == 0 ? "" : "agent" + std::to_string(below(3));
+    r.arm = static_cast<Arm>(below(3));
     r.model_asked = below(2) == 0 ? r.model : text(30);
     r.http_status = static_cast<std::int32_t>(below(600));
     r.end = static_cast<EndState>(below(5));
@@ -113,6 +126,16 @@ inline RequestRecord random_record(std::mt19937_64& rng) {
     r.baseline = amount();
     r.total_us = static_cast<std::int64_t>(below(100'000'000));
     r.first_byte_us = static_cast<std::int64_t>(below(100'000'000));
+    if (r.cost && r.baseline && below(4) != 0) {
+        prices::Waterfall steps;
+        const auto gap = static_cast<std::uint64_t>(r.baseline->value()) -
+                         static_cast<std::uint64_t>(r.cost->value());
+        const auto part = below(1'000'000);
+        steps.saved[below(3)] = PicoUsd(static_cast<std::int64_t>(part));
+        steps.saved[3] = PicoUsd(static_cast<std::int64_t>(gap - part));
+        for (auto& label : steps.labels) label = static_cast<prices::SavingLabel>(1 + below(2));
+        if (steps.closes(*r.baseline, *r.cost)) r.waterfall = steps;
+    }
     if (below(3) == 0) r.notes = text(60);
     if (below(3) == 0) r.error = text(20);
     for (std::uint64_t i = 0, n = below(5); i < n; ++i) {

@@ -5,6 +5,7 @@
 #include "base/ids.hpp"
 #include "base/money.hpp"
 #include "json/splice.hpp"
+#include "pipeline/dimensions.hpp"
 #include "pipeline/model.hpp"
 #include "prices/usage.hpp"
 #include "wire/openai/request_view.hpp"
@@ -68,6 +69,9 @@ struct RequestContext {
     const Route* route = nullptr;  ///< null: none applies
     const Model* asked = nullptr;  ///< the model that the client named; null when it named a route
     const Model* model = nullptr;  ///< the model that shall answer; stages may retarget
+    Dimensions dimensions;  ///< for whom and for what, as the caller tells
+    /// Drawn to show what the answer costs without us: the route's stages are not run.
+    bool held_out = false;
 
     // What stages found out.
     std::string key_name;  ///< tenant; empty: no key needed

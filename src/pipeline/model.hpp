@@ -33,6 +33,8 @@ struct Route {
     std::vector<Stage*> stages;       ///< in order; owned by the snapshot
     CacheMode exact_cache = CacheMode::kAuto;
     std::chrono::seconds cache_ttl{0};
+    /// Of a million requests, so many are answered without the stages and by the baseline's model.
+    std::uint32_t holdout_ppm = 0;
 };
 
 }  // namespace leeway::pipeline

@@ -29,7 +29,7 @@ Task<Verdict> Runner::on_request() {
         Verdict verdict = co_await run_stage(*stage);
         if (!std::holds_alternative<Continue>(verdict)) co_return verdict;
     }
-    if (context_.route != nullptr) {
+    if (context_.route != nullptr && !context_.held_out) {
         for (Stage* stage : context_.route->stages) {
             Verdict verdict = co_await run_stage(*stage);
             if (!std::holds_alternative<Continue>(verdict)) co_return verdict;

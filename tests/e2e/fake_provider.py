@@ -25,6 +25,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with self.server.lock:
             self.server.calls += 1
             self.server.bodies.append(body)
+            self.server.headers.append(list(self.headers.keys()))
         if self.path.endswith("/embeddings"):
             return self.answer(200, {"object": "list", "model": request["model"], "data": [
                 {"object": "embedding", "index": 0, "embedding": [0.5, -0.5]}],
@@ -118,6 +119,7 @@ class FakeProvider(http.server.ThreadingHTTPServer):
         self.lock = threading.Lock()
         self.calls = 0
         self.bodies = []
+        self.headers = []
         self.hang_ups = []
         threading.Thread(target=self.serve_forever, daemon=True).start()
 

@@ -183,6 +183,12 @@ bool Reader::read() {
 bool Reader::member(std::string_view key) {
     if (key == "model") return model();
     if (key == "user") return text(key, view_.user);
+    if (key == "metadata" && cursor_.kind() == '{') {
+        const std::size_t begin = cursor_.offset();
+        if (!cursor_.skip()) return false;
+        view_.metadata = value_since(begin);
+        return true;
+    }
     return view_.endpoint == Endpoint::kEmbeddings ? embeddings_member(key) : chat_member(key);
 }
 

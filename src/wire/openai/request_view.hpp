@@ -32,8 +32,8 @@ struct Span {
 /// What the gateway needs to know of a request: offsets into its body and a few values. Holds no view,
 /// so it stays right when the body's bytes move; it describes these bytes only.
 ///
-/// An optional field that is null counts as not given. `store`, `metadata` and all fields that are not
-/// here pass unread.
+/// An optional field that is null counts as not given. `store` and all fields that are not here pass
+/// unread.
 struct RequestView {
     Endpoint endpoint = Endpoint::kChatCompletions;
 
@@ -55,6 +55,7 @@ struct RequestView {
     std::optional<std::int64_t> max_completion_tokens;
     std::int64_t n = 1;
     Span messages;  ///< the array (embeddings: none)
+    Span metadata;  ///< the value, an object; what is in it is not judged
     Span input;  ///< the value of `input` (chat: none)
     std::uint32_t message_count = 0;
     std::uint32_t input_count = 0;  ///< embeddings: how many texts are to be embedded

@@ -1,0 +1,283 @@
+#include "ledger/savings.hpp"
+
+#include "base/clock.hpp"
+#include "ledger/reader.hpp"
+#include "ledger/report_scan.hpp"
+#include "ledger/schema.hpp"
+#include "ledger/time_text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace leeway::ledger {
+namespace {
+
+using store::sqlite::Database;
+using store::sqlite::Statement;
+using store::sqlite::Transaction;
+
+/// What the arms of the routes add up to, by the route's number.
+using Arms = std::map<std::int64_t, std::array<ArmTotals, 3>>;
+
+/// The condition of one filter on `request`; its value is parameter ?`number`.
+std::string condition(const ReportFilter& filter, int number) {
+    const bool none = filter.value.empty();
+    const auto label = [&](const char* column, LabelKind kind) {
+        if (none) return fmt::format("{} = 0", column);
+        return fmt::format("{0} IN ((SELECT id FROM label WHERE kind = {1} AND text = ?{2}), ?{2})",
+                           column, static_cast<int>(kind), number);
+    };
+    switch (filter.by) {
+        case ReportBy::kUser: return label("user", LabelKind::kUser);
+        case ReportBy::kAgent: return label("agent", LabelKind::kAgent);
+        case ReportBy::kSession:
+            return none ? "session IS NULL" : fmt::format("session = ?{}", number);
+        case ReportBy::kTag:
+            if (none) return "tags = 0";
+            return fmt::format(
+                "(tags IN (SELECT id FROM label WHERE kind = 3 AND"
+                " instr(',' || text || ',', ',' || ?{0} || ',') > 0) OR (typeof(tags) = 'text' AND"
+                " instr(',' || tags || ',', ',' || ?{0} || ',') > 0))",
+                number);
+        default:
+            return fmt::format("{} = (SELECT id FROM name WHERE text = ?{})", to_string(filter.by),
+                               number);
+    }
+}
+
+class Builder {
+public:
+    Builder(Database& db, SavingsReport& report) : db_(db), report_(report) {}
+
+    Result<void> run() {
+        const ReportQuery& query = report_.query;
+        const bool rolled =
+            std::all_of(query.filters.begin(), query.filters.end(),
+                        [](const ReportFilter& filter) { return filter.by == ReportBy::kRoute; });
+        const ReportRange range = range_of(query.since_us, query.until_us);
+        Result<void> done;
+        if (!rolled || range.first_day >= range.end_day) {
+            done = add_rows(range.since_us, range.until_us);
+        } else {
+            done = add_rollups(range.first_day, range.end_day);
+            if (done && query.since_us) done = add_rows(range.since_us, range.first_day * kDayUs);
+            if (done && query.until_us) done = add_rows(range.end_day * kDayUs, range.until_us);
+        }
+        if (!done) return done;
+        PicoUsdSum sum = report_.actual;
+        for (const StepSum& step : report_.steps) sum.add(step.total());
+        if (sum != report_.baseline) {
+            return fail(ErrorCode::kInternal,
+                        "the steps of the waterfalls do not add up to the baseline",
+                        "the ledger's database was changed by another program");
+        }
+        Names names(db_);
+        for (const auto& [route, arms] : arms_) {
+            report_.comparisons.push_back(
+                compare_arms(names.text(route), arms[static_cast<std::size_t>(Arm::kTreated)],
+                             arms[static_cast<std::size_t>(Arm::kHeldOut)]));
+        }
+        return {};
+    }
+
+private:
+    [[nodiscard]] std::string conditions() const {
+        std::string out;
+        int number = 4;
+        for (const ReportFilter& filter : report_.query.filters) {
+            out += " AND " + condition(filter, ++number);
+        }
+        return out;
+    }
+
+    void bind_filters(Statement& rows) const {
+        int number = 4;
+        for (const ReportFilter& filter : report_.query.filters) {
+            ++number;
+            if (!filter.value.empty() || filter.by < ReportBy::kTag)
+                rows.bind(number, filter.value);
+        }
+    }
+
+    void add_step(std::int64_t step, std::int64_t label, std::int64_t requests, PicoUsdSum amount) {
+        if (step == kStepUnknown) report_.unknown += requests;
+        if (step == kStepActual) report_.actual.add(amount);
+        if (step == kStepBaseline) {
+            report_.baseline.add(amount);
+            report_.known += requests;
+        }
+        if (step < 0 || step >= static_cast<std::int64_t>(prices::kSavingSteps)) return;
+        StepSum& sum = report_.steps[static_cast<std::size_t>(step)];
+        sum.requests += requests;
+        sum.by_label[static_cast<std::size_t>(label & 3)].add(amount);
+    }
+
+    Result<void> add_rollups(std::int64_t first_day, std::int64_t end_day) {
+        const std::string where = " WHERE day >= ?1 AND day < ?2" + conditions();
+        auto steps = db_.prepare("SELECT step, label, requests, hi, lo FROM rollup_saving" + where);
+        if (!steps) return fail(std::move(steps.error()));
+        steps->bind(1, first_day).bind(2, end_day);
+        bind_filters(*steps);
+        while (true) {
+            const auto row = steps->step();
+            if (!row) return fail(row.error());
+            if (!*row) break;
+            add_step(steps->int64(0), steps->int64(1), steps->int64(2),
+                     join({steps->int64(3), steps->int64(4)}));
+        }
+        auto arms = db_.prepare(
+            "SELECT route, arm, requests, errors, known, spent_hi, spent_lo,"
+            " CAST(min(squares_usd2 * 1e12, 9e18) AS INTEGER) FROM rollup_arm" +
+            where);
+        if (!arms) return fail(std::move(arms.error()));
+        arms->bind(1, first_day).bind(2, end_day);
+        bind_filters(*arms);
+        while (true) {
+            const auto row = arms->step();
+            if (!row) return fail(row.error());
+            if (!*row) return {};
+            ArmTotals& sum = arms_[arms->int64(0)][static_cast<std::size_t>(arms->int64(1) % 3)];
+            sum.requests += arms->int64(2);
+            sum.errors += arms->int64(3);
+            sum.known += arms->int64(4);
+            sum.spent.add(join({arms->int64(5), arms->int64(6)}));
+            sum.squares_usd2 += static_cast<double>(arms->int64(7)) / 1e12;
+        }
+    }
+
+    Result<void> add_rows(std::int64_t from_us, std::int64_t to_us) {
+        if (from_us >= to_us) return {};
+        auto rows = db_.prepare(
+            "SELECT route, arm, end, cost_pico_usd, baseline_pico_usd, saving_labels,"
+            " saved_exact_cache_pico_usd, saved_tier_pico_usd, saved_route_pico_usd,"
+            " saved_prompt_cache_pico_usd, saved_billing_pico_usd, saved_attempts_pico_usd,"
+            " saved_gateway_pico_usd FROM request WHERE id >= ?1 AND id < ?2 AND ts_us >= ?3 AND"
+            " ts_us < ?4" +
+            conditions());
+        if (!rows) return fail(std::move(rows.error()));
+        const auto low = id_bound(from_us - kHourUs);
+        auto high = id_bound(to_us + kHourUs);
+        if (!report_.query.until_us) high.bytes.fill(0xff);
+        rows->bind_blob(1, low.bytes).bind_blob(2, high.bytes).bind(3, from_us).bind(4, to_us);
+        bind_filters(*rows);
+        while (true) {
+            const auto row = rows->step();
+            if (!row) return fail(row.error());
+            if (!*row) return {};
+            add_row(*rows);
+        }
+    }
+
+    void add_row(const Statement& row) {
+        if (row.is_null(5)) {
+            ++report_.unknown;
+        } else {
+            add_step(kStepBaseline, 0, 1, PicoUsdSum(row.int64(4)));
+            add_step(kStepActual, 0, 1, PicoUsdSum(row.int64(3)));
+            prices::Waterfall labels;
+            labels.unpack_labels(static_cast<std::uint32_t>(row.int64(5)));
+            for (std::size_t i = 0; i < prices::kSavingSteps; ++i) {
+                const std::int64_t saved = row.int64(6 + static_cast<int>(i));
+                if (saved == 0) continue;
+                add_step(static_cast<std::int64_t>(i), static_cast<std::int64_t>(labels.labels[i]),
+                         1, PicoUsdSum(saved));
+            }
+        }
+        const std::int64_t arm = row.int64(1);
+        if (arm == 0) return;
+        ArmTotals& sum = arms_[row.int64(0)][static_cast<std::size_t>(arm % 3)];
+        ++sum.requests;
+        const auto end = static_cast<EndState>(row.int64(2));
+        sum.errors += end != EndState::kOk && end != EndState::kClientGone ? 1 : 0;
+        const auto cost = row.optional_int64(3);
+        if (!cost) return;
+        ++sum.known;
+        sum.spent.add(PicoUsd(*cost));
+        const double usd = static_cast<double>(*cost) / 1e12;
+        sum.squares_usd2 += usd * usd;
+    }
+
+    Database& db_;
+    SavingsReport& report_;
+    Arms arms_;
+};
+
+Result<std::string> text_of(const ReportOptions& options, std::FILE* err) {
+    replay_for_reader(options.state_dir, err);
+    ReportQuery query;
+    query.filters = options.filters;
+    const std::int64_t now_us = unix_now_us();
+    const std::pair<const std::string*, std::optional<std::int64_t>*> times[] = {
+        {&options.since, &query.since_us}, {&options.until, &query.until_us}};
+    for (const auto& [text, value] : times) {
+        if (text->empty()) continue;
+        const auto parsed = parse_time(*text, now_us);
+        if (!parsed) return fail(parsed.error());
+        *value = *parsed;
+    }
+    auto db = open_for_reading(options.state_dir);
+    if (!db) return fail(std::move(db.error()));
+    SavingsReport report;
+    report.query = query;
+    if (*db) {
+        auto built = build_savings(**db, query);
+        if (!built) return fail(std::move(built.error()));
+        report = std::move(*built);
+    }
+    for (const std::string& note : report.notes) fmt::print(err, "note: {}\n", note);
+    switch (options.format) {
+        case ReportFormat::kTable: return render_savings_table(report, options.colour);
+        case ReportFormat::kJson: return render_savings_json(report);
+        case ReportFormat::kCsv: return render_savings_csv(report);
+    }
+    return std::string();
+}
+
+}  // namespace
+
+Comparison compare_arms(std::string route, const ArmTotals& treated, const ArmTotals& held_out) {
+    Comparison out;
+    out.route = std::move(route);
+    out.treated = treated;
+    out.held_out = held_out;
+    if (treated.known < kLeastEvidence || held_out.known < kLeastEvidence) return out;
+    const auto mean = [](const ArmTotals& arm) {
+        return static_cast<double>(arm.spent.value()) / 1e12 / static_cast<double>(arm.known);
+    };
+    const auto variance_of_mean = [&](const ArmTotals& arm) {
+        const auto n = static_cast<double>(arm.known);
+        const double squares = arm.squares_usd2 - n * mean(arm) * mean(arm);
+        return std::max(squares, 0.0) / (n - 1) / n;
+    };
+    out.difference_usd = mean(held_out) - mean(treated);
+    const double half = 1.96 * std::sqrt(variance_of_mean(treated) + variance_of_mean(held_out));
+    out.low_usd = out.difference_usd - half;
+    out.high_usd = out.difference_usd + half;
+    out.claim = out.low_usd > 0    ? Comparison::Claim::kSaves
+                : out.high_usd < 0 ? Comparison::Claim::kCostsMore
+                                   : Comparison::Claim::kNoDifference;
+    return out;
+}
+
+Result<SavingsReport> build_savings(Database& db, const ReportQuery& query) {
+    auto snapshot = Transaction::begin_read(db);
+    if (!snapshot) return fail(std::move(snapshot.error()));
+    SavingsReport report;
+    report.query = query;
+    if (auto done = Builder(db, report).run(); !done) return fail(std::move(done.error()));
+    return report;
+}
+
+int run_savings(const ReportOptions& options, std::FILE* out, std::FILE* err) {
+    const auto text = text_of(options, err);
+    if (!text) {
+        fmt::print(err, "leeway report: {}\n", text.error().text());
+        return 1;
+    }
+    const bool written = std::fwrite(text->data(), 1, text->size(), out) == text->size();
+    return written && std::fflush(out) == 0 ? 0 : 1;
+}
+
+}  // namespace leeway::ledger
