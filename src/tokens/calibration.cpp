@@ -7,8 +7,10 @@ namespace leeway::tokens {
 namespace {
 
 constexpr double kTwoSided95 = 1.96;
-constexpr double kPriorWeight = 4;  // the prior's noise is worth four reports
-constexpr double kHuber = 3;        // standard deviations up to which an error counts in full
+constexpr double kPriorWeight = 1;  // the prior's noise is worth one report
+constexpr double kNoiseMemory = 255.0 / 256;  // the last few hundred reports say how far off we are
+constexpr double kMostTokens = 1e15;  // no request has more, whatever hostile reports taught
+constexpr double kHuber = 3;  // standard deviations up to which an error counts in full
 constexpr double kDriftMemory = 0.1;
 // The moving mean of independent standard errors has deviation sqrt(0.1 / 1.9) = 0.23: five of those.
 constexpr double kDriftLimit = 1.15;
@@ -75,7 +77,7 @@ TokenCount Calibration::estimate(const CalibrationFeatures& features) const {
     for (std::size_t i = 0; i < kN; ++i) mean += x[i] * mean_[i];
     const double half = kTwoSided95 * relative_error() * std::sqrt(1 + spread(x));
     const auto tokens = [scale](double value) {
-        return static_cast<std::int64_t>(std::llround(std::max(0.0, value * scale)));
+        return static_cast<std::int64_t>(std::llround(std::clamp(value * scale, 0.0, kMostTokens)));
     };
     const Quality quality = reports_ == 0 ? Quality::kHeuristic : Quality::kCalibrated;
     return {tokens(mean), tokens(mean - half), tokens(mean + half), quality};
@@ -104,10 +106,10 @@ void Calibration::learn(const CalibrationFeatures& features, std::int64_t tokens
     for (std::size_t i = 0; i < kN; ++i) {
         for (std::size_t j = 0; j < kN; ++j) covariance_[i][j] -= gain[i] * gain[j] / total;
     }
-    noise_weight_ += weight;
-    noise_sum_ += weight *
-                  std::min(error * error, kHuber * kHuber * noise_sum_ / noise_weight_ * expected) /
-                  expected;
+    const double noise = noise_sum_ / noise_weight_;
+    noise_weight_ = noise_weight_ * kNoiseMemory + weight;
+    noise_sum_ = noise_sum_ * kNoiseMemory +
+                 weight * std::min(error * error / expected, kHuber * kHuber * noise);
     drift_ += kDriftMemory * (std::clamp(standard, -2 * kHuber, 2 * kHuber) - drift_);
     ++reports_;
 }

@@ -209,8 +209,9 @@ std::string Builder::image(const std::vector<Found>& found) const {
     }
     std::string specials;
     for (const SpecialToken& special : source_.specials) {
-        const std::vector<std::uint32_t> head{special.id,
-                                              static_cast<std::uint32_t>(special.text.size())};
+        const std::uint32_t flag = special.always ? 1U << 31U : 0U;
+        const std::vector<std::uint32_t> head{
+            special.id, static_cast<std::uint32_t>(special.text.size()) | flag};
         specials.append(as_bytes(head)).append(special.text);
         specials.resize((specials.size() + 3) / 4 * 4);
     }
