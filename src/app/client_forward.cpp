@@ -109,6 +109,13 @@ Task<Result<void>> ClientRequest::admit(const providers::Provider& provider) {
 }
 
 Task<void> ClientRequest::forward() {
+    if (snapshot_->budgets() != nullptr) {
+        auto refused = reserve_budget();
+        if (refused) {
+            co_await refuse(std::move(refused->error), refused->retry_after_s);
+            co_return;
+        }
+    }
     const providers::Provider& provider = snapshot_->provider(*context_.model);
     deadline_->set_timeouts(provider.origin.timeouts);
     auto admitted = co_await admit(provider);
@@ -211,6 +218,11 @@ Task<void> ClientRequest::deliver_stream(net::UpstreamCall& call, bool hide_usag
         if (!pieces) broken = std::move(pieces.error());
         if (!pieces || pieces->empty()) break;
         sent = co_await relay_pieces(relay, *pieces);
+        if (budget_events_ > 0 && !relay.done &&
+            relay.observer.events() > static_cast<std::uint64_t>(budget_events_)) {
+            broken = passed_reservation();
+            break;
+        }
         if (relay.broken) break;  // what is no stream of events to us is none to the client
     }
     worker_.metrics.streams(-1);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "app/gateway.hpp"
+#include "guard/budget/spec.hpp"
 #include "ledger/record.hpp"
 #include "net/deadline.hpp"
 #include "net/http_client.hpp"
@@ -64,6 +65,15 @@ private:
                      const wire::usage::UsageReading& reading = {});
     ledger::EndState end_of(const Error& error) const;
 
+    // client_budget.cpp: nothing of it runs where no budget is configured
+    std::optional<pipeline::Reject> reserve_budget();
+    Result<budget::Amount> worst_case(std::int64_t answer, bool needs_price) const;
+    Result<std::int64_t> answer_bound(const budget::Amount& room, bool needs_price);
+    Result<void> limit_answer(std::int64_t tokens);
+    void release_budget();
+    void settle_budget();
+    Error passed_reservation() const;
+
     // client_settle.cpp: money, ledger, metrics, headers
     void settle(const pipeline::Outcome& outcome, ledger::EndState end);
     void price(const pipeline::Outcome& outcome);
@@ -83,6 +93,10 @@ private:
     bool attempt_open_ = false;
     bool resolved_ = false;  // has a model: worth a ledger row
     bool settled_ = false;
+    bool budget_open_ = false;  // reserved and not settled
+    std::int64_t budget_events_ = 0;  // more events than tokens reserved: over; 0: no limit
+    budget::Amount budget_worst_;
+    std::string budget_note_;  // value of x-leeway-budget; empty: none
     std::vector<std::pair<std::string, std::string>> upstream_fields_;
     std::array<std::string, 6> header_texts_;
     std::vector<net::Field> fields_;

@@ -87,12 +87,20 @@ void ClientRequest::compare(const pipeline::Outcome& outcome) {
 void ClientRequest::settle(const pipeline::Outcome& outcome, ledger::EndState end) {
     if (settled_) return;
     settled_ = true;
-    runner_.on_outcome(outcome);
+    if (budget_note_.empty()) {
+        runner_.on_outcome(outcome);
+    } else {
+        // Another model, or an answer that was made short: not what others shall get from the cache.
+        pipeline::Outcome ours = outcome;
+        ours.no_store = true;
+        runner_.on_outcome(ours);
+    }
 
     record_.total_us = to_us(monotonic_now() - exchange_.arrival());
     Duration upstream{};
     for (const auto& attempt : record_.attempts)
         upstream += std::chrono::microseconds(attempt.total_us);
+    if (budget_open_) settle_budget();
     record_.http_status = outcome.status;
     record_.end = end;
     price(outcome);
@@ -148,6 +156,7 @@ std::span<const net::Field> ClientRequest::answer_fields(std::string_view conten
     if (context_.route != nullptr) fields_.push_back({"x-leeway-route", context_.route->name});
     if (!context_.cache_status.empty())
         fields_.push_back({"x-leeway-cache", context_.cache_status});
+    if (!budget_note_.empty()) fields_.push_back({"x-leeway-budget", budget_note_});
     if (!context_.notes.empty()) fields_.push_back({"x-leeway-stages", context_.notes});
     if (!final_figures) return fields_;
     if (record_.cost) {

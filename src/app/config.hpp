@@ -2,6 +2,7 @@
 
 #include "base/result.hpp"
 #include "base/secret.hpp"
+#include "guard/budget/spec.hpp"
 #include "prices/rates.hpp"
 
 #include <chrono>
@@ -113,8 +114,15 @@ struct RouteConfig {
     std::uint32_t holdout_ppm = 0;  ///< share of requests answered without stages, per million
 };
 
+/// One entry of `budgets:`, or the `budget:` of a key.
+struct BudgetConfig {
+    budget::BudgetSpec spec;
+    std::string degrade_model;  ///< asked instead when the budget is exceeded; empty: refuse
+};
+
 struct KeyConfig {
     std::string name;
+    std::string team;  ///< whose budget it shares; empty: none
     Secret secret;  ///< at least 16 characters
     std::vector<std::string> models;  ///< empty: all
     std::vector<std::string> routes;  ///< empty: all
@@ -162,6 +170,7 @@ struct Config {
     std::vector<ModelConfig> models;
     std::vector<RouteConfig> routes;
     std::vector<KeyConfig> keys;
+    std::vector<BudgetConfig> budgets;  ///< those of the keys too
     CacheConfig cache;
     LedgerConfig ledger;
     PricesConfig prices;

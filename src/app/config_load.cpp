@@ -156,6 +156,12 @@ void read_key(ConfigSource& source, Section& section, Draft& draft) {
     for (const PlacedText& model : marks.models) out.models.push_back(model.text);
     for (const PlacedText& route : marks.routes) out.routes.push_back(route.text);
     section.number("requests_per_minute", out.requests_per_minute, 0, 100'000'000);
+    section.text("team", out.team);
+    if (section.has("budget")) {
+        read_key_budget(source, section, out.name, draft);
+    } else {
+        section.declare("budget");
+    }
     section.date("expires", out.expires_unix_s);
     if (out.expires_unix_s && *out.expires_unix_s <= unix_now_us() / 1'000'000) {
         source.warning(section.mark("expires"), fmt::format("key '{}' has expired", out.name));
@@ -224,6 +230,7 @@ ConfigReading read_draft(ConfigSource& source, const std::string& text, const st
             read_route(source, named, section, draft);
         }
         for (Section& section : top.list_of_sections("keys")) read_key(source, section, draft);
+        read_budgets(source, top, draft);
         read_rest(top, draft.config);
         top.finish();
         fill_paths(draft.config);

@@ -51,6 +51,10 @@ struct Draft {
 void read_provider(ConfigSource& source, const PlacedText& name, Section& section, Draft& draft);
 /// Reads one entry of `models:` into the draft.
 void read_model(ConfigSource& source, const PlacedText& name, Section& section, Draft& draft);
+/// Reads `budgets:` into the draft.
+void read_budgets(ConfigSource& source, Section& top, Draft& draft);
+/// Reads the `budget:` of the key `name` into the draft.
+void read_key_budget(ConfigSource& source, Section& key, const std::string& name, Draft& draft);
 /// Fills in paths that depend on the environment and makes all paths absolute.
 void fill_paths(Config& config);
 /// References between the parts, names used twice, and combinations that make no sense.

@@ -233,6 +233,7 @@ Result<std::shared_ptr<const guard::auth::KeyDirectory>> load_key_directory(
         entry.spec.models = key.models;
         entry.spec.routes = key.routes;
         entry.spec.requests_per_minute = key.requests_per_minute;
+        entry.spec.team = key.team;
         entry.spec.expires_unix_s = key.expires_unix_s;
         entry.credentials.push_back(
             {guard::auth::key_mac(store.pepper(), key.secret.expose()), std::nullopt});

@@ -1,6 +1,7 @@
 #include "app/server.hpp"
 
 #include "app/config_changes.hpp"
+#include "app/config_values.hpp"
 #include "telemetry/log.hpp"
 
 #include <fmt/ranges.h>
@@ -82,6 +83,7 @@ Result<void> Server::open_stores() {
         ledger_ = std::move(*opened);
         for (const std::string& note : ledger_->notes()) spdlog::warn("ledger: {}", note);
     }
+    if (auto used = use_budgets(config_); !used) return used;
     agent_cache::ExactStoreOptions cache_options;
     cache_options.path = state + "/cache.db";
     cache_options.memory_bytes = config_.cache.memory_bytes;
@@ -121,7 +123,7 @@ Result<std::shared_ptr<const Snapshot>> Server::build_snapshot(const Config& con
     if (!address) return fail(std::move(address.error()));
     auto host = hosts_->host_for(config);
     if (!host) return fail(std::move(host.error()));
-    const Services services{cache_services_, *host, books_.current()};
+    const Services services{cache_services_, *host, books_.current(), &book_};
     auto snapshot = Snapshot::build(config, keys_, services, address->is_loopback());
     // Only now, when nothing can be refused any more.
     if (snapshot) hosts_->use(std::move(*host));
@@ -191,6 +193,11 @@ void Server::tend() {
     }
     hosts_->end_unused();
     watch_ledger();
+    for (const budget::Alert& alert : book_.take_alerts()) {
+        spdlog::warn("budget {} ({}): {} % of the limit are spent; it resets at {}", alert.budget,
+                     to_string(alert.scope), alert.threshold_bp / 100,
+                     format_date(alert.resets_unix_s));
+    }
 }
 
 /// Says once that the database takes no records, and once that it does again.
@@ -236,6 +243,33 @@ void Server::reload() {
                  config_.routes.size(), keys_->keys().size());
 }
 
+/// Before the port opens, and before requests see new limits: what was spent and what a killed process left
+/// open counts. A limit that stays as it was keeps what it knows.
+Result<void> Server::use_budgets(const Config& config) {
+    std::vector<budget::BudgetSpec> specs;
+    for (const BudgetConfig& one : config.budgets) specs.push_back(one.spec);
+    if (!specs.empty() && !ledger_) {
+        return fail(ErrorCode::kConfig, "budgets need the ledger, which is switched off",
+                    "remove ledger.enabled: false");
+    }
+    std::vector<budget::PastSpending> past;
+    const std::int64_t now_s = unix_now_us() / 1'000'000;
+    if (book_.needs_past(specs)) {
+        if (auto done = ledger_->wait_recovered(std::chrono::seconds(30)); !done) return done;
+        if (auto done = ledger_->flush(); !done) return done;
+        constexpr std::int64_t kLongestWindow = 32 * 86'400;
+        auto rows = ledger::read_spending(config_.server.state, now_s - kLongestWindow);
+        if (!rows) return fail(std::move(rows.error()));
+        for (const ledger::ScopeSpending& row : *rows) {
+            auto scope = budget::parse_scope(row.scope);
+            if (!scope) continue;
+            past.push_back({std::move(*scope), row.slot, row.spent.value(), row.tokens});
+        }
+    }
+    book_.configure(std::move(specs), past, now_s);
+    return {};
+}
+
 /// All of it or nothing, for requests that begin from now on.
 Result<void> Server::put_to_work(const Config& config) {
     if (auto version = key_store_->version()) key_version_ = *version;
@@ -253,6 +287,10 @@ Result<void> Server::put_to_work(const Config& config) {
     if (!snapshot) {
         keys_.swap(*keys);
         return fail(std::move(snapshot.error()));
+    }
+    if (auto used = use_budgets(config); !used) {
+        keys_.swap(*keys);
+        return used;
     }
     for (auto& worker : workers_) worker->use(*snapshot);
     if (hosts_->present() != before) {

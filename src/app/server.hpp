@@ -48,6 +48,7 @@ private:
     Server(ServeOptions options, Config config)
         : options_(std::move(options)), config_(std::move(config)), started_with_(config_) {}
     void watch_ledger();
+    Result<void> use_budgets(const Config& config);
     [[nodiscard]] Result<void> load_prices(const Config& config);
     [[nodiscard]] bool keys_changed();
     Result<void> put_to_work(const Config& config);
@@ -58,6 +59,7 @@ private:
     [[nodiscard]] std::optional<std::string> not_ready() const;
     Task<std::string> metrics_text(net::EventLoop& admin_loop);
     [[nodiscard]] std::string process_metrics() const;
+    [[nodiscard]] std::string budget_metrics() const;
     [[nodiscard]] std::size_t connections() const;
 
     ServeOptions options_;
@@ -68,6 +70,7 @@ private:
     std::int64_t key_version_ = 0;
     std::shared_ptr<const guard::auth::KeyDirectory> keys_;
     std::unique_ptr<ledger::Ledger> ledger_;
+    mutable budget::Book book_;  // asked how it stands, a limit may enter its next window
     std::unique_ptr<agent_cache::ExactStore> cache_;
     agent_cache::SingleFlight flights_;
     agent_cache::ShardedKeyMemo cache_keys_;

@@ -77,6 +77,46 @@ Task<std::string> Server::metrics_text(net::EventLoop& admin_loop) {
     co_return text;
 }
 
+std::string Server::budget_metrics() const {
+    std::string out;
+    const auto budgets = book_.standings(unix_now_us() / 1'000'000);
+    if (budgets.empty()) return out;
+    const auto counters = book_.counters();
+    const auto count = [&out](std::string_view name, std::string_view help, std::uint64_t value) {
+        append_help(out, name, "counter", help);
+        append_sample(out, name, {}, std::to_string(value));
+    };
+    count("leeway_budget_reservations_total", "Reservations made.", counters.reserved);
+    count("leeway_budget_refusals_total", "Reservations refused.", counters.refused);
+    count("leeway_budget_unknown_total", "Charged as reserved: nobody knows the cost.",
+          counters.unknown);
+    count("leeway_budget_overshoots_total", "Answers that cost more than reserved.",
+          counters.overshoots);
+    count("leeway_budget_conflicts_total", "Second settlements with other amounts.",
+          counters.conflicts);
+    const auto gauge = [&](std::string_view name, std::string_view help, const auto& value_of) {
+        append_help(out, name, "gauge", help);
+        for (const budget::Standing& one : budgets) {
+            // Users, sessions and tags are as many as callers like: not one series for each.
+            if (one.scope.kind > budget::ScopeKind::kKey) continue;
+            const Int128 value = value_of(one);
+            const std::string scope = to_string(one.scope);
+            append_sample(out, name,
+                          {{"budget", one.budget}, {"scope", scope}, {"unit", to_string(one.unit)}},
+                          one.unit == budget::Unit::kUsd
+                              ? to_usd_string(value)
+                              : std::to_string(static_cast<std::int64_t>(value)));
+        }
+    };
+    gauge("leeway_budget_limit", "USD or tokens.",
+          [](const budget::Standing& one) { return Int128{one.limit}; });
+    gauge("leeway_budget_posted", "Spent in the window that runs.",
+          [](const budget::Standing& one) { return one.posted; });
+    gauge("leeway_budget_pending", "Reserved by requests that run.",
+          [](const budget::Standing& one) { return one.pending; });
+    return out;
+}
+
 std::string Server::process_metrics() const {
     std::string out;
     const auto line = [&out](std::string_view name, std::string_view type, std::string_view help,
@@ -104,6 +144,7 @@ std::string Server::process_metrics() const {
         line("leeway_ledger_failing", "gauge", "1 while the database takes no rows.",
              stats.failing ? 1 : 0);
     }
+    out += budget_metrics();
     const auto cache = cache_->stats();
     line("leeway_exact_cache_memory_bytes", "gauge", "Answers in memory.", cache.memory_bytes);
     line("leeway_exact_cache_entries", "gauge", "Answers in memory.", cache.memory_entries);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "app/budget_policy.hpp"
 #include "app/config.hpp"
 #include "app/model_hosts.hpp"
 #include "guard/auth/key_directory.hpp"
@@ -24,6 +25,7 @@ struct Services {
     std::shared_ptr<ModelHost> model_host;  ///< null: no provider is embedded
     std::shared_ptr<const prices::PriceBook> prices =
         {};  ///< null: only the configuration's prices
+    budget::Book* budgets = nullptr;  ///< outlives every snapshot
 };
 
 /// One configuration, built into what the data plane runs on. Immutable; each request pins the one it
@@ -55,6 +57,15 @@ public:
         return model_host_ ? &model_host_->supervisor : nullptr;
     }
     [[nodiscard]] bool loopback_only() const noexcept { return loopback_only_; }
+    /// Null: no budget is configured.
+    [[nodiscard]] const BudgetPolicy* budgets() const noexcept {
+        return budgets_.book != nullptr ? &budgets_ : nullptr;
+    }
+    /// What is asked instead when this budget is exceeded; null: nothing.
+    [[nodiscard]] const pipeline::Model* degraded(std::string_view budget) const {
+        const auto found = budgets_.degrade.find(budget);
+        return found == budgets_.degrade.end() ? nullptr : found->second;
+    }
 
 private:
     Snapshot() = default;
@@ -71,6 +82,7 @@ private:
     std::shared_ptr<ModelHost> model_host_;  // lives as long as a request that may need it
     std::string models_json_;
     bool loopback_only_ = true;
+    BudgetPolicy budgets_;
 };
 
 }  // namespace leeway::app

@@ -203,7 +203,7 @@ void decode_attempt(Reader& r, AttemptRow& a) noexcept {
     const std::uint64_t number = r.varint();
     a.number = static_cast<std::uint32_t>(number);
     const std::uint8_t flags = r.byte();
-    a.end = r.enumerator(EndState::kTimeout);
+    a.end = r.enumerator(EndState::kUnknown);
     a.usage_state = r.enumerator(prices::UsageState::kZero);
     a.http_status = r.zigzag32();
     r.usage(a.usage);
@@ -305,7 +305,7 @@ Result<void> decode(std::string_view bytes, RequestRecord& out) {
     const std::uint8_t flags = r.byte();
     out.stream = (flags & kStream) != 0;
     r.bytes(out.id.bytes.data(), out.id.bytes.size());
-    out.end = r.enumerator(EndState::kTimeout);
+    out.end = r.enumerator(EndState::kUnknown);
     out.source = r.enumerator(Source::kGateway);
     out.usage_state = r.enumerator(prices::UsageState::kZero);
     out.ts_us = r.zigzag();

@@ -55,6 +55,7 @@ std::string_view end_text(std::int64_t end) {
         case EndState::kCut: return "cut";
         case EndState::kClientGone: return "client_gone";
         case EndState::kTimeout: return "timeout";
+        case EndState::kUnknown: return "unknown";
     }
     return "error";
 }

@@ -2,6 +2,7 @@
 
 #include "base/clock.hpp"
 #include "ledger/codec.hpp"
+#include "ledger/intent.hpp"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -39,22 +40,38 @@ Result<std::unique_ptr<Journal>> Journal::open(const std::string& folder, unsign
 
 bool Journal::append(const RequestRecord& record) noexcept {
     try {
-        const std::string_view bytes = encode(record, buffer_);
-        if (ring_->push(bytes)) {
-            wake_.notify();
-            return true;
-        }
-        // The consumer is behind: no time for a nap.
-        if (spill_->append(bytes)) {
-            wake_.urge();
-            return true;
-        }
+        if (keep(encode(record, buffer_), false)) return true;
     } catch (const std::bad_alloc&) {
         buffer_.clear();  // The same answer as for a full disk: nothing was kept.
     }
     append_failed_.store(true, std::memory_order_release);
     wake_.urge();
     return false;
+}
+
+bool Journal::append(const Intent& intent) noexcept {
+    try {
+        if (keep(encode(intent, intent_buffer_), true)) return true;
+    } catch (const std::bad_alloc&) {
+        intent_buffer_.clear();
+    }
+    append_failed_.store(true, std::memory_order_release);
+    wake_.urge();
+    return false;
+}
+
+bool Journal::keep(std::string_view bytes, bool is_intent) noexcept {
+    // What lies in the ring is read first, so while an intent is spilled its outcome must not overtake it.
+    keep_spilling_ = keep_spilling_ && spill_->used() > 0;
+    if (!keep_spilling_ && ring_->push(bytes)) {
+        wake_.notify();
+        return true;
+    }
+    // The consumer is behind: no time for a nap.
+    if (!spill_->append(bytes)) return false;
+    keep_spilling_ = keep_spilling_ || is_intent;
+    wake_.urge();
+    return true;
 }
 
 bool Journal::healthy() const noexcept {
@@ -73,8 +90,10 @@ void Journal::check_room() noexcept {
 }
 
 std::optional<std::string_view> Journal::next() noexcept {
+    // Looked at first: what is in the spill file now has its intent in the ring by now, or behind it.
+    const bool spilled = spill_->has_unread();
     if (auto record = ring_->next()) return record;
-    return spill_->next();
+    return spilled ? spill_->next() : std::nullopt;
 }
 
 bool Journal::has_unread() const noexcept { return ring_->has_unread() || spill_->has_unread(); }

@@ -27,6 +27,8 @@ public:
 
     /// Worker only.
     [[nodiscard]] bool append(const RequestRecord& record) noexcept override;
+    /// Worker only. An intent is read before its outcome, also when the ring was full in between.
+    [[nodiscard]] bool append(const Intent& intent) noexcept override;
     /// Any thread.
     [[nodiscard]] bool healthy() const noexcept override;
 
@@ -61,7 +63,10 @@ private:
     Wake& wake_;
     std::unique_ptr<Ring> ring_;
     std::unique_ptr<SpillQueue> spill_;
+    [[nodiscard]] bool keep(std::string_view bytes, bool is_intent) noexcept;
     std::string buffer_;  // worker's encoding buffer
+    std::string intent_buffer_;
+    bool keep_spilling_ = false;  // worker's: an intent lies in the spill file
     std::string note_;
     std::atomic<bool> append_failed_{false};
     std::atomic<bool> spill_refuses_{false};

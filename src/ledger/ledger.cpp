@@ -136,6 +136,13 @@ void Ledger::run() noexcept {
         }
         // Here all that earlier processes left is written: a record of theirs that is in the database
         // already must be found there, not be counted again because its row was taken away.
+        if (!recovered_) {
+            if (auto done = recover_intents(); !done) {
+                retry_later(done.error());
+                wake_.nap(back_off_);
+                continue;
+            }
+        }
         const bool expired = expire_some();
         if (has_unread()) {
             wake_.nap(options_.batch_time);
@@ -170,6 +177,41 @@ void Ledger::wait_for_work(bool unhealthy) noexcept {
         memory_given_back_ = true;
     }
     wake_.sleep(retention_.patience(), has_work);
+}
+
+/// What earlier processes left open gets its row: in one transaction, so a kill in between changes nothing.
+Result<void> Ledger::recover_intents() {
+    std::uint64_t count = 0;
+    if (!writer_) {
+        auto writer = RowWriter::open(database_path(options_.state_dir), options_.durability);
+        if (!writer) return fail(std::move(writer.error()));
+        writer_ = std::move(*writer);
+    }
+    if (writer_->intents().any()) {
+        if (auto begun = writer_->begin(); !begun) return begun;
+        for (const RequestRecord& record : writer_->intents().unknown_outcomes()) {
+            const auto added = writer_->add(record);
+            if (!added) return fail(added.error());
+            ++count;
+        }
+        if (auto committed = writer_->commit(); !committed) return committed;
+    }
+    const std::lock_guard lock(mutex_);
+    stats_.unknown += count;
+    stats_.rows_written += count;
+    recovered_ = true;
+    flushed_.notify_all();
+    return {};
+}
+
+Result<void> Ledger::wait_recovered(Duration timeout) {
+    std::unique_lock lock(mutex_);
+    wake_.urge();
+    if (flushed_.wait_for(lock, timeout, [&] { return recovered_; })) return {};
+    return fail(ErrorCode::kUnavailable,
+                "the ledger could not yet book what an earlier process left open" +
+                    (stats_.failing ? ": " + stats_.last_error : std::string()),
+                "budgets need it; look at the disk and at who holds the ledger's database");
 }
 
 /// Takes a few rows away that are too old. True: there may be more.
@@ -243,6 +285,7 @@ Result<std::size_t> Ledger::write_batch() {
                 sources_.end());
     std::size_t taken = 0;
     std::uint64_t fresh = 0;
+    std::uint64_t repeated = 0;
     for (Journal* source : sources_) {
         while (taken < batch_limit_) {
             const auto bytes = source->next();
@@ -259,7 +302,9 @@ Result<std::size_t> Ledger::write_batch() {
             ++taken;
             const auto added = write_one(*bytes);
             if (!added) return fail(added.error());
-            fresh += *added ? 1 : 0;
+            const bool row = !is_intent(*bytes);
+            fresh += *added && row ? 1 : 0;
+            repeated += *added || !row ? 0 : 1;
         }
     }
     if (taken == 0) return taken;
@@ -274,12 +319,20 @@ Result<std::size_t> Ledger::write_batch() {
     for (Journal* source : sources_) source->release();
     const std::lock_guard lock(mutex_);
     stats_.rows_written += fresh;
-    stats_.replayed += taken - fresh;
+    stats_.replayed += repeated;
+    stats_.open_intents = writer_ ? writer_->intents().count() : 0;
     return taken;
 }
 
 /// True: a new row. False: it was there already, or it was put into quarantine.
 Result<bool> Ledger::write_one(std::string_view bytes) {
+    if (is_intent(bytes)) {
+        auto intent = decode(bytes, intent_);
+        if (intent) return writer_->intents().add(intent_);
+        auto kept = quarantine(bytes, intent.error().message);
+        if (!kept) return fail(std::move(kept.error()));
+        return false;
+    }
     auto decoded = decode(bytes, record_);
     if (!decoded) {
         auto kept = quarantine(bytes, decoded.error().message);

@@ -40,6 +40,8 @@ struct LedgerStats {
     std::uint64_t spilled_bytes = 0;  ///< ever written to spill files by this process
     std::uint64_t quarantined = 0;    ///< records no database would take, kept in a file
     std::uint64_t damaged_bytes = 0;  ///< journal bytes that could not be read
+    std::uint64_t unknown = 0;  ///< intents of killed processes that became rows at the start
+    std::uint64_t open_intents = 0;
     std::uint64_t expired = 0;  ///< requests whose rows were taken away because of their age
     bool failing = false;             ///< the last write to the database failed
     std::string last_error;           ///< of the database; kept after it recovered
@@ -65,6 +67,10 @@ public:
     /// Thread-safe. Waits until all that was appended before is in the database. An error when it is
     /// not within `timeout`.
     [[nodiscard]] Result<void> flush(Duration timeout = std::chrono::seconds(10));
+    /// Thread-safe. Waits until every intent that an earlier process left without an outcome is a row with
+    /// EndState::kUnknown. Before that no new intent may be appended. An error when it is not within
+    /// `timeout`.
+    [[nodiscard]] Result<void> wait_recovered(Duration timeout);
     /// Thread-safe.
     [[nodiscard]] LedgerStats stats() const;
     /// Thread-safe. Takes effect with the next record, or within the hour.
@@ -85,6 +91,7 @@ private:
     [[nodiscard]] bool write_pending() noexcept;
     [[nodiscard]] Result<std::size_t> write_batch();
     [[nodiscard]] Result<bool> write_one(std::string_view bytes);
+    [[nodiscard]] Result<void> recover_intents();
     [[nodiscard]] Result<void> quarantine(std::string_view bytes, const std::string& why);
     void retry_later(const Error& error);
     [[nodiscard]] bool expire_some() noexcept;
@@ -101,6 +108,7 @@ private:
     std::unique_ptr<RowWriter> writer_;  // null after an error
     Retention retention_;
     RequestRecord record_;  // reused: its strings keep their capacity
+    Intent intent_;  // likewise
     std::size_t batch_limit_ = 0;
     std::vector<Journal*> sources_;  // of the batch at hand
     std::size_t turn_ = 0;
@@ -111,6 +119,7 @@ private:
     std::atomic<std::uint64_t> orphan_bytes_{0};
     mutable std::mutex mutex_;  // of the rest
     std::condition_variable flushed_;
+    bool recovered_ = false;
     std::uint64_t flush_asked_ = 0;
     std::uint64_t flush_done_ = 0;
     LedgerStats stats_;

@@ -19,6 +19,7 @@ enum class EndState : std::uint8_t {
     kCut = 2,         ///< the upstream's stream broke off; the caller was told so
     kClientGone = 3,  ///< the caller hung up before the end
     kTimeout = 4,     ///< a deadline passed
+    kUnknown = 5,     ///< the process was killed before the end was known; charged as reserved
 };
 
 /// Who answered. Stored by number: never renumber.

@@ -177,6 +177,9 @@ Result<void> RowWriter::prepare() {
     }
     request_.emplace(*insert_request_);
     attempt_.emplace(*insert_attempt_);
+    auto intents = IntentTable::open(db_);
+    if (!intents) return fail(std::move(intents.error()));
+    intents_ = std::move(*intents);
     auto all = db_.prepare("SELECT id, text FROM name");
     if (!all) return fail(std::move(all.error()));
     while (true) {
@@ -309,6 +312,9 @@ Result<bool> RowWriter::add(const RequestRecord& r) {
         number = std::max(attempt.number, number + 1);
         if (auto done = add_attempt(r, attempt, number); !done)
             return fail(std::move(done.error()));
+    }
+    if (intents_->any()) {
+        if (auto done = intents_->close(r); !done) return fail(std::move(done.error()));
     }
     Totals totals;
     totals.add(r);

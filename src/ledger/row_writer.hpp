@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "ledger/intent_table.hpp"
 #include "ledger/record.hpp"
 #include "ledger/schema.hpp"
 #include "ledger/totals.hpp"
@@ -34,6 +35,7 @@ public:
     [[nodiscard]] Result<void> commit();
 
     [[nodiscard]] store::sqlite::Database& database() noexcept { return db_; }
+    [[nodiscard]] IntentTable& intents() noexcept { return *intents_; }
 
 private:
     /// Remembers what is bound to each parameter: most columns of most rows repeat, and comparing is
@@ -145,6 +147,7 @@ private:
     std::optional<store::sqlite::Statement> begin_, commit_, insert_name_, insert_request_,
         insert_attempt_, upsert_rollup_, insert_label_, upsert_label_, upsert_saving_, upsert_arm_;
     std::optional<IntBinder> request_, attempt_;
+    std::unique_ptr<IntentTable> intents_;
     Texts names_;
     std::array<Texts, 5> labels_;  // by kind
     Memo key_, route_, endpoint_, model_, provider_, attempt_model_;

@@ -267,8 +267,26 @@ CREATE TABLE rollup_arm (
 ) STRICT, WITHOUT ROWID;
 )sql";
 
-constexpr std::array<store::sqlite::Migration, 3> kMigrations{
-    {{1, kVersion1}, {2, kVersion2}, {3, kVersion3}}};
+// Open intents (docs/formats/budgets.md) and what was posted to each scope per quarter of an hour.
+constexpr const char* kVersion4 = R"sql(
+CREATE TABLE intent (
+    request_id BLOB    NOT NULL,
+    attempt    INTEGER NOT NULL,
+    record     BLOB    NOT NULL,
+    PRIMARY KEY (request_id, attempt)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE budget_spent (
+    scope    TEXT    NOT NULL,
+    slot     INTEGER NOT NULL,
+    spent_hi INTEGER NOT NULL,
+    spent_lo INTEGER NOT NULL,
+    tokens   INTEGER NOT NULL,
+    PRIMARY KEY (scope, slot)
+) STRICT, WITHOUT ROWID;
+)sql";
+
+constexpr std::array<store::sqlite::Migration, 4> kMigrations{
+    {{1, kVersion1}, {2, kVersion2}, {3, kVersion3}, {4, kVersion4}}};
 
 }  // namespace
 

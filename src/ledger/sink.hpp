@@ -4,6 +4,8 @@
 
 namespace leeway::ledger {
 
+struct Intent;
+
 /// Where a worker puts its finished requests. Worker-local.
 class Sink {
 public:
@@ -12,6 +14,8 @@ public:
     /// mapping or a spill file) and will be in the database once. False: nothing was kept (disk full).
     /// Never blocks on the database.
     [[nodiscard]] virtual bool append(const RequestRecord& record) noexcept = 0;
+    /// The same for an intent, before the attempt's first byte goes upstream.
+    [[nodiscard]] virtual bool append(const Intent& intent) noexcept = 0;
     /// False while records cannot be kept: paid work must not be admitted.
     [[nodiscard]] virtual bool healthy() const noexcept = 0;
 };

@@ -18,6 +18,7 @@ namespace leeway::guard::auth {
 /// What a caller's key stands for. Times are seconds since the epoch.
 struct KeySpec {
     std::string name;                 ///< stands in the ledger
+    std::string team;                 ///< whose budgets it shares; empty: none
     std::vector<std::string> models;  ///< that may answer; empty: all
     std::vector<std::string> routes;  ///< that may be used; empty: all
     std::uint32_t requests_per_minute = 0;  ///< 0: no limit

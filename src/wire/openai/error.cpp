@@ -49,7 +49,9 @@ std::string_view error_type(const Error& error) noexcept {
         case ErrorCode::kClientGone: return "invalid_request_error";
         case ErrorCode::kForbidden: return "permission_error";
         case ErrorCode::kRateLimited:
-            return error.reason == "insufficient_quota" ? "insufficient_quota" : "rate_limit_error";
+            return error.reason == "insufficient_quota" || error.reason == "budget_exceeded"
+                       ? "insufficient_quota"
+                       : "rate_limit_error";
         case ErrorCode::kRequestTimeout:
         case ErrorCode::kUpstreamTimeout: return "timeout";
         case ErrorCode::kInternal:

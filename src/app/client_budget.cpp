@@ -1,0 +1,318 @@
+#include "app/budget_policy.hpp"
+#include "app/client_request.hpp"
+#include "app/config_values.hpp"
+#include "guard/auth/key_directory.hpp"
+#include "ledger/intent_table.hpp"
+#include "wire/openai/request_edit.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <limits>
+
+namespace leeway::app {
+namespace {
+
+// What is reserved for an answer whose request sets no limit; the request gets it as its limit.
+constexpr std::int64_t kUsualAnswer = 16'384;
+// What a provider's template adds to the text: at most, for each message and for each request.
+constexpr std::int64_t kPerMessage = 16;
+constexpr std::int64_t kPerRequest = 512;
+// An image or a file that is named by its address is not bounded by the request's bytes. The dearest
+// published rule is gpt-4o-mini's 36,835 tokens for one image.
+constexpr std::int64_t kPerMedia = 48'000;
+
+std::int64_t capped(Int128 value) noexcept {
+    constexpr std::int64_t kMost = std::int64_t{1} << 61;
+    return value > Int128{kMost} ? kMost : static_cast<std::int64_t>(value);
+}
+
+/// units × rate, rounded up: an upper bound must not lose the last fraction.
+std::int64_t cost_up(std::int64_t units, std::int64_t femto) noexcept {
+    return capped((Int128{units} * femto + 999) / 1000);
+}
+
+std::int64_t occurrences(std::string_view text, std::string_view word) noexcept {
+    std::int64_t count = 0;
+    for (std::size_t at = text.find(word); at != std::string_view::npos;
+         at = text.find(word, at + word.size())) {
+        ++count;
+    }
+    return count;
+}
+
+/// The dearest rates that this request can be billed at, in 1e-15 USD per token.
+struct DearestRates {
+    std::int64_t input = -1;
+    std::int64_t output = -1;
+    std::int64_t machine = 0;  ///< 1e-12 USD for the whole request
+};
+
+DearestRates dearest(const prices::ModelPrices& prices, std::int64_t unix_s,
+                     std::chrono::milliseconds longest) {
+    DearestRates out;
+    for (const prices::RateSheet& sheet : prices.sheets()) {
+        if (unix_s < sheet.valid_from || unix_s >= sheet.valid_to) continue;
+        if (sheet.machine_hour >= 0) {
+            const auto share = std::max<std::uint32_t>(sheet.machine_share, 1);
+            const auto cost = Int128{sheet.machine_hour} * longest.count() / 3'600'000 / share + 1;
+            out.machine = std::max(out.machine, capped(cost));
+            out.input = std::max<std::int64_t>(out.input, 0);
+            out.output = std::max<std::int64_t>(out.output, 0);
+            continue;
+        }
+        for (const prices::BucketInfo& info : prices::kBuckets) {
+            const auto rate = sheet.rates.effective(info.bucket);
+            if (!rate) continue;
+            if (info.kind == prices::BucketKind::kInputTokens) {
+                out.input = std::max(out.input, rate->value());
+            } else if (info.kind == prices::BucketKind::kOutputTokens) {
+                out.output = std::max(out.output, rate->value());
+            }
+        }
+    }
+    return out;
+}
+
+void add_scope(std::vector<budget::Scope>& out, budget::ScopeKind kind, std::string_view value) {
+    if (!value.empty()) out.push_back({kind, std::string(value)});
+}
+
+std::string amount_text(budget::Unit unit, std::int64_t amount) {
+    if (unit == budget::Unit::kTokens) return fmt::format("{} tokens", amount);
+    return to_usd_string(PicoUsd(amount)) + " USD";
+}
+
+Error refusal_error(const budget::Refusal& refusal) {
+    return Error{
+        ErrorCode::kRateLimited,
+        fmt::format("Budget '{}' ({}) is exceeded: {} of {} are left, this request may "
+                    "cost {}. It resets at {}.",
+                    refusal.budget, to_string(refusal.scope),
+                    amount_text(refusal.unit, refusal.left),
+                    amount_text(refusal.unit, refusal.limit),
+                    amount_text(refusal.unit, refusal.wanted), format_date(refusal.resets_unix_s)),
+        "a lower max_tokens or a cheaper model costs less",
+        {},
+        "budget_exceeded"};
+}
+
+}  // namespace
+
+std::vector<budget::Scope> scopes_of(const pipeline::RequestContext& context) {
+    using budget::ScopeKind;
+    std::vector<budget::Scope> out;
+    out.push_back({ScopeKind::kGlobal, {}});
+    const auto* key = static_cast<const guard::auth::KeySpec*>(context.key);
+    if (key != nullptr) {
+        add_scope(out, ScopeKind::kTeam, key->team);
+        add_scope(out, ScopeKind::kKey, key->name);
+    }
+    const pipeline::Dimensions& told = context.dimensions;
+    add_scope(out, ScopeKind::kUser, told.user);
+    add_scope(out, ScopeKind::kSession, told.session);
+    for (std::string_view rest = told.tags; !rest.empty();) {
+        const std::size_t comma = rest.find(',');
+        add_scope(out, ScopeKind::kTag, rest.substr(0, comma));
+        rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
+    }
+    return out;
+}
+
+/// The most that the request can cost at `context_.model`, with `answer` tokens per choice.
+Result<budget::Amount> ClientRequest::worst_case(std::int64_t answer, bool needs_price) const {
+    const std::string_view body = context_.body;
+    std::int64_t bytes = static_cast<std::int64_t>(body.size());
+    for (const auto& edit : context_.edits()) {
+        bytes += static_cast<std::int64_t>(edit.change.replacement.size());
+    }
+    const std::int64_t media = context_.view.has_media ? occurrences(body, "\"image_url\"") +
+                                                             occurrences(body, "\"input_audio\"") +
+                                                             occurrences(body, "\"file\"") + 1
+                                                       : 0;
+    const Int128 input = Int128{bytes} + Int128{kPerMessage} * context_.view.message_count +
+                         kPerRequest + Int128{kPerMedia} * media;
+    const Int128 output = Int128{answer} * std::max<std::int64_t>(context_.view.n, 1);
+    budget::Amount out;
+    out.tokens = capped(input + output);
+    const auto& origin = snapshot_->provider(*context_.model).origin;
+    const DearestRates rates = dearest(*context_.model->price, context_.arrived_unix_us / 1'000'000,
+                                       origin.timeouts.total);
+    const bool priced = rates.input >= 0 && (rates.output >= 0 || output == 0);
+    if (!priced) {
+        if (!needs_price) return out;
+        return fail(Error{ErrorCode::kForbidden,
+                          fmt::format("The price of model '{}' is not known, and a hard budget "
+                                      "applies to this request.",
+                                      context_.model->name),
+                          "give the model a price in the configuration, or use a priced model",
+                          "model", "budget_price_unknown"});
+    }
+    out.pico_usd =
+        capped(Int128{cost_up(capped(input), rates.input)} +
+               cost_up(capped(output), std::max<std::int64_t>(rates.output, 0)) + rates.machine);
+    return out;
+}
+
+/// How many answer tokens the request may get: its own limit, else the usual one or what the budgets still
+/// afford, which is then written into the request.
+Result<std::int64_t> ClientRequest::answer_bound(const budget::Amount& room, bool needs_price) {
+    if (context_.endpoint == pipeline::Endpoint::kEmbeddings) return 0;
+    if (const auto limit = context_.view.answer_limit()) {
+        if (*limit > 0) return *limit;
+        return fail(Error{ErrorCode::kInvalidRequest,
+                          "Under a budget the limit on the answer must be at least 1.",
+                          {},
+                          "max_tokens",
+                          "invalid_value"});
+    }
+    std::int64_t low = 1;
+    std::int64_t high = kUsualAnswer;
+    // The cost rises with the answer, so the largest that fits is found by halving.
+    while (low < high) {
+        const std::int64_t middle = low + (high - low + 1) / 2;
+        const auto worst = worst_case(middle, needs_price);
+        if (!worst) return fail(worst.error());
+        const bool fits = worst->pico_usd <= room.pico_usd && worst->tokens <= room.tokens;
+        if (fits) {
+            low = middle;
+        } else {
+            high = middle - 1;
+        }
+    }
+    return low;
+}
+
+Result<void> ClientRequest::limit_answer(std::int64_t tokens) {
+    const std::string_view body = context_.body;
+    const bool openai =
+        snapshot_->provider(*context_.model).origin.url.address.host == "api.openai.com";
+    std::string_view key = openai ? "max_completion_tokens" : "max_tokens";
+    // A null there counts as not given; a second member of the name would not be heard.
+    if (body.find('"' + std::string(key) + '"') != std::string_view::npos) {
+        key = openai ? "max_tokens" : "max_completion_tokens";
+        if (body.find('"' + std::string(key) + '"') != std::string_view::npos) {
+            return fail(Error{ErrorCode::kInvalidRequest,
+                              "Under a budget the request needs a limit on its answer.",
+                              "send max_completion_tokens", "max_completion_tokens",
+                              "missing_required_parameter"});
+        }
+    }
+    context_.edit("budget",
+                  wire::openai::insert_member(context_.view, key, std::to_string(tokens)));
+    if (!budget_note_.empty()) budget_note_ += ", ";
+    budget_note_ += fmt::format("{}={}", key, tokens);
+    return {};
+}
+
+/// Reserves the worst case in all budgets and keeps the intent. nullopt: admitted.
+std::optional<pipeline::Reject> ClientRequest::reserve_budget() {
+    budget::Book& book = *snapshot_->budgets()->book;
+    const auto scopes = scopes_of(context_);
+    const std::int64_t now_s = context_.arrived_unix_us / 1'000'000;
+    const bool needs_price = book.limits(scopes, budget::Unit::kUsd, true);
+    std::optional<budget::Refusal> refusal;
+    budget::Reservation wanted;
+    std::int64_t answer = 0;
+    // A race for the rest may take it between the look and the reservation; twice is enough of that.
+    for (int round = 0; round < 4; ++round) {
+        const budget::Amount room = book.room(scopes, now_s);
+        auto bound = answer_bound(room, needs_price);
+        if (!bound) return pipeline::Reject{std::move(bound.error())};
+        answer = *bound;
+        auto worst = worst_case(answer, needs_price);
+        if (!worst) return pipeline::Reject{std::move(worst.error())};
+        wanted.operation = context_.id;
+        wanted.attempt = 1;
+        wanted.scopes = scopes;
+        wanted.worst = wanted.floor = *worst;
+        wanted.now_s = now_s;
+        refusal = book.reserve(wanted);
+        if (!refusal) break;
+        const pipeline::Model* cheaper = snapshot_->degraded(refusal->budget);
+        const auto* key = static_cast<const guard::auth::KeySpec*>(context_.key);
+        const bool usable = cheaper != nullptr && cheaper != context_.model &&
+                            cheaper->disabled.empty() &&
+                            (key == nullptr || key->may_use_model(cheaper->name));
+        if (usable) {
+            context_.model = cheaper;
+            budget_note_ = "model=" + cheaper->name;
+        }
+    }
+    if (refusal) {
+        const std::int64_t wait = std::max<std::int64_t>(refusal->resets_unix_s - now_s, 1);
+        return pipeline::Reject{refusal_error(*refusal), wait};
+    }
+    budget_open_ = true;
+    budget_worst_ = wanted.worst;
+    if (answer > 0 && !context_.view.answer_limit()) {
+        if (auto limited = limit_answer(answer); !limited) {
+            release_budget();
+            return pipeline::Reject{std::move(limited.error())};
+        }
+    }
+    budget_events_ =
+        answer == 0 ? 0 : capped(Int128{answer + 64} * std::max<std::int64_t>(context_.view.n, 1));
+    ledger::Intent intent;
+    intent.id = context_.id;
+    intent.ts_us = context_.arrived_unix_us;
+    intent.worst = PicoUsd(wanted.worst.pico_usd);
+    intent.worst_tokens = wanted.worst.tokens;
+    intent.stream = context_.view.stream;
+    intent.key = context_.key_name;
+    if (context_.route != nullptr) intent.route = context_.route->name;
+    intent.endpoint = wire::openai::to_string(context_.endpoint);
+    intent.model_asked = context_.view.model;
+    intent.model = context_.model->name;
+    intent.provider = context_.model->provider_name;
+    for (const budget::Scope& scope : scopes) intent.scopes.push_back(to_string(scope));
+    if (!worker_.ledger->append(intent)) {
+        release_budget();
+        return pipeline::Reject{Error{ErrorCode::kUnavailable,
+                                      "the ledger cannot keep records, so no paid work is taken",
+                                      "free space on the disk that holds the state folder",
+                                      {},
+                                      "ledger_unavailable"},
+                                1};
+    }
+    return std::nullopt;
+}
+
+void ClientRequest::release_budget() {
+    if (!std::exchange(budget_open_, false)) return;
+    (void)snapshot_->budgets()->book->release(context_.id, 1);
+}
+
+/// Before the row is priced: what nobody knows stays charged at the reservation, in the row as well.
+void ClientRequest::settle_budget() {
+    if (record_.attempts.empty()) {
+        release_budget();
+        return;
+    }
+    budget_open_ = false;
+    ledger::AttemptRow& attempt = record_.attempts.front();
+    budget::Book& book = *snapshot_->budgets()->book;
+    const auto charge =
+        ledger::charge_of(attempt, PicoUsd(budget_worst_.pico_usd), budget_worst_.tokens);
+    if (!attempt.cost && attempt.usage_state == prices::UsageState::kMissing) {
+        attempt.cost = PicoUsd(charge.pico_usd);
+        context_.note("budget", "reserved");
+        (void)book.mark_unknown(context_.id, 1, {charge.pico_usd, charge.tokens});
+        return;
+    }
+    const auto settled = book.settle(context_.id, 1, {charge.pico_usd, charge.tokens});
+    if (settled == budget::Settled::kConflict) {
+        spdlog::error("id={} was settled twice with different amounts", context_.id.text());
+    }
+}
+
+Error ClientRequest::passed_reservation() const {
+    return Error{ErrorCode::kRateLimited,
+                 "The answer grew beyond what the budget had reserved for it and was stopped.",
+                 "send the request again with a higher max_tokens",
+                 {},
+                 "budget_exceeded"};
+}
+
+}  // namespace leeway::app

@@ -1,0 +1,132 @@
+#include "ledger/intent_table.hpp"
+
+#include "ledger/schema.hpp"
+#include "ledger/totals.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace leeway::ledger {
+
+Charge charge_of(const AttemptRow& attempt, PicoUsd worst, std::int64_t worst_tokens) noexcept {
+    const bool missing = attempt.usage_state == prices::UsageState::kMissing;
+    Charge out;
+    out.pico_usd = attempt.cost ? attempt.cost->value() : worst.value();
+    if (missing) {
+        out.tokens = attempt.cost && attempt.cost->value() == 0 ? 0 : worst_tokens;
+    } else {
+        const prices::Usage usage = stored_usage(attempt.usage);
+        out.tokens = usage.input_total() + usage.output_total();
+    }
+    out.pico_usd = std::max<std::int64_t>(out.pico_usd, 0);
+    return out;
+}
+
+std::size_t IntentTable::IdHash::operator()(const RequestId& id) const noexcept {
+    std::uint64_t random = 0;
+    std::memcpy(&random, id.bytes.data() + 8, sizeof random);
+    return static_cast<std::size_t>(random);
+}
+
+Result<std::unique_ptr<IntentTable>> IntentTable::open(store::sqlite::Database& db) {
+    std::unique_ptr<IntentTable> table(new IntentTable(db));
+    if (auto done = table->load(); !done) return fail(std::move(done.error()));
+    return table;
+}
+
+Result<void> IntentTable::load() {
+    const std::pair<const char*, std::optional<store::sqlite::Statement>*> statements[] = {
+        {"SELECT 1 FROM request WHERE id = ?1", &find_request_},
+        {"INSERT OR IGNORE INTO intent VALUES (?1, ?2, ?3)", &insert_},
+        {"DELETE FROM intent WHERE request_id = ?1", &remove_},
+        {"INSERT INTO budget_spent VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (scope, slot) DO UPDATE"
+         " SET spent_hi = spent_hi + excluded.spent_hi, spent_lo = spent_lo + excluded.spent_lo,"
+         " tokens = min(tokens + excluded.tokens, 4000000000000000000)",
+         &spend_}};
+    for (const auto& [sql, statement] : statements) {
+        auto made = db_.prepare(sql);
+        if (!made) return fail(std::move(made.error()));
+        statement->emplace(std::move(*made));
+    }
+    auto all = db_.prepare("SELECT record FROM intent");
+    if (!all) return fail(std::move(all.error()));
+    while (true) {
+        const auto row = all->step();
+        if (!row) return fail(row.error());
+        if (!*row) return {};
+        const auto blob = all->blob(0);
+        Intent intent;
+        const std::string_view bytes(reinterpret_cast<const char*>(blob.data()), blob.size());
+        if (auto done = decode(bytes, intent); !done) return done;
+        open_[intent.id].push_back(std::move(intent));
+    }
+}
+
+Result<bool> IntentTable::add(const Intent& intent) {
+    find_request_->bind_blob(1, intent.id.bytes);
+    const auto known = find_request_->step();
+    if (!known) return fail(known.error());
+    find_request_->reset();
+    if (*known) return false;
+    const std::string_view bytes = encode(intent, buffer_);
+    insert_->bind_blob(1, intent.id.bytes);
+    insert_->bind(2, std::int64_t{intent.attempt});
+    insert_->bind_blob(3, {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()});
+    if (auto done = insert_->run(); !done) return fail(std::move(done.error()));
+    if (db_.changes() == 0) return false;
+    open_[intent.id].push_back(intent);
+    return true;
+}
+
+Result<void> IntentTable::charge(const Intent& intent, const Charge& charge) {
+    if (charge.pico_usd == 0 && charge.tokens == 0) return {};
+    const SplitSum parts = split(PicoUsdSum(Int128{charge.pico_usd}));
+    constexpr std::int64_t kSlotUs = 900'000'000;
+    const std::int64_t slot = intent.ts_us / kSlotUs - (intent.ts_us % kSlotUs < 0 ? 1 : 0);
+    for (const std::string& scope : intent.scopes) {
+        spend_->bind(1, std::string_view(scope));
+        spend_->bind(2, slot);
+        spend_->bind(3, parts.hi);
+        spend_->bind(4, parts.lo);
+        spend_->bind(5, charge.tokens);
+        if (auto done = spend_->run(); !done) return done;
+    }
+    return {};
+}
+
+Result<void> IntentTable::close(const RequestRecord& record) {
+    const auto found = open_.find(record.id);
+    if (found == open_.end()) return {};
+    for (const Intent& intent : found->second) {
+        const auto attempt =
+            std::find_if(record.attempts.begin(), record.attempts.end(),
+                         [&](const AttemptRow& row) { return row.number == intent.attempt; });
+        // An attempt that left no row was never sent.
+        if (attempt == record.attempts.end()) continue;
+        const Charge due = charge_of(*attempt, intent.worst, intent.worst_tokens);
+        if (auto done = charge(intent, due); !done) return done;
+    }
+    remove_->bind_blob(1, record.id.bytes);
+    if (auto done = remove_->run(); !done) return done;
+    open_.erase(found);
+    return {};
+}
+
+std::vector<RequestRecord> IntentTable::unknown_outcomes() const {
+    std::vector<RequestRecord> out;
+    for (const auto& [id, intents] : open_) {
+        RequestRecord record = unknown_outcome(intents.front());
+        for (std::size_t i = 1; i < intents.size(); ++i) {
+            RequestRecord next = unknown_outcome(intents[i]);
+            const auto sum = record.cost->plus(*next.cost);
+            record.cost = sum ? sum : std::optional(PicoUsd(INT64_MAX));
+            record.attempts.push_back(std::move(next.attempts.front()));
+        }
+        std::sort(record.attempts.begin(), record.attempts.end(),
+                  [](const AttemptRow& a, const AttemptRow& b) { return a.number < b.number; });
+        out.push_back(std::move(record));
+    }
+    return out;
+}
+
+}  // namespace leeway::ledger
