@@ -3,6 +3,9 @@
 // everything again. Sources include what they use all the same; the gcc preset builds without this.
 #pragma once
 
+#include <fmt/format.h>
+#include <tl/expected.hpp>
+
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -20,10 +23,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
-#include <tl/expected.hpp>
 #include <unordered_map>
 #include <utility>
 #include <variant>
 #include <vector>
-
-#include <fmt/format.h>

@@ -116,7 +116,8 @@ Task<void> ClientRequest::follow(pipeline::Verdict verdict) {
             context_.note("holdout", "drawn");
             // After the stages that every request passes: the key's rights were judged by the model asked.
             const pipeline::Route& route = *context_.route;
-            if (route.target != nullptr && route.baseline != nullptr) context_.model = route.baseline;
+            if (route.target != nullptr && route.baseline != nullptr)
+                context_.model = route.baseline;
         }
         co_await forward();
     }

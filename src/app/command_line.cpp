@@ -199,7 +199,8 @@ void add_report(Parser& parser) {
             return std::string("at most two different groups");
         })
         ->type_name("GROUP");
-    for (const char* name : {"key", "user", "route", "model", "provider", "tag", "session", "agent"}) {
+    for (const char* name :
+         {"key", "user", "route", "model", "provider", "tag", "session", "agent"}) {
         command
             .add_option_function<std::string>(
                 std::string("--") + name,
@@ -225,10 +226,13 @@ void add_reconcile(Parser& parser) {
     ReconcileCommand& options = parser.reconcile;
     CLI::App& command = add_command(
         parser.app, "reconcile", "Compare a provider's bill with the ledger, by day and model",
-        "FILE is OpenAI's costs or usage answer, Anthropic's usage or cost report (JSON), or a CSV with\n"
-        "the columns date, model and any of input_tokens, cached_input_tokens, output_tokens, requests,\n"
+        "FILE is OpenAI's costs or usage answer, Anthropic's usage or cost report (JSON), or a CSV "
+        "with\n"
+        "the columns date, model and any of input_tokens, cached_input_tokens, output_tokens, "
+        "requests,\n"
         "cost_usd.\n"
-        "Exit status: 0, or 1 when the difference is above --fail-above or the file cannot be read.\n\n"
+        "Exit status: 0, or 1 when the difference is above --fail-above or the file cannot be "
+        "read.\n\n"
         "Examples:\n"
         "  leeway reconcile usage.json\n"
         "  leeway reconcile invoice.csv --provider openai --fail-above 1");
@@ -236,7 +240,8 @@ void add_reconcile(Parser& parser) {
     command.add_option("--provider", options.provider, "Only calls to this provider [all]")
         ->type_name("NAME");
     command.add_option("--since", options.since, "First day [the file's first]")->type_name("TIME");
-    command.add_option("--until", options.until, "Up to here, exclusive [after the file's last day]")
+    command
+        .add_option("--until", options.until, "Up to here, exclusive [after the file's last day]")
         ->type_name("TIME");
     command
         .add_option("--fail-above", options.fail_above,

@@ -31,8 +31,8 @@ TEST(CommandLine, ReadsTokens) {
     const auto plain = parsed<TokensOptions>({"tokens"});
     EXPECT_TRUE(plain.models.empty());
     EXPECT_EQ(plain.file, "");
-    const auto full = parsed<TokensOptions>(
-        {"tokens", "--model", "gpt-4o,claude-sonnet-4-5", "--model", "gpt-5", "--json", "--ids", "a.txt"});
+    const auto full = parsed<TokensOptions>({"tokens", "--model", "gpt-4o,claude-sonnet-4-5",
+                                             "--model", "gpt-5", "--json", "--ids", "a.txt"});
     EXPECT_EQ(full.models, (std::vector<std::string>{"gpt-4o", "claude-sonnet-4-5", "gpt-5"}));
     EXPECT_TRUE(full.json && full.ids && !full.jsonl);
     EXPECT_EQ(full.file, "a.txt");

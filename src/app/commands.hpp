@@ -88,9 +88,9 @@ int run_report_command(const ReportCommand& options);
 
 struct ReconcileCommand {
     PlaceOptions place;
-    std::string file;        ///< a provider's export
-    std::string provider;    ///< only the ledger's attempts at this one; empty: all
-    std::string since;       ///< empty: the days that the file has
+    std::string file;  ///< a provider's export
+    std::string provider;  ///< only the ledger's attempts at this one; empty: all
+    std::string since;  ///< empty: the days that the file has
     std::string until;
     std::string fail_above;  ///< percent; empty: differences do not fail
     bool json = false;
@@ -109,8 +109,8 @@ struct PricesOptions {
     PlaceOptions place;
     Action action = Action::kShow;
     std::string model;  ///< of show; empty: the models of the configuration
-    std::string at;     ///< of show: only what holds at this date; empty: now; "all": every date
-    std::string file;   ///< of diff the older book, of check the book; empty: the one in use
+    std::string at;  ///< of show: only what holds at this date; empty: now; "all": every date
+    std::string file;  ///< of diff the older book, of check the book; empty: the one in use
     std::string other;  ///< of diff the newer book
     bool json = false;
 };
@@ -120,7 +120,7 @@ struct ModelsOptions {
     enum class Action : std::uint8_t { kList, kCheck, kLoad, kTry };
     PlaceOptions place;
     Action action = Action::kList;
-    std::string model;   ///< empty for list; for check: all
+    std::string model;  ///< empty for list; for check: all
     std::string prompt;  ///< of try
     bool json = false;
 };
@@ -140,9 +140,9 @@ int run_model_host(const ModelHostOptions& options);
 
 struct TokensOptions {
     std::vector<std::string> models;  ///< the first is shown, all are compared
-    std::string vocabulary;           ///< a name or a file; then no model is asked for
-    std::string file;                 ///< empty or "-": standard input
-    bool request = false;             ///< the text is a chat request in OpenAI's form
+    std::string vocabulary;  ///< a name or a file; then no model is asked for
+    std::string file;  ///< empty or "-": standard input
+    bool request = false;  ///< the text is a chat request in OpenAI's form
     bool json = false;
     bool jsonl = false;  ///< a JSON string on each line, each answered with a line
     bool ids = false;

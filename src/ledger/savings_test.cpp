@@ -49,8 +49,7 @@ TEST(LedgerSavings, AgreeWithTheRowsForAnyRangeAndFilter) {
                     if (filter.by == ReportBy::kRoute) return r.route == filter.value;
                     if (filter.by == ReportBy::kUser) return r.user == filter.value;
                     if (filter.value.empty()) return r.tags.empty();
-                    return ("," + r.tags + ",").find("," + filter.value + ",") !=
-                           std::string::npos;
+                    return ("," + r.tags + ",").find("," + filter.value + ",") != std::string::npos;
                 });
             if (!fits || r.ts_us < query.since_us.value_or(INT64_MIN) ||
                 r.ts_us >= query.until_us.value_or(INT64_MAX)) {
