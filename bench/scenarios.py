@@ -103,9 +103,11 @@ def full(bench):
     return buffered(
         bench, "full", "Proxied chat request with auth, ledger and metrics",
         "As above, with a virtual key on each request, the ledger and the metrics on. CPU is that of "
-        "the whole process, the ledger's thread included.",
-        ["nginx", "leeway-off", "leeway-full"],
-        [("leeway-full", "leeway with auth, ledger, metrics, × nginx", 1.6)])
+        "the whole process, the ledger's thread included. `leeway-budget` also reserves the worst case of each "
+        "request in three hard budgets, durably, before it is sent.",
+        ["nginx", "leeway-off", "leeway-full", "leeway-budget"],
+        [("leeway-full", "leeway with auth, ledger, metrics, × nginx", 1.6),
+         ("leeway-budget", "leeway with auth, budgets, prices, ledger, metrics, × nginx", 2.0)])
 
 
 def hit(bench):

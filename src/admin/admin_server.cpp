@@ -80,7 +80,8 @@ Task<void> AdminServer::handle(net::Exchange& exchange) {
         const auto reason = source_.not_ready();
         const int status = reason ? 503 : 200;
         const std::string_view word = reason ? "not_ready" : "ready";
-        co_await answer(exchange, status, "application/json", status_json(word, reason));
+        co_await answer(exchange, status, "application/json",
+                        status_json(word, reason ? reason : source_.note()));
     } else if (path == "/metrics") {
         std::string text = co_await source_.metrics(loop_);
         co_await answer(exchange, 200, "text/plain; version=0.0.4; charset=utf-8", std::move(text));

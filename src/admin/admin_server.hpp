@@ -17,6 +17,8 @@ namespace leeway::admin {
 struct AdminSource {
     /// Why paid work cannot be admitted now; nullopt: it can.
     std::function<std::optional<std::string>()> not_ready;
+    /// What an operator should know although paid work can be admitted; nullopt: nothing.
+    std::function<std::optional<std::string>()> note;
     /// The text of `/metrics`.
     std::function<Task<std::string>(net::EventLoop& admin_loop)> metrics;
 };

@@ -161,6 +161,10 @@ Result<void> Server::start_admin() {
     source.not_ready = [this] {
         return not_ready();
     };
+    source.note = [this]() -> std::optional<std::string> {
+        if (!book_refused_.load(std::memory_order_relaxed)) return std::nullopt;
+        return "the newest price book is refused, see the log; the prices before it stay in use";
+    };
     source.metrics = [this](net::EventLoop& loop) {
         return metrics_text(loop);
     };
@@ -247,6 +251,7 @@ void Server::reload() {
 /// open counts. A limit that stays as it was keeps what it knows.
 Result<void> Server::use_budgets(const Config& config) {
     std::vector<budget::BudgetSpec> specs;
+    specs.reserve(config.budgets.size());
     for (const BudgetConfig& one : config.budgets) specs.push_back(one.spec);
     if (!specs.empty() && !ledger_) {
         return fail(ErrorCode::kConfig, "budgets need the ledger, which is switched off",

@@ -9,7 +9,6 @@
 namespace leeway::ledger {
 namespace {
 
-using store::sqlite::Database;
 using store::sqlite::Statement;
 
 // Far enough for any row, near enough to compute with.

@@ -46,7 +46,7 @@ public:
 private:
     /// What a filter compares with: an id, or a text that has none.
     struct Wanted {
-        ReportBy by;
+        ReportBy by = ReportBy::kDay;
         std::int64_t id = 0;
     };
     enum class Table : std::uint8_t { kDay, kLabel, kRows };

@@ -77,7 +77,7 @@ std::string_view claim_text(Comparison::Claim claim) {
 }
 
 std::string comparison_line(const Comparison& c) {
-    const std::string counts = fmt::format(
+    std::string counts = fmt::format(
         "  {}: {} held out ({} errors), {} not ({} errors); ", c.route.empty() ? "(none)" : c.route,
         c.held_out.requests, c.held_out.errors, c.treated.requests, c.treated.errors);
     const std::string interval =

@@ -57,7 +57,7 @@ bool AppendableCounter::is_final(std::size_t start, std::size_t end) const noexc
 
 void AppendableCounter::close_pieces() {
     PieceScanner scanner(tokenizer_.vocabulary().grammar(), open_);
-    std::array<std::uint32_t, 256> ends;
+    std::array<std::uint32_t, 256> ends;  // NOLINT(cppcoreguidelines-pro-type-member-init)
     std::size_t start = 0;
     std::size_t closed = 0;
     bool going = true;

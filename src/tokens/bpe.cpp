@@ -30,8 +30,10 @@ const std::vector<Rank>& BytePairEncoder::encode(std::string_view piece) {
 }
 
 void BytePairEncoder::encode_short(std::string_view piece) {
+    // Cleared, these would cost as much as the work. NOLINTBEGIN(cppcoreguidelines-pro-type-member-init)
     std::array<Rank, kShort + 1> parts;
     std::array<Rank, kShort + 1> pairs;  // what part i and the next merge into
+    // NOLINTEND(cppcoreguidelines-pro-type-member-init)
     std::size_t n = piece.size();
     for (std::size_t i = 0; i < n; ++i) {
         parts[i] = vocabulary_.byte_rank(static_cast<unsigned char>(piece[i]));

@@ -100,13 +100,13 @@ std::optional<Grammar> grammar_of_gguf(std::string_view pre) noexcept {
 
 std::optional<Grammar> grammar_of_pattern(std::string_view pattern) {
     const std::string text = plain(pattern);
-    constexpr std::string_view kEnd = R"(|\s*[\r\n]+|\s+(?!\S)|\s+)";
+    constexpr std::string_view kTail = R"(|\s*[\r\n]+|\s+(?!\S)|\s+)";
     constexpr std::string_view kContractions = "(?i:'s|'t|'re|'ve|'m|'ll|'d)";
     const std::string cl100k = std::string(kContractions) + R"(|[^\r\n\p{L}\p{N}]?\p{L}+|)";
-    const std::string cl100k_signs = R"(| ?[^\s\p{L}\p{N}]+[\r\n]*)" + std::string(kEnd);
+    const std::string cl100k_signs = R"(| ?[^\s\p{L}\p{N}]+[\r\n]*)" + std::string(kTail);
     if (text == cl100k + R"(\p{N}{1,3})" + cl100k_signs) return Grammar::kLlama3;
     if (text == cl100k + R"(\p{N})" + cl100k_signs) return Grammar::kQwen2;
-    const std::string o200k_signs = R"(| ?[^\s\p{L}\p{N}]+[\r\n/]*)" + std::string(kEnd);
+    const std::string o200k_signs = R"(| ?[^\s\p{L}\p{N}]+[\r\n/]*)" + std::string(kTail);
     const std::string o200k = o200k_words(std::string(kContractions) + "?");
     if (text == o200k + R"(|\p{N}{1,3})" + o200k_signs) return Grammar::kO200k;
     if (text == o200k_words("") + R"(|\p{N})" + o200k_signs) return Grammar::kTekken;

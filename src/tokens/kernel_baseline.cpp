@@ -24,6 +24,7 @@ struct BlockMasks {
 struct Block {
     __m128i v[4];
 
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init)
     explicit Block(const unsigned char* at) noexcept {
         for (unsigned i = 0; i < 4; ++i) {
             v[i] = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at + 16 * std::size_t{i}));

@@ -86,7 +86,7 @@ public:
 
     /// The key of a piece of 1 to 15 bytes at `at`, where 16 bytes can be read.
     [[nodiscard]] static Key key_readable(const char* at, std::size_t length) noexcept {
-        Key key;
+        Key key;  // NOLINT(cppcoreguidelines-pro-type-member-init)
         std::memcpy(&key.low, at, 8);
         std::memcpy(&key.high, at + 8, 8);
         key.low &= kMasks.mask[length].low;

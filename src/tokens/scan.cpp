@@ -115,8 +115,8 @@ detail::ScanState scanner_state(Grammar grammar, std::string_view text) noexcept
 }
 
 PieceScanner::PieceScanner(Grammar grammar, std::string_view text) noexcept
-    : state_(scanner_state(grammar, text)) {
-    scan_ = detail::kernel().scan[static_cast<unsigned>(grammar)];
+    : state_(scanner_state(grammar, text)),
+      scan_(detail::kernel().scan[static_cast<unsigned>(grammar)]) {
     if (scan_ == nullptr) scan_ = &scan_by_rules;
 }
 

@@ -79,7 +79,7 @@ std::size_t Tokenizer::count_long(std::string_view piece) {
 
 std::size_t Tokenizer::count_pieces(std::string_view text, std::size_t start,
                                     const std::uint32_t* ends, std::size_t pieces) {
-    std::array<detail::Span, kBatch> missed;
+    std::array<detail::Span, kBatch> missed;  // NOLINT(cppcoreguidelines-pro-type-member-init)
     std::size_t misses = 0;
     std::size_t total =
         detail::kernel().count(tiny_, short_, {text, start, ends, pieces}, missed.data(), misses);

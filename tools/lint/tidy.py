@@ -135,7 +135,8 @@ def main() -> int:
         print(f"tidy: {error}; type: tools/build.sh release leeway leeway_tests", file=sys.stderr)
         return 1
     sources = [Source(entry) for entry in sorted(entries, key=lambda entry: entry["file"])
-               if pathlib.Path(entry["file"]).is_relative_to(ROOT)]
+               if pathlib.Path(entry["file"]).is_relative_to(ROOT)
+               and not pathlib.Path(entry["file"]).is_relative_to(build)]
     if args.names:
         sources = [source for source in sources if any(name in source.name for name in args.names)]
 

@@ -200,6 +200,7 @@ Result<TimeZone> TimeZone::parse(std::string name, std::string_view bytes) {
     TimeZone out;
     out.name_ = name;
     std::vector<std::size_t> kinds;
+    kinds.reserve(static_cast<std::size_t>(now.times));
     for (std::int64_t i = 0; i < now.times; ++i) out.transitions_.push_back({in.number(8), 0});
     for (std::int64_t i = 0; i < now.times; ++i) {
         kinds.push_back(static_cast<std::size_t>(in.number(1) & 0xff));
