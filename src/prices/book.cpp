@@ -6,11 +6,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <utility>
 
 namespace leeway::prices {
 namespace {
+
+/// Makers of models: many others sell these under the same names at other prices.
+constexpr std::array<std::string_view, 11> kMakers{"openai",   "anthropic",  "google",  "mistral",
+                                                   "deepseek", "x-ai",       "cohere",  "zhipuai",
+                                                   "minimax",  "moonshotai", "voyageai"};
 
 bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 
@@ -269,6 +275,28 @@ std::vector<PriceBook::Found> PriceBook::search(std::string_view text) const {
         }
     }
     return out;
+}
+
+PriceBook::Found PriceBook::named(std::string_view text) const {
+    if (const std::size_t slash = text.find('/'); slash != std::string_view::npos) {
+        const std::string_view seller = text.substr(0, slash);
+        const BookProvider* named = provider(seller, {}, {});
+        if (named == nullptr) named = provider({}, {}, seller);
+        if (named != nullptr) return find(*named, text.substr(slash + 1));
+    }
+    Found best;
+    std::size_t best_rank = kMakers.size() + 1;
+    for (const Found& found : search(text)) {
+        // The search also gives models whose name only holds this one.
+        if (find(*found.provider, text).model != found.model) continue;
+        const auto maker = std::find(kMakers.begin(), kMakers.end(), found.provider->id);
+        const auto rank = static_cast<std::size_t>(maker - kMakers.begin());
+        if (rank < best_rank) {
+            best = found;
+            best_rank = rank;
+        }
+    }
+    return best;
 }
 
 }  // namespace leeway::prices

@@ -78,6 +78,9 @@ public:
     /// Everything that `text` may mean ("gpt-4o", "openai/gpt-4o"): models that match, of all providers;
     /// when none does, models whose id holds it.
     [[nodiscard]] std::vector<Found> search(std::string_view text) const;
+    /// The one model that `text` names, for a caller that has no provider: "openai/gpt-4o", or a bare name,
+    /// then as its maker sells it and, where no maker is known, the first in the book.
+    [[nodiscard]] Found named(std::string_view text) const;
 
 private:
     PriceBook() = default;

@@ -55,7 +55,7 @@ double Calibration::scale_of(const CalibrationFeatures& features) noexcept {
 
 Calibration::Vector Calibration::row(const CalibrationFeatures& f, double scale) noexcept {
     return {f.base_tokens / scale, f.tool_tokens / scale, f.digit_bytes / scale,
-            f.other_bytes / scale, f.messages / scale,    1.0 / scale};
+            f.other_bytes / scale, f.messages / scale,    f.requests / scale};
 }
 
 double Calibration::spread(const Vector& x) const noexcept {

@@ -16,6 +16,7 @@ struct CalibrationFeatures {
     double digit_bytes = 0;  ///< ASCII digits
     double other_bytes = 0;  ///< bytes that are not ASCII
     double messages = 0;
+    double requests = 1;  ///< 0: a text alone, without the frame that a request has
 };
 
 /// Estimates the input tokens of one model family from requests whose count the provider reported:

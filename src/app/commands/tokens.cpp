@@ -2,8 +2,11 @@
 
 #include "app/commands.hpp"
 #include "app/commands/tokens_show.hpp"
+#include "app/default_paths.hpp"
+#include "app/price_layers.hpp"
 #include "app/terminal.hpp"
 #include "app/vocabularies.hpp"
+#include "base/clock.hpp"
 #include "base/strings.hpp"
 #include "json/text.hpp"
 #include "json/write.hpp"
@@ -50,13 +53,27 @@ private:
     std::map<std::string, std::unique_ptr<tokens::Tokenizer>> all_;
 };
 
-/// A model of the comparison. The price of the text will be one more column.
+/// A model of the comparison.
 struct Row {
     std::string model;
     std::string vocabulary;
     TokenCount count;
     std::string note;
+    std::string priced_as;  ///< provider/model of the price book; empty: not in it
+    std::optional<PicoUsd> cost;  ///< of the text as fresh input; nullopt: unknown
 };
+
+/// What the text costs as input of the row's model today.
+void price(Row& row, const prices::PriceBook* book) {
+    if (book == nullptr) return;
+    const auto found = book->named(row.model);
+    if (found.model == nullptr) return;
+    row.priced_as = found.provider->id + "/" + found.model->id;
+    prices::PriceQuery today;
+    today.unix_s = unix_now_us() / 1'000'000;
+    const prices::Usage usage{{prices::Bucket::kInput, row.count.tokens}};
+    row.cost = prices::ModelPrices(found.model->sheets).price(usage, today).cost;
+}
 
 Result<std::string> read_all(const std::string& path) {
     const bool is_file = !path.empty() && path != "-";
@@ -84,6 +101,7 @@ Result<std::string> read_all(const std::string& path) {
 
 tokens::CalibrationFeatures features_of(std::string_view text, std::size_t base_tokens) {
     tokens::CalibrationFeatures out;
+    out.requests = 0;
     out.base_tokens = static_cast<double>(base_tokens);
     for (const char c : text) {
         out.digit_bytes += c >= '0' && c <= '9' ? 1 : 0;
@@ -106,7 +124,8 @@ Result<tokens::Tokenizer*> tokenizer_for(Tokenizers& all, tokens::ModelTokens& r
 Result<Row> count_for(Tokenizers& all, const std::string& model, std::string_view text,
                       bool request) {
     tokens::ModelTokens rule = tokens::find_model(model);
-    Row row{model, {}, {}, {}};
+    Row row;
+    row.model = model;
     const auto tokenizer = tokenizer_for(all, rule, row.note);
     if (!tokenizer) return fail(tokenizer.error());
     row.vocabulary = rule.vocabulary;
@@ -132,6 +151,13 @@ std::string interval(const TokenCount& count) {
     return fmt::format("{}–{}", count.low, count.high);
 }
 
+/// Columns are padded by characters; the dash of an interval is one character in three bytes.
+std::string interval_cell(const TokenCount& count, std::size_t width) {
+    std::string out = interval(count);
+    const std::size_t shown = count.low == count.high ? out.size() : out.size() - 2;
+    return out + std::string(width > shown ? width - shown : 0, ' ');
+}
+
 std::string table(const std::vector<Row>& rows) {
     std::size_t model = 5;
     std::size_t vocabulary = 10;
@@ -139,13 +165,19 @@ std::string table(const std::vector<Row>& rows) {
         model = std::max(model, row.model.size());
         vocabulary = std::max(vocabulary, row.vocabulary.size());
     }
-    std::string out = fmt::format("{:<{}}  {:<{}}  {:>10}  {:<10}  {}\n", "MODEL", model,
-                                  "VOCABULARY", vocabulary, "TOKENS", "QUALITY", "95 % INTERVAL");
+    std::size_t cost = 9;
     for (const Row& row : rows) {
-        out +=
-            fmt::format("{:<{}}  {:<{}}  {:>10}  {:<10}  {}{}{}\n", row.model, model,
-                        row.vocabulary, vocabulary, row.count.tokens, to_string(row.count.quality),
-                        interval(row.count), row.note.empty() ? "" : "  ", row.note);
+        if (row.cost) cost = std::max(cost, to_usd_string(*row.cost).size());
+    }
+    std::string out = fmt::format("{:<{}}  {:<{}}  {:>10}  {:<10}  {:<17}  {:>{}}  {}\n", "MODEL",
+                                  model, "VOCABULARY", vocabulary, "TOKENS", "QUALITY",
+                                  "95 % INTERVAL", "USD INPUT", cost, "PRICED AS");
+    for (const Row& row : rows) {
+        out += fmt::format(
+            "{:<{}}  {:<{}}  {:>10}  {:<10}  {}  {:>{}}  {}{}{}\n", row.model, model,
+            row.vocabulary, vocabulary, row.count.tokens, to_string(row.count.quality),
+            interval_cell(row.count, 17), row.cost ? to_usd_string(*row.cost) : "unknown", cost,
+            row.priced_as.empty() ? "-" : row.priced_as, row.note.empty() ? "" : "  ", row.note);
     }
     return out;
 }
@@ -154,6 +186,10 @@ void write_row(json::Writer& writer, const Row& row) {
     writer.object().key("model").string(row.model).key("vocabulary").string(row.vocabulary);
     writer.key("count").integer(row.count.tokens).key("low").integer(row.count.low);
     writer.key("high").integer(row.count.high).key("quality").string(to_string(row.count.quality));
+    writer.key("input_usd");
+    row.cost ? writer.string(to_usd_string(*row.cost)) : writer.null();
+    writer.key("priced_as");
+    row.priced_as.empty() ? writer.null() : writer.string(row.priced_as);
     writer.close_object();
 }
 
@@ -253,12 +289,15 @@ int run_tokens(const TokensOptions& options) {
     if (!text) return report_failure(text.error());
     if (options.jsonl) return run_lines(options, *chosen->tokenizer, *text);
 
+    const auto book = load_price_book({.book = default_price_book()});
+    if (!book) return report_failure(book.error());
     std::vector<Row> rows;
     std::vector<std::string> models = options.models;
     if (models.empty() && options.vocabulary.empty()) models = usual_models();
     for (const std::string& model : models) {
         auto row = count_for(all, model, *text, options.request);
         if (!row) return report_failure(row.error());
+        price(*row, book->get());
         rows.push_back(std::move(*row));
     }
     if (options.json) return print_json(options, *chosen, *text, rows);
