@@ -1,6 +1,6 @@
+#include "json/node.hpp"
 #include "json/tokens.hpp"
 #include "wire/openai/convert.hpp"
-#include "wire/openai/node.hpp"
 #include "wire/openai/sse.hpp"
 
 #include <algorithm>
@@ -12,6 +12,68 @@
 namespace leeway::wire::openai {
 
 namespace {
+
+using json::Node;
+using json::read_node;
+
+/// Merges a piece of a streamed answer into what was put together so far, as the official SDKs do: texts
+/// are appended, objects merged member by member, array elements with an `index` merged with the one of
+/// that index and others appended; names of kinds (role, type, id) and numbers are replaced. What is beyond
+/// `kMostMembers` is left out.
+void merge_delta(Node& into, Node&& delta, std::string_view key);
+
+/// Members whose text is told whole each time it is told.
+bool is_whole_text(std::string_view key) noexcept {
+    return key == "role" || key == "type" || key == "id" || key == "object" || key == "format";
+}
+
+void merge_text(std::string& into, std::string&& delta, std::string_view key) {
+    if (is_whole_text(key)) {
+        if (!delta.empty()) into = std::move(delta);
+        return;
+    }
+    // Some providers repeat the whole function name in every piece instead of telling it once.
+    if (key == "name" && into == delta) return;
+    into += delta;
+}
+
+void merge_elements(Node& into, Node&& delta) {
+    for (Node& element : delta.elements) {
+        const bool few = into.elements.size() < Node::kMostMembers;
+        const Node* index = few && element.is_object() ? element.find("index") : nullptr;
+        const auto number = index != nullptr ? index->integer() : std::nullopt;
+        const auto same_index = [&](Node& other) {
+            const Node* its = other.is_object() ? other.find("index") : nullptr;
+            return its != nullptr && its->integer() == number;
+        };
+        auto twin = into.elements.end();
+        if (number) twin = std::find_if(into.elements.begin(), into.elements.end(), same_index);
+        if (twin == into.elements.end()) {
+            into.elements.push_back(std::move(element));
+        } else {
+            merge_delta(*twin, std::move(element), {});
+        }
+    }
+}
+
+void merge_delta(Node& into, Node&& delta, std::string_view key) {
+    if (delta.is_null()) return;
+    if (into.kind != delta.kind || delta.kind == Node::Kind::kRaw) {
+        into = std::move(delta);
+        return;
+    }
+    if (delta.is_string()) {
+        merge_text(into.text, std::move(delta.text), key);
+    } else if (delta.is_array()) {
+        merge_elements(into, std::move(delta));
+    } else {
+        for (Node::Member& member : delta.members) {
+            if (into.members.size() >= Node::kMostMembers && into.find(member.key) == nullptr)
+                continue;
+            merge_delta(into.at(member.key), std::move(member.value), member.key);
+        }
+    }
+}
 
 tl::unexpected<Error> broken(std::string message, std::string reason) {
     Error error;

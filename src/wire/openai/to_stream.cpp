@@ -1,7 +1,7 @@
 #include "json/text.hpp"
 #include "json/tokens.hpp"
 #include "wire/openai/convert.hpp"
-#include "wire/openai/node.hpp"
+#include "json/node.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -9,6 +9,9 @@
 namespace leeway::wire::openai {
 
 namespace {
+
+using json::Node;
+using json::read_node;
 
 // A client that draws as it reads sees some movement; more pieces would only cost.
 constexpr std::size_t kPieceBytes = 64;

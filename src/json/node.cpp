@@ -1,4 +1,4 @@
-#include "wire/openai/node.hpp"
+#include "json/node.hpp"
 
 #include "json/number.hpp"
 #include "json/write.hpp"
@@ -6,45 +6,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace leeway::wire::openai {
-
-namespace {
-
-/// Members whose text is told whole each time it is told.
-bool is_whole_text(std::string_view key) noexcept {
-    return key == "role" || key == "type" || key == "id" || key == "object" || key == "format";
-}
-
-void merge_text(std::string& into, std::string&& delta, std::string_view key) {
-    if (is_whole_text(key)) {
-        if (!delta.empty()) into = std::move(delta);
-        return;
-    }
-    // Some providers repeat the whole function name in every piece instead of telling it once.
-    if (key == "name" && into == delta) return;
-    into += delta;
-}
-
-void merge_elements(Node& into, Node&& delta) {
-    for (Node& element : delta.elements) {
-        const bool few = into.elements.size() < Node::kMostMembers;
-        const Node* index = few && element.is_object() ? element.find("index") : nullptr;
-        const auto number = index != nullptr ? index->integer() : std::nullopt;
-        const auto same_index = [&](Node& other) {
-            const Node* its = other.is_object() ? other.find("index") : nullptr;
-            return its != nullptr && its->integer() == number;
-        };
-        auto twin = into.elements.end();
-        if (number) twin = std::find_if(into.elements.begin(), into.elements.end(), same_index);
-        if (twin == into.elements.end()) {
-            into.elements.push_back(std::move(element));
-        } else {
-            merge_delta(*twin, std::move(element), {});
-        }
-    }
-}
-
-}  // namespace
+namespace leeway::json {
 
 Node Node::string(std::string text) {
     Node node;
@@ -97,14 +59,26 @@ void Node::erase(std::string_view key) {
 }
 
 std::optional<std::int64_t> Node::integer() const noexcept {
-    return kind == Kind::kRaw ? json::to_int64(text) : std::nullopt;
+    return kind == Kind::kRaw ? to_int64(text) : std::nullopt;
+}
+
+std::string_view Node::text_of(std::string_view key) const noexcept {
+    const Node* found = find(key);
+    return found != nullptr && found->is_string() ? std::string_view(found->text)
+                                                  : std::string_view();
+}
+
+std::string Node::json() const {
+    std::string out;
+    write(out);
+    return out;
 }
 
 void Node::write(std::string& out) const {
     switch (kind) {
         case Kind::kNull: out += "null"; return;
         case Kind::kRaw: out += text; return;
-        case Kind::kString: json::append_string(out, text); return;
+        case Kind::kString: append_string(out, text); return;
         case Kind::kArray: {
             out += '[';
             for (std::size_t i = 0; i < elements.size(); ++i) {
@@ -118,7 +92,7 @@ void Node::write(std::string& out) const {
             out += '{';
             for (std::size_t i = 0; i < members.size(); ++i) {
                 if (i != 0) out += ',';
-                json::append_string(out, members[i].key);
+                append_string(out, members[i].key);
                 out += ':';
                 members[i].value.write(out);
             }
@@ -128,7 +102,7 @@ void Node::write(std::string& out) const {
     }
 }
 
-bool read_node(json::Cursor& cursor, Node& node) {
+bool read_node(Cursor& cursor, Node& node) {
     std::string_view raw;
     std::string scratch;
     switch (cursor.kind()) {
@@ -140,7 +114,7 @@ bool read_node(json::Cursor& cursor, Node& node) {
                     return cursor.fail("too many members in an object");
                 }
                 node.members.push_back(
-                    {std::string(json::decoded(raw, cursor.escaped(), scratch)), Node()});
+                    {std::string(decoded(raw, cursor.escaped(), scratch)), Node()});
                 if (!read_node(cursor, node.members.back().value)) return false;
             }
             return !cursor.failed();
@@ -154,7 +128,7 @@ bool read_node(json::Cursor& cursor, Node& node) {
         case '"':
             node.kind = Node::Kind::kString;
             if (!cursor.string(raw)) return false;
-            node.text = json::decoded(raw, cursor.escaped(), scratch);
+            node.text = decoded(raw, cursor.escaped(), scratch);
             return true;
         case 'n': node.kind = Node::Kind::kNull; return cursor.null();
         default: break;
@@ -166,23 +140,13 @@ bool read_node(json::Cursor& cursor, Node& node) {
     return true;
 }
 
-void merge_delta(Node& into, Node&& delta, std::string_view key) {
-    if (delta.is_null()) return;
-    if (into.kind != delta.kind || delta.kind == Node::Kind::kRaw) {
-        into = std::move(delta);
-        return;
-    }
-    if (delta.is_string()) {
-        merge_text(into.text, std::move(delta.text), key);
-    } else if (delta.is_array()) {
-        merge_elements(into, std::move(delta));
-    } else {
-        for (Node::Member& member : delta.members) {
-            if (into.members.size() >= Node::kMostMembers && into.find(member.key) == nullptr)
-                continue;
-            merge_delta(into.at(member.key), std::move(member.value), member.key);
-        }
-    }
+Result<Node> parse_node(std::string_view text) {
+    const auto tokens = thread_indexer().index(text);
+    if (!tokens) return fail(tokens.error());
+    Cursor cursor(*tokens);
+    Node node;
+    if (!read_node(cursor, node) || !cursor.end()) return fail(cursor.error());
+    return node;
 }
 
-}  // namespace leeway::wire::openai
+}  // namespace leeway::json

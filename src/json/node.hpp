@@ -8,10 +8,10 @@
 #include <string_view>
 #include <vector>
 
-namespace leeway::wire::openai {
+namespace leeway::json {
 
-/// A small JSON tree that can be changed, for turning answers from one form into another. Not for the
-/// pass-through path. Numbers and words keep their spelling; keys keep their order.
+/// A small JSON tree that can be changed, for turning requests and answers from one form into another. Not
+/// for the pass-through path. Numbers and words keep their spelling; keys keep their order.
 struct Node {
     enum class Kind : std::uint8_t { kNull, kRaw, kString, kArray, kObject };
     struct Member;
@@ -42,9 +42,17 @@ struct Node {
     void erase(std::string_view key);
     /// The integer it is, or nullopt.
     [[nodiscard]] std::optional<std::int64_t> integer() const noexcept;
+    [[nodiscard]] bool is_true() const noexcept { return kind == Kind::kRaw && text == "true"; }
+    [[nodiscard]] bool is_bool() const noexcept {
+        return kind == Kind::kRaw && (text == "true" || text == "false");
+    }
+    [[nodiscard]] bool is_number() const noexcept { return kind == Kind::kRaw && !is_bool(); }
+    /// The text of the string member `key`; empty where there is none.
+    [[nodiscard]] std::string_view text_of(std::string_view key) const noexcept;
 
     /// Appends it as JSON text without white space.
     void write(std::string& out) const;
+    [[nodiscard]] std::string json() const;
 };
 
 struct Node::Member {
@@ -54,11 +62,8 @@ struct Node::Member {
 
 /// Reads the value at the cursor. False on a fault, which is in the cursor; an object with more than
 /// `kMostMembers` members is one.
-[[nodiscard]] bool read_node(json::Cursor& cursor, Node& node);
+[[nodiscard]] bool read_node(Cursor& cursor, Node& node);
+/// The whole of `text`, with the thread's indexer. Errors are those of `Indexer` and `Cursor`.
+[[nodiscard]] Result<Node> parse_node(std::string_view text);
 
-/// Merges a piece of a streamed answer into what was put together so far, as the official SDKs do: texts
-/// are appended, objects merged member by member, array elements with an `index` merged with the one of
-/// that index and others appended; names of kinds (role, type, id) and numbers are replaced. What is beyond `kMostMembers` is left out.
-void merge_delta(Node& into, Node&& delta, std::string_view key);
-
-}  // namespace leeway::wire::openai
+}  // namespace leeway::json

@@ -1,0 +1,63 @@
+#pragma once
+
+#include "base/result.hpp"
+#include "json/node.hpp"
+#include "json/write.hpp"
+#include "prices/usage.hpp"
+#include "wire/canonical/answer.hpp"
+#include "wire/canonical/request.hpp"
+#include "wire/usage/extractor.hpp"
+
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace leeway::wire {
+
+/// `data:MEDIA;base64,DATA` in its two parts; false for any other address.
+[[nodiscard]] bool split_data_url(std::string_view url, std::string& media_type, std::string& data);
+[[nodiscard]] std::string data_url(std::string_view media_type, std::string_view data);
+
+/// "medium" for 8,192 tokens, and so on: the levels are those that OpenAI-compatible servers use.
+[[nodiscard]] std::string_view effort_of_budget(std::int64_t tokens) noexcept;
+[[nodiscard]] std::int64_t budget_of_effort(std::string_view effort) noexcept;
+
+/// The texts of all text parts, put together with `between`.
+[[nodiscard]] std::string joined_text(const std::vector<Part>& parts, std::string_view between);
+
+/// The number as it is spelled, or empty where there is none or null; a fault for any other type.
+[[nodiscard]] Result<std::string> number_text(const json::Node& object, std::string_view key);
+[[nodiscard]] Result<std::optional<std::int64_t>> integer_of(const json::Node& object,
+                                                             std::string_view key);
+/// `kInvalidRequest`, reason "invalid_type": `param` must be `wanted`.
+[[nodiscard]] Error wrong_type(std::string_view param, std::string_view wanted);
+[[nodiscard]] Error missing(std::string_view param);
+/// `kInvalidRequest`, reason "untranslatable".
+[[nodiscard]] Error untranslatable(std::string_view param, std::string_view why);
+
+/// The request's body as a tree. It must be an object.
+[[nodiscard]] Result<json::Node> read_body(std::string_view body);
+/// An answer's body, or one event's data, as a tree; what it says of usage goes to `usage`. It must be an object;
+/// errors are `kUpstreamInvalid`.
+[[nodiscard]] Result<json::Node> read_upstream(std::string_view body, usage::Extractor& usage);
+
+/// Sums of buckets as dialects tell them.
+struct UsageTotals {
+    std::int64_t input = 0;  ///< all of the prompt
+    std::int64_t cached = 0;
+    std::int64_t cache_write = 0;  ///< 5 minutes, 1 hour and unknown
+    std::int64_t cache_write_1h = 0;
+    std::int64_t output = 0;  ///< with reasoning
+    std::int64_t reasoning = 0;
+    std::int64_t audio_input = 0;
+    std::int64_t audio_output = 0;
+    std::int64_t web_searches = 0;
+};
+[[nodiscard]] UsageTotals totals_of(const prices::Usage& usage) noexcept;
+
+/// Our class for an upstream's HTTP status.
+[[nodiscard]] ErrorCode code_of_status(int status) noexcept;
+
+}  // namespace leeway::wire
