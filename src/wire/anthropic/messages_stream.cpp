@@ -137,6 +137,7 @@ private:
     void delta(const StreamEvent& event, std::string_view type, std::string_view key,
                std::string& out);
     void finish(std::string& out);
+    void fail(std::string& out);
     static void begin(std::string& out, std::string_view type) {
         out.append("event: ").append(type).append("\ndata: ");
     }
@@ -145,7 +146,9 @@ private:
     std::string model_;
     bool started_ = false;
     std::optional<std::uint32_t> part_;  // whose block is open
+    std::uint32_t last_part_ = 0;
     std::int64_t index_ = -1;
+    bool failed_ = false;
     StopReason stop_ = StopReason::kUnset;
     std::string stop_sequence_;
     usage::UsageReading usage_;
@@ -168,7 +171,13 @@ void EventWriter::open(const StreamEvent& event, Block block, std::string& out) 
     start(out);
     if (part_ == event.part) return;
     close(out);
-    part_ = event.part;
+    if (index_ >= 0 && event.part <= last_part_) {
+        // Blocks follow one another in this dialect: a piece of one that is closed has no place, and what is
+        // not told whole must not look whole.
+        fail(out);
+        return;
+    }
+    part_ = last_part_ = event.part;
     ++index_;
     begin(out, "content_block_start");
     Writer json(out);
@@ -225,7 +234,17 @@ void EventWriter::finish(std::string& out) {
     out += "\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
 }
 
+void EventWriter::fail(std::string& out) {
+    StreamEvent event;
+    event.kind = Kind::kError;
+    event.error = Error{ErrorCode::kUpstreamInvalid,
+                        "the upstream mixed the pieces of two tool calls, which cannot be told in this dialect",
+                        {}, {}, "upstream_interleaved"};
+    write(event, out);
+}
+
 void EventWriter::write(const StreamEvent& event, std::string& out) {
+    if (failed_) return;
     switch (event.kind) {
         case Kind::kStart:
             if (!event.id.empty()) id_ = event.id;
@@ -235,21 +254,21 @@ void EventWriter::write(const StreamEvent& event, std::string& out) {
         case Kind::kText:
         case Kind::kRefusal:
             open(event, Block::kText, out);
-            delta(event, "text_delta", "text", out);
+            if (!failed_) delta(event, "text_delta", "text", out);
             return;
         case Kind::kThinking:
             open(event, Block::kThinking, out);
-            delta(event, "thinking_delta", "thinking", out);
+            if (!failed_) delta(event, "thinking_delta", "thinking", out);
             return;
         case Kind::kSignature:
             open(event, Block::kThinking, out);
-            delta(event, "signature_delta", "signature", out);
+            if (!failed_) delta(event, "signature_delta", "signature", out);
             return;
         case Kind::kRedacted: open(event, Block::kRedacted, out); return;
         case Kind::kToolCall: open(event, Block::kToolUse, out); return;
         case Kind::kToolArguments:
             open(event, Block::kToolUse, out);
-            delta(event, "input_json_delta", "partial_json", out);
+            if (!failed_) delta(event, "input_json_delta", "partial_json", out);
             return;
         case Kind::kStop:
             stop_ = event.stop;
@@ -257,6 +276,7 @@ void EventWriter::write(const StreamEvent& event, std::string& out) {
             return;
         case Kind::kUsage: usage_ = event.usage; return;
         case Kind::kError:
+            failed_ = true;
             begin(out, "error");
             out += MessagesCodec().write_error(event.error);
             out += "\n\n";

@@ -47,6 +47,8 @@ public:
     /// read is an error with `kUpstreamInvalid`.
     [[nodiscard]] virtual Result<void> read(const openai::SseEvent& event,
                                             std::vector<StreamEvent>& out) = 0;
+    /// The stream has ended well below HTTP: for dialects whose streams have no last event.
+    virtual void end(std::vector<StreamEvent>& /*out*/) {}
 };
 
 /// Writes one stream for a caller. One thread; one stream.
