@@ -15,7 +15,7 @@
 namespace leeway::models {
 namespace {
 
-using wire::openai::Node;
+using json::Node;
 
 constexpr std::size_t kMaxStops = 16;
 constexpr std::size_t kMaxBiases = 1024;

@@ -16,7 +16,7 @@
 namespace leeway::models {
 namespace {
 
-using wire::openai::Node;
+using json::Node;
 
 constexpr std::size_t kMaxTexts = 2048;  // OpenAI's limit
 

@@ -9,7 +9,7 @@
 
 namespace leeway::models {
 
-using wire::openai::Node;
+using json::Node;
 
 namespace {
 
@@ -30,7 +30,7 @@ Result<Node> read_tree(std::string_view body) {
     if (!tokens) return fail(tokens.error());
     json::Cursor cursor(*tokens);
     Node node;
-    if (!wire::openai::read_node(cursor, node) || !cursor.end()) return fail(cursor.error());
+    if (!json::read_node(cursor, node) || !cursor.end()) return fail(cursor.error());
     return node;
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "base/result.hpp"
-#include "wire/openai/node.hpp"
+#include "json/node.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -11,7 +11,7 @@
 namespace leeway::models {
 
 /// The whole of a JSON text that was checked before, as a tree.
-[[nodiscard]] Result<wire::openai::Node> read_tree(std::string_view body);
+[[nodiscard]] Result<json::Node> read_tree(std::string_view body);
 
 /// kInvalidRequest in OpenAI's manner.
 [[nodiscard]] Error invalid_field(std::string param, std::string reason, std::string message);
@@ -29,15 +29,15 @@ struct IntegerRange {
 };
 
 /// A number field within its range; nullopt when it is not given or null.
-[[nodiscard]] Result<std::optional<double>> read_decimal(const wire::openai::Node& object,
+[[nodiscard]] Result<std::optional<double>> read_decimal(const json::Node& object,
                                                          const char* name, DecimalRange range);
-[[nodiscard]] Result<std::optional<std::int64_t>> read_integer(const wire::openai::Node& object,
+[[nodiscard]] Result<std::optional<std::int64_t>> read_integer(const json::Node& object,
                                                                const char* name,
                                                                IntegerRange range);
-[[nodiscard]] Result<bool> read_flag(const wire::openai::Node& object, const char* name);
+[[nodiscard]] Result<bool> read_flag(const json::Node& object, const char* name);
 
 /// The field, or null when it is not given or is JSON's null.
-[[nodiscard]] const wire::openai::Node* given(const wire::openai::Node& object,
+[[nodiscard]] const json::Node* given(const json::Node& object,
                                               std::string_view name);
 
 }  // namespace leeway::models

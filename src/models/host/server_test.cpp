@@ -24,7 +24,7 @@ namespace {
 using testing::Answer;
 using testing::ask;
 using testing::Client;
-using wire::openai::Node;
+using json::Node;
 
 /// The HTTP side over a store, on a Unix socket, with its loop in a thread.
 class Host {

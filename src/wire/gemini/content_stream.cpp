@@ -127,10 +127,10 @@ Result<void> Reader::read(const openai::SseEvent& event, std::vector<StreamEvent
     const Node* feedback = node->find("promptFeedback");
     if (feedback != nullptr && feedback->is_object() && !feedback->text_of("blockReason").empty() &&
         !std::exchange(candidates_[0].stopped, true)) {
-        StreamEvent event;
-        event.kind = Kind::kStop;
-        event.stop = StopReason::kFilter;
-        out.push_back(std::move(event));
+        StreamEvent blocked;
+        blocked.kind = Kind::kStop;
+        blocked.stop = StopReason::kFilter;
+        out.push_back(std::move(blocked));
     }
     if (node->find("usageMetadata") != nullptr) {
         StreamEvent told;
