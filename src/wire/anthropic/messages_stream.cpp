@@ -19,11 +19,13 @@ public:
     Result<void> read(const openai::SseEvent& event, std::vector<StreamEvent>& out) override;
 
 private:
-    static void block_start(const Node& node, std::vector<StreamEvent>& out);
-    static void block_delta(const Node& node, std::vector<StreamEvent>& out);
+    void block_start(const Node& node, std::vector<StreamEvent>& out);
+    void block_delta(const Node& node, std::vector<StreamEvent>& out);
+    void block_stop(const Node& node, std::vector<StreamEvent>& out);
     void message_delta(const Node& node, std::vector<StreamEvent>& out);
 
     usage::Extractor usage_;
+    std::optional<std::uint32_t> bare_call_;  // a call that has no arguments yet
 };
 
 std::uint32_t part_of(const Node& node) {
@@ -49,10 +51,13 @@ void Reader::block_start(const Node& node, std::vector<StreamEvent>& out) {
         event.id = block->text_of("id");
         event.name = block->text_of("name");
         out.push_back(std::move(event));
+        bare_call_ = part;
         // Compatible servers tell the whole input at once.
         const Node* input = block->find("input");
-        if (input != nullptr && input->is_object() && !input->members.empty())
+        if (input != nullptr && input->is_object() && !input->members.empty()) {
             out.push_back(delta(Kind::kToolArguments, part, input->json()));
+            bare_call_.reset();
+        }
     } else if (type == "redacted_thinking") {
         out.push_back(delta(Kind::kRedacted, part, block->text_of("data")));
     } else if (type == "text" && !block->text_of("text").empty()) {
@@ -72,8 +77,17 @@ void Reader::block_delta(const Node& node, std::vector<StreamEvent>& out) {
         out.push_back(delta(Kind::kThinking, part, change->text_of("thinking")));
     if (type == "signature_delta")
         out.push_back(delta(Kind::kSignature, part, change->text_of("signature")));
-    if (type == "input_json_delta" && !change->text_of("partial_json").empty())
+    if (type == "input_json_delta" && !change->text_of("partial_json").empty()) {
         out.push_back(delta(Kind::kToolArguments, part, change->text_of("partial_json")));
+        bare_call_.reset();
+    }
+}
+
+/// A call without arguments has no deltas there; other dialects say so with an empty object.
+void Reader::block_stop(const Node& node, std::vector<StreamEvent>& out) {
+    if (bare_call_ != part_of(node)) return;
+    bare_call_.reset();
+    out.push_back(delta(Kind::kToolArguments, part_of(node), "{}"));
 }
 
 void Reader::message_delta(const Node& node, std::vector<StreamEvent>& out) {
@@ -101,6 +115,8 @@ Result<void> Reader::read(const openai::SseEvent& event, std::vector<StreamEvent
         block_delta(*node, out);
     } else if (type == "content_block_start") {
         block_start(*node, out);
+    } else if (type == "content_block_stop") {
+        block_stop(*node, out);
     } else if (type == "message_start") {
         StreamEvent start;
         if (const Node* message = node->find("message"); message != nullptr && message->is_object()) {

@@ -33,6 +33,7 @@ bool split_data_url(std::string_view url, std::string& media_type, std::string& 
     if (!head.ends_with(kBase64)) return false;
     head.remove_suffix(kBase64.size());
     media_type = head.substr(0, head.find(';'));
+    if (media_type == "image/jpg") media_type = "image/jpeg";  // no provider knows the other name
     data = url.substr(comma + 1);
     return true;
 }

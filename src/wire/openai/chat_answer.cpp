@@ -30,8 +30,8 @@ std::string_view finish_reason(StopReason stop) noexcept {
         case StopReason::kContextWindow: return "length";
         case StopReason::kToolUse: return "tool_calls";
         case StopReason::kFilter:
-        case StopReason::kRefusal: return "content_filter";
-        case StopReason::kMalformedCall: return "stop";
+        case StopReason::kRefusal:
+        case StopReason::kMalformedCall: return "content_filter";
     }
     return "stop";
 }

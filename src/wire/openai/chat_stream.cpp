@@ -21,6 +21,7 @@ struct ChoiceParts {
     std::uint32_t open_part = 0;
     std::map<std::int64_t, std::uint32_t> calls;  // by the index of the call
     bool stopped = false;
+    bool refused = false;
 };
 
 class Reader final : public StreamReader {
@@ -43,6 +44,7 @@ private:
 void Reader::text(ChoiceParts& parts, std::int64_t index, Kind kind, std::string_view text,
                   std::vector<StreamEvent>& out) {
     if (text.empty()) return;
+    parts.refused = parts.refused || kind == Kind::kRefusal;
     if (parts.open != kind) {
         parts.open = kind;
         parts.open_part = parts.next++;
@@ -108,7 +110,7 @@ void Reader::choice(const Node& node, std::vector<StreamEvent>& out) {
     StreamEvent event;
     event.kind = Kind::kStop;
     event.choice = index;
-    event.stop = stop;
+    event.stop = parts.refused && stop == StopReason::kEnd ? StopReason::kRefusal : stop;
     out.push_back(std::move(event));
 }
 

@@ -173,8 +173,13 @@ Result<ChatAnswer> ResponsesCodec::read_answer(std::string_view body, usage::Fla
     Choice choice;
     for (const Node& item : output->elements) read_output_item(item, choice.parts);
     bool has_call = false;
-    for (const Part& part : choice.parts) has_call = has_call || part.kind == Kind::kToolCall;
+    bool refused = false;
+    for (const Part& part : choice.parts) {
+        has_call = has_call || part.kind == Kind::kToolCall;
+        refused = refused || part.kind == Kind::kRefusal;
+    }
     choice.stop = response_stop(*node, has_call);
+    if (refused && choice.stop == StopReason::kEnd) choice.stop = StopReason::kRefusal;
     answer.choices.push_back(std::move(choice));
     answer.usage = extractor.result();
     return answer;

@@ -29,6 +29,7 @@ private:
     usage::Extractor usage_;
     std::map<std::pair<std::int64_t, std::int64_t>, std::uint32_t> parts_;
     bool has_call_ = false;
+    bool refused_ = false;
 };
 
 std::int64_t integer(const Node& node, std::string_view key) {
@@ -46,6 +47,7 @@ std::uint32_t Reader::part_of(const Node& node) {
 void Reader::delta(Kind kind, const Node& node, std::vector<StreamEvent>& out) {
     const std::string_view text = node.text_of("delta");
     if (text.empty()) return;
+    refused_ = refused_ || kind == Kind::kRefusal;
     StreamEvent event;
     event.kind = kind;
     event.part = part_of(node);
@@ -81,6 +83,7 @@ void Reader::finish(const Node& node, std::string_view type, std::vector<StreamE
     StreamEvent stop;
     stop.kind = Kind::kStop;
     stop.stop = response_stop(*response, has_call_);
+    if (refused_ && stop.stop == StopReason::kEnd) stop.stop = StopReason::kRefusal;
     out.push_back(std::move(stop));
     StreamEvent told;
     told.kind = Kind::kUsage;
