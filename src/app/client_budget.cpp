@@ -252,8 +252,7 @@ std::optional<pipeline::Reject> ClientRequest::reserve_budget() {
             return pipeline::Reject{std::move(limited.error())};
         }
     }
-    budget_events_ =
-        answer == 0 ? 0 : capped(Int128{answer + 64} * std::max<std::int64_t>(context_.view.n, 1));
+    budget_output_ = capped(Int128{answer} * std::max<std::int64_t>(context_.view.n, 1));
     ledger::Intent intent;
     intent.id = context_.id;
     intent.ts_us = context_.arrived_unix_us;

@@ -59,6 +59,7 @@ private:
     Task<void> finish_relay(Relay& relay, std::optional<Error> broken);
     void watch_events(Relay& relay, std::string_view bytes);
     void settle_relay(Relay& relay, ledger::EndState end);
+    void count_own(Relay& relay, wire::openai::UsageReading& usage);
     void keep_upstream_fields(const net::ResponseHead& head);
     void begin_attempt(const providers::Provider& provider);
     void end_attempt(int status, ledger::EndState end,
@@ -94,7 +95,7 @@ private:
     bool resolved_ = false;  // has a model: worth a ledger row
     bool settled_ = false;
     bool budget_open_ = false;  // reserved and not settled
-    std::int64_t budget_events_ = 0;  // more events than tokens reserved: over; 0: no limit
+    std::int64_t budget_output_ = 0;  // output tokens that were reserved; 0: no limit
     budget::Amount budget_worst_;
     std::string budget_note_;  // value of x-leeway-budget; empty: none
     std::vector<std::pair<std::string, std::string>> upstream_fields_;

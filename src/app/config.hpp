@@ -94,6 +94,7 @@ struct ModelConfig {
     std::uint32_t machine_share = 1;  ///< requests that share that machine
     std::uint32_t discount_bp = 0;  ///< off the book's rates, in 0.01 %, besides the provider's
     std::string file;  ///< embedded: file name inside `local.folder`
+    std::string vocabulary;  ///< that counts its tokens exactly; empty: found by its name
     std::string sha256;  ///< embedded: expected SHA-256 of the file; empty: not checked
     std::vector<std::string> tags;
 };

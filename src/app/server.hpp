@@ -77,6 +77,7 @@ private:
     agent_cache::CacheServices cache_services_;
     std::optional<ModelHosts> hosts_;
     PriceBooks books_;
+    VocabularyShelf vocabularies_;
     std::atomic<bool> book_refused_{false};  // the newest one; an older one is in use, or none
     std::vector<std::unique_ptr<Worker>> workers_;
     std::unique_ptr<admin::AdminServer> admin_;
