@@ -160,6 +160,10 @@ Task<void> ClientRequest::forward() {
 
 void ClientRequest::keep_upstream_fields(const net::ResponseHead& head) {
     for (const net::Field& field : head.fields) {
+        // A caller that we limit gets our figures, not those of our own key at the provider.
+        if (limit_view_.any() &&
+            equals_ignore_case(std::string_view(field.name).substr(0, 12), "x-ratelimit-"))
+            continue;
         if (providers::passes_to_client(field.name))
             upstream_fields_.emplace_back(field.name, field.value);
     }

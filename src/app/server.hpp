@@ -49,6 +49,7 @@ private:
         : options_(std::move(options)), config_(std::move(config)), started_with_(config_) {}
     void watch_ledger();
     Result<void> use_budgets(const Config& config);
+    void use_limits(const Config& config);
     [[nodiscard]] Result<void> load_prices(const Config& config);
     [[nodiscard]] bool keys_changed();
     Result<void> put_to_work(const Config& config);
@@ -65,7 +66,7 @@ private:
     ServeOptions options_;
     Config config_;
     const Config started_with_;
-    guard::auth::RateLimiter limiter_;
+    limits::LimitBook limits_;
     std::optional<KeyStore> key_store_;
     std::int64_t key_version_ = 0;
     std::shared_ptr<const guard::auth::KeyDirectory> keys_;

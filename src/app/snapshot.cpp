@@ -35,10 +35,12 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::build(
         return fail(std::move(added.error()));
     }
     if (auto added = out->add_routes(config); !added) return fail(std::move(added.error()));
+    out->limits_ = services.limits;
     if (!config.budgets.empty()) out->budgets_.book = services.budgets;
     for (const BudgetConfig& one : config.budgets) {
-        if (one.degrade_model.empty()) continue;
-        out->budgets_.degrade.emplace(one.spec.name, out->model(one.degrade_model));
+        if (one.on_exceeded == OnExceeded::kRefuse) continue;
+        out->budgets_.actions.emplace(
+            one.spec.name, BudgetPolicy::Action{one.on_exceeded, out->model(one.degrade_model)});
     }
     out->render_models();
     return std::shared_ptr<const Snapshot>(std::move(out));

@@ -27,6 +27,7 @@ struct Services {
     std::shared_ptr<const prices::PriceBook> prices =
         {};  ///< null: only the configuration's prices
     budget::Book* budgets = nullptr;  ///< outlives every snapshot
+    limits::LimitBook* limits = nullptr;  ///< the same
     VocabularyShelf* vocabularies = nullptr;  ///< null: none; used while building only
 };
 
@@ -67,11 +68,13 @@ public:
     [[nodiscard]] const BudgetPolicy* budgets() const noexcept {
         return budgets_.book != nullptr ? &budgets_ : nullptr;
     }
-    /// What is asked instead when this budget is exceeded; null: nothing.
-    [[nodiscard]] const pipeline::Model* degraded(std::string_view budget) const {
-        const auto found = budgets_.degrade.find(budget);
-        return found == budgets_.degrade.end() ? nullptr : found->second;
+    /// What is done when this budget is exceeded.
+    [[nodiscard]] BudgetPolicy::Action on_exceeded(std::string_view budget) const {
+        const auto found = budgets_.actions.find(budget);
+        return found == budgets_.actions.end() ? BudgetPolicy::Action() : found->second;
     }
+    /// Null: nothing is limited.
+    [[nodiscard]] limits::LimitBook* limits() const noexcept { return limits_; }
 
 private:
     Snapshot() = default;
@@ -90,6 +93,7 @@ private:
     std::string models_json_;
     bool loopback_only_ = true;
     BudgetPolicy budgets_;
+    limits::LimitBook* limits_ = nullptr;
 };
 
 }  // namespace leeway::app
