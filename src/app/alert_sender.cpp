@@ -236,8 +236,7 @@ Task<void> AlertSender::deliver_all() {
         if (stopping_) break;
         const auto again = outbox_.failed(due, unix_now_us() / 1'000'000);
         spdlog::warn("alert {} was not delivered, {}: {}", due.id,
-                     again && *again ? "it is tried again" : "it is given up",
-                     sent.error().text());
+                     again && *again ? "it is tried again" : "it is given up", sent.error().text());
         if (!again) break;
     }
     delivering_ = false;
@@ -269,7 +268,8 @@ Task<Result<void>> AlertSender::deliver(const Target& target, const AlertOutbox:
     } else if (const int status = call.head().status; status < 200 || status > 299) {
         out = fail(ErrorCode::kUpstreamInvalid, fmt::format("the webhook answered {}", status));
     } else {
-        (void)co_await call.read_all(kMostAnswer);  // so that the connection can be used again
+        const auto rest = co_await call.read_all(kMostAnswer);
+        (void)rest;  // read so that the connection can be used again
     }
     running_ = nullptr;
     co_return out;

@@ -53,7 +53,8 @@ private:
 /// Tells of alerts in the log and to the webhook, on a thread of its own. Used by the main thread.
 class AlertSender {
 public:
-    [[nodiscard]] static Result<std::unique_ptr<AlertSender>> start(const std::string& state_folder);
+    [[nodiscard]] static Result<std::unique_ptr<AlertSender>> start(
+        const std::string& state_folder);
     ~AlertSender();  ///< what is not delivered yet stays in the outbox
     AlertSender(const AlertSender&) = delete;
     AlertSender& operator=(const AlertSender&) = delete;
@@ -78,7 +79,7 @@ private:
     net::EventLoop loop_;
     net::UpstreamPool pool_;
     std::shared_ptr<const Target> target_;  // null: to the log only
-    net::Deadline* running_ = nullptr;      // of the call under way
+    net::Deadline* running_ = nullptr;  // of the call under way
     bool delivering_ = false;
     bool stopping_ = false;
     std::thread thread_;

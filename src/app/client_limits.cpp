@@ -39,7 +39,7 @@ pipeline::Reject rejection(const limits::LimitRefusal& refusal) {
     if (refusal.measure == limits::Measure::kParallel) {
         error.hint = "wait until one of them has ended";
     } else {
-        error.hint = fmt::format("try again in {}", limits::reset_text(refusal.wait));
+        error.hint = fmt::format("try again in {} s", limits::retry_after_seconds(refusal.wait));
     }
     return {std::move(error), limits::retry_after_seconds(refusal.wait)};
 }

@@ -199,10 +199,8 @@ void Server::tend() {
     }
     hosts_->end_unused();
     watch_ledger();
-    for (const budget::Alert& alert : book_.take_alerts()) {
-        spdlog::warn("budget {} ({}): {} % of the limit are spent; it resets at {}", alert.budget,
-                     to_string(alert.scope), alert.threshold_bp / 100,
-                     format_date(alert.resets_unix_s));
+    if (auto alerts = book_.take_alerts(); !alerts.empty() && alerts_) {
+        alerts_->tell(std::move(alerts));
     }
 }
 
@@ -258,6 +256,14 @@ Result<void> Server::use_budgets(const Config& config) {
     if (!specs.empty() && !ledger_) {
         return fail(ErrorCode::kConfig, "budgets need the ledger, which is switched off",
                     "remove ledger.enabled: false");
+    }
+    if (!specs.empty() && !alerts_) {
+        auto started = AlertSender::start(config.server.state);
+        if (!started) return fail(std::move(started.error()));
+        alerts_ = std::move(*started);
+    }
+    if (alerts_) {
+        if (auto used = alerts_->use(config.webhook); !used) return used;
     }
     std::vector<budget::PastSpending> past;
     const std::int64_t now_s = unix_now_us() / 1'000'000;

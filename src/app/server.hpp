@@ -1,6 +1,7 @@
 #pragma once
 
 #include "admin/admin_server.hpp"
+#include "app/alert_sender.hpp"
 #include "app/commands.hpp"
 #include "app/config.hpp"
 #include "app/key_store.hpp"
@@ -72,6 +73,7 @@ private:
     std::shared_ptr<const guard::auth::KeyDirectory> keys_;
     std::unique_ptr<ledger::Ledger> ledger_;
     mutable budget::Book book_;  // asked how it stands, a limit may enter its next window
+    std::unique_ptr<AlertSender> alerts_;  // null: no budget has been configured yet
     std::unique_ptr<agent_cache::ExactStore> cache_;
     agent_cache::SingleFlight flights_;
     agent_cache::ShardedKeyMemo cache_keys_;
