@@ -1,5 +1,6 @@
 #pragma once
 
+#include "app/config.hpp"
 #include "guard/budget/book.hpp"
 #include "pipeline/context.hpp"
 #include "pipeline/model.hpp"
@@ -13,11 +14,18 @@ namespace leeway::app {
 /// Budgets as one snapshot sees them. Immutable but for the book, which is thread-safe and outlives it.
 struct BudgetPolicy {
     budget::Book* book = nullptr;
-    std::map<std::string, const pipeline::Model*, std::less<>> degrade;  ///< by the budget's name
+    struct Action {
+        OnExceeded what = OnExceeded::kRefuse;
+        const pipeline::Model* model = nullptr;  ///< of kDegrade
+    };
+    std::map<std::string, Action, std::less<>> actions;  ///< by the budget's name; none: refuse
 };
 
-/// What a request counts for: everyone, its key and the key's team, and the user, session and tags that
-/// its dimensions name.
+/// What a request counts for by its key: everyone, the key and the key's team.
+[[nodiscard]] std::vector<budget::Scope> caller_scopes(const pipeline::RequestContext& context);
+/// And by what its dimensions name: user, session and tags.
+[[nodiscard]] std::vector<budget::Scope> told_scopes(const pipeline::RequestContext& context);
+/// Both.
 [[nodiscard]] std::vector<budget::Scope> scopes_of(const pipeline::RequestContext& context);
 
 }  // namespace leeway::app

@@ -100,7 +100,7 @@ Error refusal_error(const budget::Refusal& refusal) {
 
 }  // namespace
 
-std::vector<budget::Scope> scopes_of(const pipeline::RequestContext& context) {
+std::vector<budget::Scope> caller_scopes(const pipeline::RequestContext& context) {
     using budget::ScopeKind;
     std::vector<budget::Scope> out;
     out.push_back({ScopeKind::kGlobal, {}});
@@ -109,6 +109,12 @@ std::vector<budget::Scope> scopes_of(const pipeline::RequestContext& context) {
         add_scope(out, ScopeKind::kTeam, key->team);
         add_scope(out, ScopeKind::kKey, key->name);
     }
+    return out;
+}
+
+std::vector<budget::Scope> told_scopes(const pipeline::RequestContext& context) {
+    using budget::ScopeKind;
+    std::vector<budget::Scope> out;
     const pipeline::Dimensions& told = context.dimensions;
     add_scope(out, ScopeKind::kUser, told.user);
     add_scope(out, ScopeKind::kSession, told.session);
@@ -117,6 +123,12 @@ std::vector<budget::Scope> scopes_of(const pipeline::RequestContext& context) {
         add_scope(out, ScopeKind::kTag, rest.substr(0, comma));
         rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
     }
+    return out;
+}
+
+std::vector<budget::Scope> scopes_of(const pipeline::RequestContext& context) {
+    std::vector<budget::Scope> out = caller_scopes(context);
+    for (budget::Scope& scope : told_scopes(context)) out.push_back(std::move(scope));
     return out;
 }
 
@@ -155,8 +167,26 @@ Result<budget::Amount> ClientRequest::worst_case(std::int64_t answer, bool needs
     return out;
 }
 
+/// The longest answer up to `most` whose worst case fits into `room`; 0: not even one token does.
+Result<std::int64_t> ClientRequest::longest_answer(const budget::Amount& room, bool needs_price,
+                                                   std::int64_t most) const {
+    std::int64_t low = 0;
+    // The cost rises with the answer, so the largest that fits is found by halving.
+    while (low < most) {
+        const std::int64_t middle = low + (most - low + 1) / 2;
+        const auto worst = worst_case(middle, needs_price);
+        if (!worst) return fail(worst.error());
+        if (worst->pico_usd <= room.pico_usd && worst->tokens <= room.tokens) {
+            low = middle;
+        } else {
+            most = middle - 1;
+        }
+    }
+    return low;
+}
+
 /// How many answer tokens the request may get: its own limit, else the usual one or what the budgets still
-/// afford, which is then written into the request.
+/// afford.
 Result<std::int64_t> ClientRequest::answer_bound(const budget::Amount& room, bool needs_price) {
     if (context_.endpoint == pipeline::Endpoint::kEmbeddings) return 0;
     if (const auto limit = context_.view.answer_limit()) {
@@ -167,43 +197,50 @@ Result<std::int64_t> ClientRequest::answer_bound(const budget::Amount& room, boo
                           "max_tokens",
                           "invalid_value"});
     }
-    std::int64_t low = 1;
-    std::int64_t high = kUsualAnswer;
-    // The cost rises with the answer, so the largest that fits is found by halving.
-    while (low < high) {
-        const std::int64_t middle = low + (high - low + 1) / 2;
-        const auto worst = worst_case(middle, needs_price);
-        if (!worst) return fail(worst.error());
-        const bool fits = worst->pico_usd <= room.pico_usd && worst->tokens <= room.tokens;
-        if (fits) {
-            low = middle;
-        } else {
-            high = middle - 1;
-        }
-    }
-    return low;
+    const auto longest = longest_answer(room, needs_price, kUsualAnswer);
+    if (!longest) return longest;
+    return std::max<std::int64_t>(*longest, 1);
 }
 
-Result<void> ClientRequest::limit_answer(std::int64_t tokens) {
-    const std::string_view body = context_.body;
-    const bool openai =
-        snapshot_->provider(*context_.model).origin.url.address.host == "api.openai.com";
-    std::string_view key = openai ? "max_completion_tokens" : "max_tokens";
-    // A null there counts as not given; a second member of the name would not be heard.
-    if (body.find('"' + std::string(key) + '"') != std::string_view::npos) {
-        key = openai ? "max_tokens" : "max_completion_tokens";
-        if (body.find('"' + std::string(key) + '"') != std::string_view::npos) {
-            return fail(Error{ErrorCode::kInvalidRequest,
-                              "Under a budget the request needs a limit on its answer.",
-                              "send max_completion_tokens", "max_completion_tokens",
-                              "missing_required_parameter"});
+/// Writes the limit into the request: its own are lowered, a null is replaced, else one is put in.
+void ClientRequest::limit_answer(std::int64_t tokens) {
+    const std::string text = std::to_string(tokens);
+    std::string_view told;
+    std::optional<std::pair<std::string_view, wire::openai::Span>> null;
+    for (const std::string_view key : {"max_completion_tokens", "max_tokens"}) {
+        const wire::openai::Span value = wire::openai::find_member(context_.body, key);
+        if (!value.present()) continue;
+        if (value.in(context_.body) == "null") {
+            null.emplace(key, value);
+            continue;
+        }
+        const auto own =
+            key == "max_tokens" ? context_.view.max_tokens : context_.view.max_completion_tokens;
+        told = key;
+        if (own.value_or(0) > tokens) {
+            context_.edit("budget", json::Edit{value.offset, value.length, text});
         }
     }
-    context_.edit("budget",
-                  wire::openai::insert_member(context_.view, key, std::to_string(tokens)));
+    if (told.empty() && null) {
+        told = null->first;
+        context_.edit("budget", json::Edit{null->second.offset, null->second.length, text});
+    } else if (told.empty()) {
+        const bool openai =
+            snapshot_->provider(*context_.model).origin.url.address.host == "api.openai.com";
+        told = openai ? "max_completion_tokens" : "max_tokens";
+        context_.edit("budget", wire::openai::insert_member(context_.view, told, text));
+    }
     if (!budget_note_.empty()) budget_note_ += ", ";
-    budget_note_ += fmt::format("{}={}", key, tokens);
-    return {};
+    budget_note_ += fmt::format("{}={}", told, tokens);
+}
+
+/// The next round asks `cheaper`, where that is another model that the caller may use.
+void ClientRequest::degrade_to(const pipeline::Model* cheaper) {
+    const auto* key = static_cast<const guard::auth::KeySpec*>(context_.key);
+    if (cheaper == nullptr || cheaper == context_.model || !cheaper->disabled.empty()) return;
+    if (key != nullptr && !key->may_use_model(cheaper->name)) return;
+    context_.model = cheaper;
+    budget_note_ = "model=" + cheaper->name;
 }
 
 /// Reserves the worst case in all budgets and keeps the intent. nullopt: admitted.
@@ -212,13 +249,15 @@ std::optional<pipeline::Reject> ClientRequest::reserve_budget() {
     const auto scopes = scopes_of(context_);
     const std::int64_t now_s = context_.arrived_unix_us / 1'000'000;
     const bool needs_price = book.limits(scopes, budget::Unit::kUsd, true);
+    const pipeline::Model* const asked = context_.model;
     std::optional<budget::Refusal> refusal;
     budget::Reservation wanted;
     std::int64_t answer = 0;
+    std::int64_t lowered = 0;
     // A race for the rest may take it between the look and the reservation; twice is enough of that.
     for (int round = 0; round < 4; ++round) {
-        const budget::Amount room = book.room(scopes, now_s);
-        auto bound = answer_bound(room, needs_price);
+        auto bound = lowered > 0 ? Result<std::int64_t>(lowered)
+                                 : answer_bound(book.room(scopes, now_s), needs_price);
         if (!bound) return pipeline::Reject{std::move(bound.error())};
         answer = *bound;
         auto worst = worst_case(answer, needs_price);
@@ -230,30 +269,28 @@ std::optional<pipeline::Reject> ClientRequest::reserve_budget() {
         wanted.now_s = now_s;
         refusal = book.reserve(wanted);
         if (!refusal) break;
-        const pipeline::Model* cheaper = snapshot_->degraded(refusal->budget);
-        const auto* key = static_cast<const guard::auth::KeySpec*>(context_.key);
-        const bool usable = cheaper != nullptr && cheaper != context_.model &&
-                            cheaper->disabled.empty() &&
-                            (key == nullptr || key->may_use_model(cheaper->name));
-        if (usable) {
-            context_.model = cheaper;
-            budget_note_ = "model=" + cheaper->name;
+        const auto action = snapshot_->on_exceeded(refusal->budget);
+        if (action.what == OnExceeded::kDegrade) {
+            degrade_to(action.model);
+        } else if (action.what == OnExceeded::kLowerMaxTokens && answer > 0) {
+            auto longest = longest_answer(book.room(scopes, now_s), needs_price, answer);
+            if (!longest) return pipeline::Reject{std::move(longest.error())};
+            if (*longest == 0) break;
+            lowered = *longest;
+        } else {
+            break;
         }
     }
     if (refusal) {
         const std::int64_t wait = std::max<std::int64_t>(refusal->resets_unix_s - now_s, 1);
         return pipeline::Reject{refusal_error(*refusal), wait};
     }
+    if (context_.model != asked) context_.note("budget", "model:" + context_.model->name);
+    if (lowered > 0) context_.note("budget", fmt::format("max_tokens:{}", answer));
     budget_open_ = true;
     budget_worst_ = wanted.worst;
-    if (answer > 0 && !context_.view.answer_limit()) {
-        if (auto limited = limit_answer(answer); !limited) {
-            release_budget();
-            return pipeline::Reject{std::move(limited.error())};
-        }
-    }
-    budget_events_ =
-        answer == 0 ? 0 : capped(Int128{answer + 64} * std::max<std::int64_t>(context_.view.n, 1));
+    if (answer > 0 && (lowered > 0 || !context_.view.answer_limit())) limit_answer(answer);
+    budget_output_ = capped(Int128{answer} * std::max<std::int64_t>(context_.view.n, 1));
     ledger::Intent intent;
     intent.id = context_.id;
     intent.ts_us = context_.arrived_unix_us;

@@ -1,3 +1,4 @@
+#include "app/answer_meter.hpp"
 #include "app/client_request.hpp"
 #include "base/strings.hpp"
 #include "prices/rates.hpp"
@@ -36,9 +37,13 @@ Error not_an_answer(int status, std::string_view body) {
 
 /// A stream on its way to the client.
 struct ClientRequest::Relay {
-    explicit Relay(wire::openai::StreamObserver::Options options) : observer(options) {}
+    Relay(wire::openai::StreamObserver::Options options, const TokenRule& rule,
+          tokens::Tokenizer* tokenizer)
+        : observer(options), meter(rule, tokenizer) {}
     wire::openai::SseScanner scanner;
     wire::openai::StreamObserver observer;
+    AnswerMeter meter;
+    bool stopped = false;  // more has come than was reserved: what follows is not shown
     bool rewrite = false;   // events may differ from what came in
     bool done = false;      // [DONE] has come
     bool captures = false;  // the whole stream is still being kept for a stage
@@ -155,6 +160,10 @@ Task<void> ClientRequest::forward() {
 
 void ClientRequest::keep_upstream_fields(const net::ResponseHead& head) {
     for (const net::Field& field : head.fields) {
+        // A caller that we limit gets our figures, not those of our own key at the provider.
+        if (limit_view_.any() &&
+            equals_ignore_case(std::string_view(field.name).substr(0, 12), "x-ratelimit-"))
+            continue;
         if (providers::passes_to_client(field.name))
             upstream_fields_.emplace_back(field.name, field.value);
     }
@@ -205,8 +214,10 @@ Task<void> ClientRequest::deliver_stream(net::UpstreamCall& call, bool hide_usag
     options.hide_usage = hide_usage;
     options.choices = context_.view.n;
     options.flavour = snapshot_->provider(*context_.model).flavour;
-    Relay relay(options);
-    relay.rewrite = hide_usage;
+    const TokenRule& rule = snapshot_->token_rule(*context_.model);
+    Relay relay(options, rule, worker_.tokenizers.of(rule));
+    // Event by event, so that none is shown that was not paid for.
+    relay.rewrite = hide_usage || budget_output_ > 0;
     relay.captures = context_.capture_bytes > 0;
     relay.no_store = forbids_storing(call.head());
     keep_upstream_fields(call.head());
@@ -218,8 +229,8 @@ Task<void> ClientRequest::deliver_stream(net::UpstreamCall& call, bool hide_usag
         if (!pieces) broken = std::move(pieces.error());
         if (!pieces || pieces->empty()) break;
         sent = co_await relay_pieces(relay, *pieces);
-        if (budget_events_ > 0 && !relay.done &&
-            relay.observer.events() > static_cast<std::uint64_t>(budget_events_)) {
+        if (relay.stopped) {
+            call.release();
             broken = passed_reservation();
             break;
         }
@@ -241,6 +252,12 @@ void ClientRequest::watch_events(Relay& relay, std::string_view bytes) {
         if (!more) relay.broken = std::move(more.error());
         if (!more || !*more) return;
         const std::string_view shown = relay.observer.observe(event);
+        if (event.has_data && !relay.done) {
+            relay.meter.add(event.data);
+            relay.stopped = budget_output_ > 0 && relay.meter.passed(budget_output_) &&
+                            !relay.observer.facts().finished;
+            if (relay.stopped) return;
+        }
         if (relay.rewrite) relay.out.append(shown);
         relay.done = relay.done || event.data == kDone;
     }
@@ -253,7 +270,7 @@ Task<bool> ClientRequest::relay_pieces(Relay& relay, std::span<const std::string
             relay.captures = relay.captured.size() + piece.size() <= context_.capture_bytes;
             if (relay.captures) relay.captured.append(piece);
         }
-        if (!relay.broken) watch_events(relay, piece);
+        if (!relay.broken && !relay.stopped) watch_events(relay, piece);
     }
     // The client takes [DONE] for the end, so the row must be kept before it is sent.
     if (relay.done) settle_relay(relay, ledger::EndState::kOk);
@@ -273,7 +290,7 @@ Task<void> ClientRequest::finish_relay(Relay& relay, std::optional<Error> broken
         co_return;
     }
     wire::openai::SseEvent rest;
-    const bool in_event = !relay.broken && relay.scanner.finish(rest);
+    const bool in_event = !relay.broken && !relay.stopped && relay.scanner.finish(rest);
     relay.out.clear();
     if (in_event) relay.out.assign(relay.observer.observe(rest));
     const auto facts = relay.observer.facts();
@@ -305,6 +322,18 @@ Task<void> ClientRequest::finish_relay(Relay& relay, std::optional<Error> broken
     co_await exchange_.end_stream();
 }
 
+// The provider bills what it made until the end, and never told how much: we count.
+void ClientRequest::count_own(Relay& relay, wire::openai::UsageReading& usage) {
+    const TokenRule& rule = snapshot_->token_rule(*context_.model);
+    const auto own = count_cut_stream(context_.body, rule, context_.model->upstream_name,
+                                      worker_.tokenizers.of(rule), relay.meter);
+    if (!own) return;
+    const auto tier = usage.tier;
+    usage = own->usage;
+    usage.tier = tier;
+    attempt_.usage_quality = record_.usage_quality = own->quality;
+}
+
 void ClientRequest::settle_relay(Relay& relay, ledger::EndState end) {
     if (settled_) return;
     const auto facts = relay.observer.facts();
@@ -315,16 +344,21 @@ void ClientRequest::settle_relay(Relay& relay, ledger::EndState end) {
     // One choice of several may have ended; that is no reason for what the others lack.
     if (facts.finished) attempt_.finish_reason = facts.finish_reason;
     attempt_.model_reported = facts.model;
-    end_attempt(200, end, facts.usage);
-    if (facts.usage.sum_mismatch || facts.usage.clamped) context_.note("usage", "mismatch");
+    wire::openai::UsageReading usage = facts.usage;
+    const bool refused = facts.is_error && relay.meter.empty();
+    if (usage.state == prices::UsageState::kMissing && !facts.finished && !refused) {
+        count_own(relay, usage);
+    }
+    end_attempt(200, end, usage);
+    if (usage.sum_mismatch || usage.clamped) context_.note("usage", "mismatch");
     pipeline::Outcome outcome;
     outcome.status = 200;
     outcome.complete = end == ledger::EndState::kOk && facts.done && !facts.is_error;
     outcome.no_store = relay.no_store;
     outcome.form = pipeline::AnswerForm::kEventStream;
     if (outcome.complete && relay.captures) outcome.captured = relay.captured;
-    outcome.usage = facts.usage.usage;
-    outcome.usage_state = facts.usage.state;
+    outcome.usage = usage.usage;
+    outcome.usage_state = usage.state;
     outcome.finish_reason = facts.finish_reason;
     outcome.model_reported = facts.model;
     settle(outcome, end);

@@ -51,6 +51,10 @@ Task<void> ClientRequest::run() {
         co_await refuse(std::move(read.error()));
         co_return;
     }
+    if (auto limited = limit_request()) {
+        co_await refuse(std::move(limited->error), limited->retry_after_s);
+        co_return;
+    }
     exchange_.watch(*deadline_);
     pipeline::Verdict verdict = co_await runner_.on_request();
     stage_guard_.reset();
@@ -60,8 +64,13 @@ Task<void> ClientRequest::run() {
 Task<bool> ClientRequest::authenticate() {
     pipeline::Verdict verdict = runner_.on_head();
     auto* reject = std::get_if<pipeline::Reject>(&verdict);
-    if (reject == nullptr) co_return true;
-    co_await refuse(std::move(reject->error), reject->retry_after_s);
+    if (reject != nullptr) {
+        co_await refuse(std::move(reject->error), reject->retry_after_s);
+        co_return false;
+    }
+    auto limited = limit_caller();
+    if (!limited) co_return true;
+    co_await refuse(std::move(limited->error), limited->retry_after_s);
     co_return false;
 }
 

@@ -2,6 +2,7 @@
 
 #include "app/gateway.hpp"
 #include "guard/budget/spec.hpp"
+#include "guard/limits/limit_book.hpp"
 #include "ledger/record.hpp"
 #include "net/deadline.hpp"
 #include "net/http_client.hpp"
@@ -30,8 +31,10 @@ public:
 
     /// Authenticates, reads, parses, runs the stages, gets the answer, settles, delivers.
     Task<void> run();
-    /// Only authenticates. False: the refusal has been sent.
+    /// Only authenticates and counts against the caller's rate. False: the refusal has been sent.
     Task<bool> authenticate();
+    /// Adds the x-ratelimit headers of a caller that is limited. They view into this.
+    void add_limit_fields(std::vector<net::Field>& fields);
 
 private:
     struct Relay;
@@ -59,6 +62,7 @@ private:
     Task<void> finish_relay(Relay& relay, std::optional<Error> broken);
     void watch_events(Relay& relay, std::string_view bytes);
     void settle_relay(Relay& relay, ledger::EndState end);
+    void count_own(Relay& relay, wire::openai::UsageReading& usage);
     void keep_upstream_fields(const net::ResponseHead& head);
     void begin_attempt(const providers::Provider& provider);
     void end_attempt(int status, ledger::EndState end,
@@ -69,10 +73,18 @@ private:
     std::optional<pipeline::Reject> reserve_budget();
     Result<budget::Amount> worst_case(std::int64_t answer, bool needs_price) const;
     Result<std::int64_t> answer_bound(const budget::Amount& room, bool needs_price);
-    Result<void> limit_answer(std::int64_t tokens);
+    Result<std::int64_t> longest_answer(const budget::Amount& room, bool needs_price,
+                                        std::int64_t most) const;
+    void limit_answer(std::int64_t tokens);
+    void degrade_to(const pipeline::Model* cheaper);
     void release_budget();
     void settle_budget();
     Error passed_reservation() const;
+
+    // client_limits.cpp: nothing of it runs where nothing is limited
+    std::optional<pipeline::Reject> limit_caller();
+    std::optional<pipeline::Reject> limit_request();
+    void settle_limits();
 
     // client_settle.cpp: money, ledger, metrics, headers
     void settle(const pipeline::Outcome& outcome, ledger::EndState end);
@@ -94,11 +106,14 @@ private:
     bool resolved_ = false;  // has a model: worth a ledger row
     bool settled_ = false;
     bool budget_open_ = false;  // reserved and not settled
-    std::int64_t budget_events_ = 0;  // more events than tokens reserved: over; 0: no limit
+    std::int64_t budget_output_ = 0;  // output tokens that were reserved; 0: no limit
     budget::Amount budget_worst_;
     std::string budget_note_;  // value of x-leeway-budget; empty: none
     std::vector<std::pair<std::string, std::string>> upstream_fields_;
     std::array<std::string, 6> header_texts_;
+    std::array<std::string, 6> limit_texts_;
+    limits::LimitView limit_view_;
+    limits::LimitTicket caller_ticket_, told_ticket_, tokens_ticket_;
     std::vector<net::Field> fields_;
 };
 

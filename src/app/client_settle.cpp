@@ -104,6 +104,7 @@ void ClientRequest::settle(const pipeline::Outcome& outcome, ledger::EndState en
     record_.http_status = outcome.status;
     record_.end = end;
     price(outcome);
+    settle_limits();
     if (resolved_ && worker_.ledger != nullptr) {
         record_.id = context_.id;
         record_.ts_us = context_.arrived_unix_us;
@@ -146,11 +147,12 @@ void ClientRequest::settle(const pipeline::Outcome& outcome, ledger::EndState en
 std::span<const net::Field> ClientRequest::answer_fields(std::string_view content_type,
                                                          bool final_figures) {
     fields_.clear();
-    fields_.reserve(16);
+    fields_.reserve(24);
     if (!content_type.empty()) fields_.push_back({"content-type", content_type});
     for (const auto& [name, value] : upstream_fields_) fields_.push_back({name, value});
     header_texts_[0] = context_.id.text();
     fields_.push_back({"x-leeway-id", header_texts_[0]});
+    add_limit_fields(fields_);
     if (!resolved_) return fields_;
     fields_.push_back({"x-leeway-model", context_.model->name});
     if (context_.route != nullptr) fields_.push_back({"x-leeway-route", context_.route->name});

@@ -37,6 +37,7 @@ struct Parser {
     std::string host_memory;
     bool jsonl = true;
     TokensOptions tokens;
+    BudgetsOptions budgets;
     VersionOptions version;
 };
 
@@ -250,6 +251,15 @@ void add_reconcile(Parser& parser) {
     add_json(command, options.json);
     add_place(command, options.place);
     choose(command, parser, options);
+}
+
+void add_budgets(Parser& parser) {
+    CLI::App& command =
+        add_command(parser.app, "budgets", "What is spent, reserved and left of each budget",
+                    "Examples:\n  leeway budgets\n  leeway budgets --json");
+    add_json(command, parser.budgets.json);
+    add_place(command, parser.budgets.place);
+    choose(command, parser, parser.budgets);
 }
 
 void add_ledger(Parser& parser) {
@@ -546,6 +556,7 @@ CommandLine parse_command_line(std::vector<std::string> arguments) {
     add_check(*parser);
     add_keys(*parser);
     add_report(*parser);
+    add_budgets(*parser);
     add_ledger(*parser);
     add_reconcile(*parser);
     add_models(*parser);

@@ -98,6 +98,13 @@ struct ReconcileCommand {
 /// 0: no difference above the threshold; 1: one, or the file cannot be read.
 int run_reconcile(const ReconcileCommand& options);
 
+struct BudgetsOptions {
+    PlaceOptions place;
+    bool json = false;
+};
+/// How each budget stands, from the ledger: whether a gateway runs or not.
+int run_budgets(const BudgetsOptions& options);
+
 struct LedgerExportCommand {
     PlaceOptions place;
     std::string since;

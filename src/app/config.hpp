@@ -3,6 +3,7 @@
 #include "base/result.hpp"
 #include "base/secret.hpp"
 #include "guard/budget/spec.hpp"
+#include "guard/limits/limit_book.hpp"
 #include "prices/rates.hpp"
 
 #include <chrono>
@@ -94,6 +95,7 @@ struct ModelConfig {
     std::uint32_t machine_share = 1;  ///< requests that share that machine
     std::uint32_t discount_bp = 0;  ///< off the book's rates, in 0.01 %, besides the provider's
     std::string file;  ///< embedded: file name inside `local.folder`
+    std::string vocabulary;  ///< that counts its tokens exactly; empty: found by its name
     std::string sha256;  ///< embedded: expected SHA-256 of the file; empty: not checked
     std::vector<std::string> tags;
 };
@@ -114,10 +116,25 @@ struct RouteConfig {
     std::uint32_t holdout_ppm = 0;  ///< share of requests answered without stages, per million
 };
 
+/// What happens to a request that a hard budget has no room for.
+enum class OnExceeded : std::uint8_t {
+    kRefuse,
+    kDegrade,  ///< a cheaper model is asked
+    kLowerMaxTokens,  ///< its answer is made as short as the budgets afford
+};
+
 /// One entry of `budgets:`, or the `budget:` of a key.
 struct BudgetConfig {
     budget::BudgetSpec spec;
-    std::string degrade_model;  ///< asked instead when the budget is exceeded; empty: refuse
+    OnExceeded on_exceeded = OnExceeded::kRefuse;
+    std::string degrade_model;  ///< of kDegrade
+};
+
+/// Where alerts of budgets are sent; no url: to the log only.
+struct WebhookConfig {
+    std::string url;
+    Secret secret;  ///< signs what is sent; empty: it is not signed
+    std::string ca_file;  ///< extra CA certificates (PEM); empty: system roots
 };
 
 struct KeyConfig {
@@ -126,7 +143,10 @@ struct KeyConfig {
     Secret secret;  ///< at least 16 characters
     std::vector<std::string> models;  ///< empty: all
     std::vector<std::string> routes;  ///< empty: all
-    std::uint32_t requests_per_minute = 0;  ///< 0: no limit
+    // 0: no limit.
+    std::uint32_t requests_per_minute = 0;
+    std::uint32_t tokens_per_minute = 0;
+    std::uint32_t parallel = 0;  ///< requests at a time
     std::optional<std::int64_t> expires_unix_s;
 };
 
@@ -171,6 +191,8 @@ struct Config {
     std::vector<RouteConfig> routes;
     std::vector<KeyConfig> keys;
     std::vector<BudgetConfig> budgets;  ///< those of the keys too
+    std::vector<limits::LimitSpec> limits;  ///< without those of the keys
+    WebhookConfig webhook;
     CacheConfig cache;
     LedgerConfig ledger;
     PricesConfig prices;

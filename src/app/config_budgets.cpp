@@ -1,6 +1,7 @@
 #include "app/config_model.hpp"
 #include "base/money.hpp"
 #include "base/strings.hpp"
+#include "net/address.hpp"
 
 #include <fmt/format.h>
 
@@ -96,23 +97,40 @@ void read_alerts(ConfigSource& source, Section& section, budget::BudgetSpec& out
     std::sort(out.alerts_bp.begin(), out.alerts_bp.end());
 }
 
+/// Whose it is; `what` is what reads it.
+void read_scope(ConfigSource& source, Section& section, std::string_view what, ScopeKind& scope,
+                std::string& match) {
+    section.choice<ScopeKind>("scope", scope,
+                              {{"global", ScopeKind::kGlobal},
+                               {"team", ScopeKind::kTeam},
+                               {"key", ScopeKind::kKey},
+                               {"user", ScopeKind::kUser},
+                               {"session", ScopeKind::kSession},
+                               {"tag", ScopeKind::kTag}});
+    if (!section.has("scope")) {
+        source.error(section.mark(), fmt::format("a {} needs a scope: global, team, key, user, "
+                                                 "session or tag",
+                                                 what));
+    }
+    section.text("match", match);
+    if (!match.empty() && scope == ScopeKind::kGlobal) {
+        source.error(section.mark("match"), "the scope 'global' has nothing to match");
+    }
+}
+
 void read_budget(ConfigSource& source, Section& section, BudgetConfig& out, Draft& draft) {
     read_limit(source, section, out.spec);
     read_window(source, section, out.spec.window);
     section.on_off("hard", out.spec.hard);
     read_alerts(source, section, out.spec);
-    if (section.has("on_exceeded")) {
-        const auto word = section.scalar("on_exceeded");
-        if (word && word->text != "refuse" && word->text != "degrade") {
-            source.unknown(word->mark, "on_exceeded", word->text, {"refuse", "degrade"});
-        }
-        section.text("degrade_model", out.degrade_model);
-        if (word && (word->text == "degrade") == out.degrade_model.empty()) {
-            source.error(word->mark, "'on_exceeded: degrade' and 'degrade_model' need each other");
-        }
-    } else {
-        section.declare("on_exceeded");
-        section.text("degrade_model", out.degrade_model);
+    section.choice<OnExceeded>("on_exceeded", out.on_exceeded,
+                               {{"refuse", OnExceeded::kRefuse},
+                                {"degrade", OnExceeded::kDegrade},
+                                {"lower_max_tokens", OnExceeded::kLowerMaxTokens}});
+    section.text("degrade_model", out.degrade_model);
+    if ((out.on_exceeded == OnExceeded::kDegrade) == out.degrade_model.empty()) {
+        source.error(section.mark("on_exceeded"),
+                     "'on_exceeded: degrade' and 'degrade_model' need each other");
     }
     const auto& models = draft.config.models;
     const bool known = out.degrade_model.empty() ||
@@ -142,24 +160,63 @@ void read_budgets(ConfigSource& source, Section& top, Draft& draft) {
         if (const auto ok = check_name(out.spec.name); !ok && section.has("name")) {
             source.error(section.mark("name"), "name", ok.error());
         }
-        section.choice<ScopeKind>("scope", out.spec.scope,
-                                  {{"global", ScopeKind::kGlobal},
-                                   {"team", ScopeKind::kTeam},
-                                   {"key", ScopeKind::kKey},
-                                   {"user", ScopeKind::kUser},
-                                   {"session", ScopeKind::kSession},
-                                   {"tag", ScopeKind::kTag}});
-        if (!section.has("scope")) {
-            source.error(section.mark(),
-                         "a budget needs a scope: global, team, key, user, "
-                         "session or tag");
-        }
-        section.text("match", out.spec.match);
-        if (!out.spec.match.empty() && out.spec.scope == ScopeKind::kGlobal) {
-            source.error(section.mark("match"), "the scope 'global' has nothing to match");
-        }
+        read_scope(source, section, "budget", out.spec.scope, out.spec.match);
         read_budget(source, section, out, draft);
     }
+}
+
+void read_rate_limits(ConfigSource& source, Section& top, Draft& draft) {
+    for (Section& section : top.list_of_sections("limits")) {
+        limits::LimitSpec out;
+        section.text("name", out.name);
+        if (!section.has("name")) source.error(section.mark(), "a limit needs a name");
+        if (const auto ok = check_name(out.name); !ok && section.has("name")) {
+            source.error(section.mark("name"), "name", ok.error());
+        }
+        read_scope(source, section, "limit", out.scope, out.match);
+        std::uint32_t requests = 0;
+        std::uint32_t tokens = 0;
+        std::uint32_t parallel = 0;
+        section.number("requests_per_minute", requests, 0, 100'000'000);
+        section.number("tokens_per_minute", tokens, 0, 4'000'000'000);
+        section.number("parallel", parallel, 0, 1'000'000);
+        if (requests == 0 && tokens == 0 && parallel == 0) {
+            source.error(section.mark(),
+                         "a limit needs requests_per_minute, tokens_per_minute or "
+                         "parallel");
+        }
+        out.requests_per_minute = requests;
+        out.tokens_per_minute = tokens;
+        out.parallel = parallel;
+        const auto& others = draft.config.limits;
+        if (std::any_of(others.begin(), others.end(),
+                        [&](const auto& other) { return other.name == out.name; })) {
+            source.error(section.mark("name"), fmt::format("two limits are called '{}'", out.name));
+        }
+        section.finish();
+        draft.config.limits.push_back(std::move(out));
+    }
+}
+
+void read_webhook(ConfigSource& source, Section& top, Draft& draft) {
+    Section section = top.section("webhook");
+    WebhookConfig& out = draft.config.webhook;
+    section.text("url", out.url);
+    section.secret("secret", out.secret);
+    section.text("ca_file", out.ca_file);
+    if (section.has("url")) {
+        if (const auto url = net::parse_base_url(out.url); !url) {
+            source.error(section.mark("url"), "url", url.error());
+        }
+        if (section.has("secret") && out.secret.empty()) {
+            source.error(section.mark("secret"),
+                         "an empty secret signs nothing: leave it out, or "
+                         "set it");
+        }
+    } else if (section.has("secret") || section.has("ca_file")) {
+        source.error(section.mark(), "a webhook needs a url");
+    }
+    section.finish();
 }
 
 void read_key_budget(ConfigSource& source, Section& key, const std::string& name, Draft& draft) {

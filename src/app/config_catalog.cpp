@@ -240,6 +240,7 @@ void read_model(ConfigSource& source, const PlacedText& name, Section& section, 
         source.error(section.mark("file"),
                      "'file' is the name of a file inside local.folder, without a path");
     }
+    section.text("vocabulary", out.vocabulary);
     section.text("sha256", out.sha256);
     if (!out.sha256.empty() &&
         (out.sha256.size() != 64 ||

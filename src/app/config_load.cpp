@@ -156,6 +156,8 @@ void read_key(ConfigSource& source, Section& section, Draft& draft) {
     for (const PlacedText& model : marks.models) out.models.push_back(model.text);
     for (const PlacedText& route : marks.routes) out.routes.push_back(route.text);
     section.number("requests_per_minute", out.requests_per_minute, 0, 100'000'000);
+    section.number("tokens_per_minute", out.tokens_per_minute, 0, 4'000'000'000);
+    section.number("parallel", out.parallel, 0, 1'000'000);
     section.text("team", out.team);
     if (section.has("budget")) {
         read_key_budget(source, section, out.name, draft);
@@ -231,6 +233,8 @@ ConfigReading read_draft(ConfigSource& source, const std::string& text, const st
         }
         for (Section& section : top.list_of_sections("keys")) read_key(source, section, draft);
         read_budgets(source, top, draft);
+        read_rate_limits(source, top, draft);
+        read_webhook(source, top, draft);
         read_rest(top, draft.config);
         top.finish();
         fill_paths(draft.config);

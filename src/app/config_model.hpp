@@ -53,6 +53,10 @@ void read_provider(ConfigSource& source, const PlacedText& name, Section& sectio
 void read_model(ConfigSource& source, const PlacedText& name, Section& section, Draft& draft);
 /// Reads `budgets:` into the draft.
 void read_budgets(ConfigSource& source, Section& top, Draft& draft);
+/// Reads `limits:` into the draft.
+void read_rate_limits(ConfigSource& source, Section& top, Draft& draft);
+/// Reads `webhook:` into the draft.
+void read_webhook(ConfigSource& source, Section& top, Draft& draft);
 /// Reads the `budget:` of the key `name` into the draft.
 void read_key_budget(ConfigSource& source, Section& key, const std::string& name, Draft& draft);
 /// Fills in paths that depend on the environment and makes all paths absolute.

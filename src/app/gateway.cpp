@@ -33,7 +33,8 @@ Task<void> list_models(WorkerState& worker, net::Exchange& exchange) {
     ClientRequest request(worker, exchange, pipeline::Endpoint::kChatCompletions);
     const bool let_in = co_await request.authenticate();
     if (!let_in) co_return;
-    const std::array<net::Field, 1> fields{net::Field{"content-type", "application/json"}};
+    std::vector<net::Field> fields{net::Field{"content-type", "application/json"}};
+    request.add_limit_fields(fields);
     const std::string_view path = exchange.head().path;
     if (path.size() <= kModelsPath.size() + 1) {
         co_await exchange.respond(200, fields, worker.snapshot->models_json());

@@ -18,6 +18,7 @@ struct WorkerState {
     net::UpstreamPool pool;
     telemetry::WorkerMetrics metrics;
     std::shared_ptr<const Snapshot> snapshot;  ///< replaced on the worker's own thread
+    WorkerTokenizers tokenizers;
     ledger::Sink* ledger = nullptr;            ///< null: the ledger is switched off
 };
 

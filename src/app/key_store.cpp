@@ -224,8 +224,8 @@ Result<std::int64_t> KeyStore::version() {
     return version->value_or(0);
 }
 
-Result<std::shared_ptr<const guard::auth::KeyDirectory>> load_key_directory(
-    const Config& config, KeyStore& store, guard::auth::RateLimiter& limiter) {
+Result<std::shared_ptr<const guard::auth::KeyDirectory>> load_key_directory(const Config& config,
+                                                                            KeyStore& store) {
     std::vector<KeyEntry> entries;
     for (const KeyConfig& key : config.keys) {
         KeyEntry entry;
@@ -233,6 +233,8 @@ Result<std::shared_ptr<const guard::auth::KeyDirectory>> load_key_directory(
         entry.spec.models = key.models;
         entry.spec.routes = key.routes;
         entry.spec.requests_per_minute = key.requests_per_minute;
+        entry.spec.tokens_per_minute = key.tokens_per_minute;
+        entry.spec.parallel = key.parallel;
         entry.spec.team = key.team;
         entry.spec.expires_unix_s = key.expires_unix_s;
         entry.credentials.push_back(
@@ -244,7 +246,7 @@ Result<std::shared_ptr<const guard::auth::KeyDirectory>> load_key_directory(
     for (StoredKey& key : *stored) {
         entries.push_back({std::move(key.spec), std::move(key.credentials)});
     }
-    return guard::auth::KeyDirectory::build(store.pepper(), std::move(entries), limiter);
+    return guard::auth::KeyDirectory::build(store.pepper(), std::move(entries));
 }
 
 Result<bool> has_stored_keys(const std::string& state_folder) {

@@ -62,7 +62,7 @@ private:
 
 /// The keys of the configuration and of the store as one directory. An error when a name is in both.
 [[nodiscard]] Result<std::shared_ptr<const guard::auth::KeyDirectory>> load_key_directory(
-    const Config& config, KeyStore& store, guard::auth::RateLimiter& limiter);
+    const Config& config, KeyStore& store);
 
 /// Whether the state folder holds at least one stored key, revoked ones too: then callers need a
 /// key. Makes nothing that is not there.

@@ -41,7 +41,7 @@ protected:
     /// What a gateway that loads its keys at `now` says to a secret.
     KeyState state_of(const Secret& secret, std::int64_t now) {
         KeyStore store = open();
-        const auto keys = load_key_directory(config_, store, limiter_);
+        const auto keys = load_key_directory(config_, store);
         EXPECT_TRUE(keys) << keys.error().text();
         return (*keys)->find(secret.expose(), now).state;
     }
@@ -56,7 +56,6 @@ protected:
 
     std::string folder_;
     Config config_;
-    guard::auth::RateLimiter limiter_;
 };
 
 TEST_F(KeyStoreTest, CreatedKeyWorksAfterReopeningAndKeepsItsFields) {
@@ -169,7 +168,7 @@ TEST_F(KeyStoreTest, KeysOfTheFileAndOfTheStoreAreOneDirectory) {
     EXPECT_EQ(state_of(*stored, 5), KeyState::kActive);
     ASSERT_TRUE(open().create(spec("file"), 1));
     KeyStore store = open();
-    EXPECT_FALSE(load_key_directory(config_, store, limiter_)) << "one name for two keys";
+    EXPECT_FALSE(load_key_directory(config_, store)) << "one name for two keys";
 }
 
 TEST_F(KeyStoreTest, HasStoredKeysLooksWithoutMakingAnything) {

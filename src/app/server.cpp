@@ -65,7 +65,7 @@ Result<void> Server::open_stores() {
     if (!store) return fail(std::move(store.error()));
     key_store_.emplace(std::move(*store));
     if (auto version = key_store_->version()) key_version_ = *version;
-    auto keys = load_key_directory(config_, *key_store_, limiter_);
+    auto keys = load_key_directory(config_, *key_store_);
     if (!keys) return fail(std::move(keys.error()));
     keys_ = std::move(*keys);
     if (auto exposed = check_exposure(config_, !keys_->empty()); !exposed) return exposed;
@@ -84,6 +84,7 @@ Result<void> Server::open_stores() {
         for (const std::string& note : ledger_->notes()) spdlog::warn("ledger: {}", note);
     }
     if (auto used = use_budgets(config_); !used) return used;
+    use_limits(config_);
     agent_cache::ExactStoreOptions cache_options;
     cache_options.path = state + "/cache.db";
     cache_options.memory_bytes = config_.cache.memory_bytes;
@@ -123,7 +124,8 @@ Result<std::shared_ptr<const Snapshot>> Server::build_snapshot(const Config& con
     if (!address) return fail(std::move(address.error()));
     auto host = hosts_->host_for(config);
     if (!host) return fail(std::move(host.error()));
-    const Services services{cache_services_, *host, books_.current(), &book_};
+    const Services services{cache_services_, *host,    books_.current(),
+                            &book_,          &limits_, &vocabularies_};
     auto snapshot = Snapshot::build(config, keys_, services, address->is_loopback());
     // Only now, when nothing can be refused any more.
     if (snapshot) hosts_->use(std::move(*host));
@@ -197,10 +199,8 @@ void Server::tend() {
     }
     hosts_->end_unused();
     watch_ledger();
-    for (const budget::Alert& alert : book_.take_alerts()) {
-        spdlog::warn("budget {} ({}): {} % of the limit are spent; it resets at {}", alert.budget,
-                     to_string(alert.scope), alert.threshold_bp / 100,
-                     format_date(alert.resets_unix_s));
+    if (auto alerts = book_.take_alerts(); !alerts.empty() && alerts_) {
+        alerts_->tell(std::move(alerts));
     }
 }
 
@@ -257,6 +257,14 @@ Result<void> Server::use_budgets(const Config& config) {
         return fail(ErrorCode::kConfig, "budgets need the ledger, which is switched off",
                     "remove ledger.enabled: false");
     }
+    if (!specs.empty() && !alerts_) {
+        auto started = AlertSender::start(config.server.state);
+        if (!started) return fail(std::move(started.error()));
+        alerts_ = std::move(*started);
+    }
+    if (alerts_) {
+        if (auto used = alerts_->use(config.webhook); !used) return used;
+    }
     std::vector<budget::PastSpending> past;
     const std::int64_t now_s = unix_now_us() / 1'000'000;
     if (book_.needs_past(specs)) {
@@ -275,10 +283,23 @@ Result<void> Server::use_budgets(const Config& config) {
     return {};
 }
 
+/// Those of the configuration and those that stand with the keys, under the key's name.
+void Server::use_limits(const Config& config) {
+    std::vector<limits::LimitSpec> specs = config.limits;
+    for (const guard::auth::KeySpec& key : keys_->keys()) {
+        if (key.requests_per_minute == 0 && key.tokens_per_minute == 0 && key.parallel == 0) {
+            continue;
+        }
+        specs.push_back({"key:" + key.name, budget::ScopeKind::kKey, key.name,
+                         key.requests_per_minute, key.tokens_per_minute, key.parallel});
+    }
+    limits_.configure(std::move(specs));
+}
+
 /// All of it or nothing, for requests that begin from now on.
 Result<void> Server::put_to_work(const Config& config) {
     if (auto version = key_store_->version()) key_version_ = *version;
-    auto keys = load_key_directory(config, *key_store_, limiter_);
+    auto keys = load_key_directory(config, *key_store_);
     if (!keys) return fail(std::move(keys.error()));
     // For the next start, and for the address that is listened on until then.
     Config listening = config;
@@ -297,6 +318,7 @@ Result<void> Server::put_to_work(const Config& config) {
         keys_.swap(*keys);
         return used;
     }
+    use_limits(config);
     for (auto& worker : workers_) worker->use(*snapshot);
     if (hosts_->present() != before) {
         spdlog::info(

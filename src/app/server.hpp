@@ -1,6 +1,7 @@
 #pragma once
 
 #include "admin/admin_server.hpp"
+#include "app/alert_sender.hpp"
 #include "app/commands.hpp"
 #include "app/config.hpp"
 #include "app/key_store.hpp"
@@ -49,6 +50,7 @@ private:
         : options_(std::move(options)), config_(std::move(config)), started_with_(config_) {}
     void watch_ledger();
     Result<void> use_budgets(const Config& config);
+    void use_limits(const Config& config);
     [[nodiscard]] Result<void> load_prices(const Config& config);
     [[nodiscard]] bool keys_changed();
     Result<void> put_to_work(const Config& config);
@@ -65,18 +67,20 @@ private:
     ServeOptions options_;
     Config config_;
     const Config started_with_;
-    guard::auth::RateLimiter limiter_;
+    limits::LimitBook limits_;
     std::optional<KeyStore> key_store_;
     std::int64_t key_version_ = 0;
     std::shared_ptr<const guard::auth::KeyDirectory> keys_;
     std::unique_ptr<ledger::Ledger> ledger_;
     mutable budget::Book book_;  // asked how it stands, a limit may enter its next window
+    std::unique_ptr<AlertSender> alerts_;  // null: no budget has been configured yet
     std::unique_ptr<agent_cache::ExactStore> cache_;
     agent_cache::SingleFlight flights_;
     agent_cache::ShardedKeyMemo cache_keys_;
     agent_cache::CacheServices cache_services_;
     std::optional<ModelHosts> hosts_;
     PriceBooks books_;
+    VocabularyShelf vocabularies_;
     std::atomic<bool> book_refused_{false};  // the newest one; an older one is in use, or none
     std::vector<std::unique_ptr<Worker>> workers_;
     std::unique_ptr<admin::AdminServer> admin_;

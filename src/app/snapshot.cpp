@@ -31,12 +31,16 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::build(
     out->mandatory_.push_back(auth.get());
     out->stages_.emplace("auth", std::move(auth));
     if (auto added = out->add_providers(config); !added) return fail(std::move(added.error()));
-    out->add_models(config, services.prices.get());
+    if (auto added = out->add_models(config, services); !added) {
+        return fail(std::move(added.error()));
+    }
     if (auto added = out->add_routes(config); !added) return fail(std::move(added.error()));
+    out->limits_ = services.limits;
     if (!config.budgets.empty()) out->budgets_.book = services.budgets;
     for (const BudgetConfig& one : config.budgets) {
-        if (one.degrade_model.empty()) continue;
-        out->budgets_.degrade.emplace(one.spec.name, out->model(one.degrade_model));
+        if (one.on_exceeded == OnExceeded::kRefuse) continue;
+        out->budgets_.actions.emplace(
+            one.spec.name, BudgetPolicy::Action{one.on_exceeded, out->model(one.degrade_model)});
     }
     out->render_models();
     return std::shared_ptr<const Snapshot>(std::move(out));
@@ -70,20 +74,33 @@ Result<void> Snapshot::add_providers(const Config& config) {
     return {};
 }
 
-void Snapshot::add_models(const Config& config, const prices::PriceBook* book) {
+Result<void> Snapshot::add_models(const Config& config, const Services& services) {
     for (const ModelConfig& from : config.models) {
         pipeline::Model to;
         to.name = from.name;
         to.upstream_name = from.upstream_name.empty() ? from.name : from.upstream_name;
-        to.price = std::make_shared<const prices::ModelPrices>(prices_of(config, from, book));
+        to.price = std::make_shared<const prices::ModelPrices>(
+            prices_of(config, from, services.prices.get()));
         to.provider_name = from.provider;
         for (std::size_t i = 0; i < config.providers.size(); ++i) {
             if (config.providers[i].name != from.provider) continue;
             to.provider = static_cast<std::uint32_t>(i);
             to.disabled = config.providers[i].disabled_reason;
         }
-        models_.emplace(from.name, std::move(to));
+        const pipeline::Model& model = models_.emplace(from.name, std::move(to)).first->second;
+        TokenRule rule;
+        if (services.vocabularies != nullptr) {
+            auto found = services.vocabularies->rule_for(from);
+            if (!found) {
+                return fail(ErrorCode::kConfig,
+                            "model '" + from.name + "': " + found.error().message,
+                            found.error().hint);
+            }
+            rule = std::move(*found);
+        }
+        token_rules_.emplace(&model, std::move(rule));
     }
+    return {};
 }
 
 Result<void> Snapshot::add_routes(const Config& config) {

@@ -3,6 +3,7 @@
 #include "app/budget_policy.hpp"
 #include "app/config.hpp"
 #include "app/model_hosts.hpp"
+#include "app/vocabularies.hpp"
 #include "guard/auth/key_directory.hpp"
 #include "methods/agent_cache/exact_cache_stage.hpp"
 #include "pipeline/model.hpp"
@@ -26,6 +27,8 @@ struct Services {
     std::shared_ptr<const prices::PriceBook> prices =
         {};  ///< null: only the configuration's prices
     budget::Book* budgets = nullptr;  ///< outlives every snapshot
+    limits::LimitBook* limits = nullptr;  ///< the same
+    VocabularyShelf* vocabularies = nullptr;  ///< null: none; used while building only
 };
 
 /// One configuration, built into what the data plane runs on. Immutable; each request pins the one it
@@ -46,6 +49,10 @@ public:
     [[nodiscard]] const providers::Provider& provider(const pipeline::Model& model) const {
         return providers_[model.provider];
     }
+    /// How its tokens are counted.
+    [[nodiscard]] const TokenRule& token_rule(const pipeline::Model& model) const {
+        return token_rules_.at(&model);
+    }
     [[nodiscard]] std::span<pipeline::Stage* const> mandatory() const noexcept {
         return mandatory_;
     }
@@ -61,21 +68,24 @@ public:
     [[nodiscard]] const BudgetPolicy* budgets() const noexcept {
         return budgets_.book != nullptr ? &budgets_ : nullptr;
     }
-    /// What is asked instead when this budget is exceeded; null: nothing.
-    [[nodiscard]] const pipeline::Model* degraded(std::string_view budget) const {
-        const auto found = budgets_.degrade.find(budget);
-        return found == budgets_.degrade.end() ? nullptr : found->second;
+    /// What is done when this budget is exceeded.
+    [[nodiscard]] BudgetPolicy::Action on_exceeded(std::string_view budget) const {
+        const auto found = budgets_.actions.find(budget);
+        return found == budgets_.actions.end() ? BudgetPolicy::Action() : found->second;
     }
+    /// Null: nothing is limited.
+    [[nodiscard]] limits::LimitBook* limits() const noexcept { return limits_; }
 
 private:
     Snapshot() = default;
     Result<void> add_providers(const Config& config);
-    void add_models(const Config& config, const prices::PriceBook* book);
+    Result<void> add_models(const Config& config, const Services& services);
     Result<void> add_routes(const Config& config);
     void render_models();
 
     std::vector<providers::Provider> providers_;
     std::map<std::string, pipeline::Model, std::less<>> models_;
+    std::map<const pipeline::Model*, TokenRule> token_rules_;
     std::map<std::string, pipeline::Route, std::less<>> routes_;
     std::map<std::string, std::unique_ptr<pipeline::Stage>, std::less<>> stages_;
     std::vector<pipeline::Stage*> mandatory_;
@@ -83,6 +93,7 @@ private:
     std::string models_json_;
     bool loopback_only_ = true;
     BudgetPolicy budgets_;
+    limits::LimitBook* limits_ = nullptr;
 };
 
 }  // namespace leeway::app

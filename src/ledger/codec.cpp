@@ -21,6 +21,8 @@ constexpr std::uint8_t kHasPrice = 32;
 // Of a request, from version 3 on.
 constexpr std::uint8_t kHasWaterfall = 8;
 constexpr unsigned kArmShift = 4;  // two bits
+// Of both: two bits, 0 for the provider, so that records from before are read right.
+constexpr unsigned kQualityShift = 6;
 constexpr std::size_t kMaxVarint = 10;
 // Upper bounds of what is not text: bytes and varints of a request and of an attempt.
 constexpr std::size_t kUsageBytes = kMaxVarint * (1 + prices::kBucketCount);
@@ -163,6 +165,13 @@ private:
     std::uint8_t version_ = kVersion;
 };
 
+unsigned quality_bits(tokens::Quality quality) noexcept {
+    return (4U - static_cast<unsigned>(quality)) << kQualityShift;
+}
+tokens::Quality quality_of(std::uint8_t flags) noexcept {
+    return static_cast<tokens::Quality>(4U - (flags >> kQualityShift));
+}
+
 std::size_t text_bytes(const RequestRecord& r) noexcept {
     std::size_t sum = r.key.size() + r.route.size() + r.endpoint.size() + r.model_asked.size() +
                       r.model.size() + r.notes.size() + r.error.size() + r.provider.size() +
@@ -181,7 +190,8 @@ void encode_attempt(const AttemptRow& a, std::uint32_t number, Writer& w) noexce
     w.varint(number);
     w.byte(static_cast<std::uint8_t>(
         (a.cost ? kHasCost : 0) | (a.reported_cost ? kHasReported : 0) |
-        (a.computed_cost ? kHasComputed : 0) | (a.price_id != 0 ? kHasPrice : 0)));
+        (a.computed_cost ? kHasComputed : 0) | (a.price_id != 0 ? kHasPrice : 0) |
+        quality_bits(a.usage_quality)));
     w.byte(static_cast<std::uint8_t>(a.end));
     w.byte(static_cast<std::uint8_t>(a.usage_state));
     w.zigzag(a.http_status);
@@ -203,6 +213,7 @@ void decode_attempt(Reader& r, AttemptRow& a) noexcept {
     const std::uint64_t number = r.varint();
     a.number = static_cast<std::uint32_t>(number);
     const std::uint8_t flags = r.byte();
+    a.usage_quality = quality_of(flags);
     a.end = r.enumerator(EndState::kUnknown);
     a.usage_state = r.enumerator(prices::UsageState::kZero);
     a.http_status = r.zigzag32();
@@ -262,10 +273,10 @@ std::string_view encode(const RequestRecord& record, std::string& buffer) {
     if (buffer.size() < bound) buffer.resize(bound);
     Writer w(buffer.data());
     w.byte(kVersion);
-    w.byte(static_cast<std::uint8_t>((record.stream ? kStream : 0) | (record.cost ? kHasCost : 0) |
-                                     (record.baseline ? kHasBaseline : 0) |
-                                     (record.waterfall ? kHasWaterfall : 0) |
-                                     (static_cast<unsigned>(record.arm) << kArmShift)));
+    w.byte(static_cast<std::uint8_t>(
+        (record.stream ? kStream : 0) | (record.cost ? kHasCost : 0) |
+        (record.baseline ? kHasBaseline : 0) | (record.waterfall ? kHasWaterfall : 0) |
+        (static_cast<unsigned>(record.arm) << kArmShift) | quality_bits(record.usage_quality)));
     w.bytes(record.id.bytes.data(), record.id.bytes.size());
     w.byte(static_cast<std::uint8_t>(record.end));
     w.byte(static_cast<std::uint8_t>(record.source));
@@ -304,6 +315,7 @@ Result<void> decode(std::string_view bytes, RequestRecord& out) {
     r.set_version(version);
     const std::uint8_t flags = r.byte();
     out.stream = (flags & kStream) != 0;
+    out.usage_quality = quality_of(flags);
     r.bytes(out.id.bytes.data(), out.id.bytes.size());
     out.end = r.enumerator(EndState::kUnknown);
     out.source = r.enumerator(Source::kGateway);

@@ -22,6 +22,7 @@ void expect_same(const AttemptRow& a, const AttemptRow& b) {
     EXPECT_EQ(a.finish_reason, b.finish_reason);
     EXPECT_EQ(a.usage, b.usage);
     EXPECT_EQ(a.usage_state, b.usage_state);
+    EXPECT_EQ(a.usage_quality, b.usage_quality);
     EXPECT_EQ(a.cost, b.cost);
     EXPECT_EQ(a.reported_cost, b.reported_cost);
     EXPECT_EQ(a.computed_cost, b.computed_cost);
@@ -45,6 +46,7 @@ void expect_same(const RequestRecord& a, const RequestRecord& b) {
     EXPECT_EQ(a.stream, b.stream);
     EXPECT_EQ(a.usage, b.usage);
     EXPECT_EQ(a.usage_state, b.usage_state);
+    EXPECT_EQ(a.usage_quality, b.usage_quality);
     EXPECT_EQ(a.cost, b.cost);
     EXPECT_EQ(a.baseline, b.baseline);
     EXPECT_EQ(a.total_us, b.total_us);

@@ -33,16 +33,17 @@ constexpr const char* kRequestColumns =
     " iif(typeof(agent) = 'integer', agent, NULL), agent, session, arm, cost_pico_usd,"
     " saving_labels, saved_exact_cache_pico_usd, saved_tier_pico_usd, saved_route_pico_usd,"
     " saved_prompt_cache_pico_usd, saved_billing_pico_usd, saved_attempts_pico_usd,"
-    " saved_gateway_pico_usd, usage_state";
+    " saved_gateway_pico_usd, usage_quality, usage_state";
 constexpr int kRequestLabels = 14;
 constexpr int kRequestSession = 20;
 constexpr int kRequestArm = 21;
 constexpr int kRequestSaved = 23;
-constexpr int kRequestUsage = 31;
+constexpr int kRequestUsage = 32;
 constexpr const char* kAttemptColumns =
     "number, provider, model, model_reported, http_status, end, finish_reason, cost_pico_usd,"
-    " total_us, reported_cost_pico_usd, computed_cost_pico_usd, price_id, tier, usage_state";
-constexpr int kAttemptUsage = 13;
+    " total_us, reported_cost_pico_usd, computed_cost_pico_usd, price_id, tier, usage_quality,"
+    " usage_state";
+constexpr int kAttemptUsage = 14;
 
 std::string select_sql(const char* columns, const char* rest) {
     return std::string("SELECT ") + columns + ", " + bucket_columns() + " FROM " + rest;
@@ -73,7 +74,7 @@ void optional_text(json::Writer& out, const char* name, std::string_view text) {
 /// Names that are there in every line, also as 0: readers of the first version rely on them.
 constexpr std::size_t kAlwaysShown = 7;
 
-/// `first` is the column of usage_state; the buckets follow it.
+/// `first` is the column of usage_state; the quality is before it, the buckets follow it.
 void usage_json(json::Writer& out, const Statement& row, int first) {
     out.key("usage");
     const auto state = static_cast<prices::UsageState>(row.int64(first));
@@ -81,9 +82,13 @@ void usage_json(json::Writer& out, const Statement& row, int first) {
         out.null();
         return;
     }
+    const auto quality = static_cast<tokens::Quality>(row.int64(first - 1));
     prices::Usage u;
     for (const prices::BucketInfo& info : prices::kBuckets) u[info.bucket] = row.int64(++first);
     out.object().key("state").string(prices::to_string(state));
+    if (quality != tokens::Quality::kProvider) {
+        out.key("quality").string(tokens::to_string(quality));
+    }
     out.key("prompt_tokens").integer(u.input_total());
     out.key("completion_tokens").integer(u.output_total());
     out.key("total_tokens").integer(u.input_total() + u.output_total());

@@ -159,4 +159,22 @@ Result<std::vector<ScopeSpending>> read_spending(const std::string& state_dir,
     }
 }
 
+Result<std::vector<Intent>> read_open_intents(const std::string& state_dir) {
+    std::vector<Intent> out;
+    const std::string path = database_path(state_dir);
+    if (::access(path.c_str(), F_OK) != 0) return out;
+    auto db = store::sqlite::Database::open(path, {});
+    if (!db) return fail(std::move(db.error()));
+    auto rows = db->prepare("SELECT record FROM intent");
+    if (!rows) return fail(std::move(rows.error()));
+    while (true) {
+        const auto row = rows->step();
+        if (!row) return fail(row.error());
+        if (!*row) return out;
+        const auto blob = rows->blob(0);
+        const std::string_view bytes(reinterpret_cast<const char*>(blob.data()), blob.size());
+        if (auto done = decode(bytes, out.emplace_back()); !done) return fail(done.error());
+    }
+}
+
 }  // namespace leeway::ledger

@@ -52,4 +52,7 @@ struct ScopeSpending {
 [[nodiscard]] Result<std::vector<ScopeSpending>> read_spending(const std::string& state_dir,
                                                                std::int64_t since_unix_s);
 
+/// The intents whose outcome is not in the database yet: what is reserved now. The same rules.
+[[nodiscard]] Result<std::vector<Intent>> read_open_intents(const std::string& state_dir);
+
 }  // namespace leeway::ledger

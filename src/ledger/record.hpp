@@ -4,6 +4,7 @@
 #include "base/money.hpp"
 #include "prices/rates.hpp"
 #include "prices/waterfall.hpp"
+#include "tokens/count.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -43,6 +44,8 @@ struct AttemptRow {
     std::string finish_reason;  ///< as reported; empty when cut
     prices::Usage usage;
     prices::UsageState usage_state = prices::UsageState::kMissing;
+    /// Who counted, and how well: the provider, or we where its answer was cut before it told.
+    tokens::Quality usage_quality = tokens::Quality::kProvider;
     std::optional<PicoUsd> cost;  ///< `reported_cost`, else by our price; nullopt: unknown
     std::optional<PicoUsd>
         reported_cost;  ///< what the provider says it bills; nullopt: it does not
@@ -69,6 +72,7 @@ struct RequestRecord {
     bool stream = false;
     prices::Usage usage;  ///< of the answer as served (for a cache hit: of the stored answer)
     prices::UsageState usage_state = prices::UsageState::kMissing;
+    tokens::Quality usage_quality = tokens::Quality::kProvider;  ///< of the last attempt
     std::optional<PicoUsd> cost;  ///< sum over the attempts; nullopt: unknown
     std::optional<PicoUsd> baseline;  ///< what it would have cost; nullopt: unknown
     std::int64_t total_us = 0;

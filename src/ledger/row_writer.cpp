@@ -16,16 +16,17 @@ using store::sqlite::Statement;
 constexpr const char* kRequestColumns =
     "id, ts_us, key, route, endpoint, model, model_asked, http_status, end, source, stream,"
     " usage_state, cost_pico_usd, baseline_pico_usd, total_us, first_byte_us, notes, error,"
-    " provider, user, tags, session, agent, arm, saved_exact_cache_pico_usd, saved_tier_pico_usd,"
+    " provider, user, tags, session, agent, arm, usage_quality, saved_exact_cache_pico_usd, "
+    "saved_tier_pico_usd,"
     " saved_route_pico_usd, saved_prompt_cache_pico_usd, saved_billing_pico_usd,"
     " saved_attempts_pico_usd, saved_gateway_pico_usd, saving_labels";
-constexpr std::size_t kRequestSaved = 25;
+constexpr std::size_t kRequestSaved = 26;
 constexpr std::size_t kRequestUsage = kRequestSaved + prices::kSavingSteps + 1;
 constexpr const char* kAttemptColumns =
     "request_id, number, provider, model, model_reported, http_status, end, finish_reason,"
     " usage_state, cost_pico_usd, reported_cost_pico_usd, computed_cost_pico_usd, price_id, tier,"
-    " first_byte_us, total_us";
-constexpr std::size_t kAttemptUsage = 17;
+    " first_byte_us, total_us, usage_quality";
+constexpr std::size_t kAttemptUsage = 18;
 
 std::string insert_sql(const char* verb, const char* table, const char* columns,
                        std::size_t first_bucket) {
@@ -290,6 +291,7 @@ Result<bool> RowWriter::add(const RequestRecord& r) {
     bind_text(*insert_request_, 22, r.session);
     put.label(23, agent, r.agent);
     put(24, static_cast<std::int64_t>(r.arm));
+    put(25, static_cast<std::int64_t>(r.usage_quality));
     const bool closes = closed(r);
     for (std::size_t i = 0; i < prices::kSavingSteps; ++i) {
         if (closes) {
@@ -354,6 +356,7 @@ Result<void> RowWriter::add_attempt(const RequestRecord& record, const AttemptRo
     put(14, static_cast<std::int64_t>(a.tier));
     put(15, a.first_byte_us);
     put(16, a.total_us);
+    put(17, static_cast<std::int64_t>(a.usage_quality));
     put.usage(kAttemptUsage, a.usage_state, a.usage);
     return insert_attempt_->run();
 }

@@ -122,6 +122,7 @@ inline RequestRecord random_record(std::mt19937_64& rng) {
     r.stream = below(2) == 0;
     r.usage = usage();
     r.usage_state = static_cast<prices::UsageState>(below(4));
+    r.usage_quality = static_cast<tokens::Quality>(1 + below(4));
     r.cost = amount();
     r.baseline = amount();
     r.total_us = static_cast<std::int64_t>(below(100'000'000));
@@ -149,6 +150,7 @@ inline RequestRecord random_record(std::mt19937_64& rng) {
         a.finish_reason = below(2) == 0 ? "stop" : "";
         a.usage = usage();
         a.usage_state = static_cast<prices::UsageState>(below(4));
+        a.usage_quality = static_cast<tokens::Quality>(1 + below(4));
         a.cost = amount();
         a.reported_cost = amount();
         a.computed_cost = amount();

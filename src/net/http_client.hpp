@@ -64,6 +64,8 @@ public:
     /// The whole (rest of the) body, at most `limit` bytes, with 64 readable bytes behind it. The
     /// view lives until the call is destroyed.
     [[nodiscard]] Task<Result<std::string_view>> read_all(std::size_t limit);
+    /// Ends the call as its destructor does; then only the latter is left to call.
+    void release() noexcept;
     /// Whether a connection was taken from the pool (for metrics).
     [[nodiscard]] bool reused() const noexcept { return reused_; }
     /// Whether an upstream may have seen the request, and may bill it, whatever came of it.
@@ -72,7 +74,6 @@ public:
 private:
     Task<Result<void>> attempt(const UpstreamRequest& request, bool fresh);
     Task<Result<std::string_view>> collect_all(std::size_t limit);
-    void release() noexcept;
 
     UpstreamPool& pool_;
     const Origin& origin_;

@@ -1,7 +1,7 @@
 """A scriptable OpenAI-compatible provider for the end-to-end tests: the other end of the gateway.
 
-The last user message says how it behaves: "cut", "status 500", "not json", "no usage", "slow N", or
-anything else for an ordinary answer. It counts what arrives and keeps the last body.
+The last user message says how it behaves: "cut", "status 500", "not json", "no usage", "slow N", "words N" (in a
+stream: whatever max_tokens says), or anything else for an ordinary answer. It counts what arrives and keeps the last body.
 """
 import http.server
 import json
@@ -60,6 +60,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         with_usage = (request.get("stream_options") or {}).get("include_usage")
         deltas = [{"role": "assistant", "content": ""}] + [{"content": word} for word in WORDS]
+        if wish.startswith("words "):
+            deltas += [{"content": " the"}] * int(wish.split()[1])
         chunks = [self.chunk(request, delta, None) for delta in deltas]
         if wish == "cut":
             chunks = chunks[:3]

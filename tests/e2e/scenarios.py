@@ -238,7 +238,8 @@ def test_hang_up_stops_the_upstream(gateway, upstream):
         assert time.monotonic() < left + 5, "the upstream still sends"
         time.sleep(0.01)  # polling, with a deadline
     (row,) = gateway.rows()
-    assert row["end"] == "client_gone" and row["cost_pico_usd"] is None
+    assert row["end"] == "client_gone" and row["usage"]["state"] == "partial", row
+    assert row["usage"]["quality"] in ("exact", "heuristic") and row["cost_pico_usd"] > 0, row
 
 
 def test_concurrent_equal_requests_ask_once(gateway, upstream):

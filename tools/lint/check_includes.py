@@ -24,7 +24,7 @@ LAYERS = {
     "wire": _BASICS,
     "net": _WIRE,
     "store": _WIRE,
-    "ledger": [*_WIRE, "store"],
+    "ledger": [*_WIRE, "store", "tokens"],
     "pipeline": _WIRE,
     "models": [*_WIRE, "net"],
     "providers": [*_WIRE, "net", "pipeline", "models"],

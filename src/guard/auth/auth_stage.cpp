@@ -57,18 +57,6 @@ pipeline::Verdict AuthStage::on_head(pipeline::RequestContext& context) {
     context.key_name = found.spec->name;
     context.key = found.spec;
     context.pins = keys_;
-    const Duration wait =
-        found.spec->bucket->try_take(found.spec->requests_per_minute, monotonic_now());
-    if (wait > Duration::zero()) {
-        return pipeline::Reject{
-            Error{ErrorCode::kRateLimited,
-                  fmt::format("Rate limit reached for key '{}': {} requests per minute.",
-                              found.spec->name, found.spec->requests_per_minute),
-                  {},
-                  {},
-                  "rate_limit_exceeded"},
-            retry_after_seconds(wait)};
-    }
     return pipeline::Continue{};
 }
 

@@ -47,8 +47,7 @@ Secret new_key_secret() {
 }
 
 Result<std::shared_ptr<const KeyDirectory>> KeyDirectory::build(Secret pepper,
-                                                                std::vector<KeyEntry> entries,
-                                                                RateLimiter& limiter) {
+                                                                std::vector<KeyEntry> entries) {
     if (pepper.empty()) return fail(ErrorCode::kConfig, "the pepper of the keys is empty");
     std::shared_ptr<KeyDirectory> out(new KeyDirectory());
     out->pepper_ = std::move(pepper);
@@ -71,7 +70,6 @@ Result<std::shared_ptr<const KeyDirectory>> KeyDirectory::build(Secret pepper,
                         "keys '" + other + "' and '" + entry.spec.name + "' have the same secret",
                         "give each caller its own");
         }
-        entry.spec.bucket = &limiter.bucket(entry.spec.name);
         out->specs_.push_back(std::move(entry.spec));
     }
     return std::shared_ptr<const KeyDirectory>(std::move(out));

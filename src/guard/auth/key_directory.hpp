@@ -3,7 +3,6 @@
 #include "base/hash.hpp"
 #include "base/result.hpp"
 #include "base/secret.hpp"
-#include "guard/auth/rate_limiter.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -21,10 +20,12 @@ struct KeySpec {
     std::string team;                 ///< whose budgets it shares; empty: none
     std::vector<std::string> models;  ///< that may answer; empty: all
     std::vector<std::string> routes;  ///< that may be used; empty: all
-    std::uint32_t requests_per_minute = 0;  ///< 0: no limit
+    // 0: no limit.
+    std::uint32_t requests_per_minute = 0;
+    std::uint32_t tokens_per_minute = 0;
+    std::uint32_t parallel = 0;  ///< requests at a time
     std::optional<std::int64_t> expires_unix_s;
     bool revoked = false;
-    RateBucket* bucket = nullptr;  ///< never null in a directory; owned by its RateLimiter
 
     /// `route` is empty for a request that goes through none.
     [[nodiscard]] bool may_use_route(std::string_view route) const noexcept;
@@ -61,9 +62,8 @@ public:
     };
 
     /// An error when two keys have the same name or secret, or when the pepper is empty.
-    /// `limiter` must outlive the directory.
     [[nodiscard]] static Result<std::shared_ptr<const KeyDirectory>> build(
-        Secret pepper, std::vector<KeyEntry> entries, RateLimiter& limiter);
+        Secret pepper, std::vector<KeyEntry> entries);
 
     /// Looks a presented secret up. The time it takes depends on the length of `presented` only.
     [[nodiscard]] Found find(std::string_view presented, std::int64_t now_unix_s) const noexcept;

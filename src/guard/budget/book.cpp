@@ -353,7 +353,7 @@ void Book::configure(std::vector<BudgetSpec> specs, std::span<const PastSpending
         for (auto& [value, account] : limits_[i]->accounts) {
             std::sort(account->slots.begin(), account->slots.end(),
                       [](const Posted& a, const Posted& b) { return a.slot < b.slot; });
-            raise_alerts(*account, true);
+            raise_alerts(*account, false);
         }
         for (auto& [key, open] : open_) {
             for (std::size_t s = 0; s < open.scopes.size(); ++s) {

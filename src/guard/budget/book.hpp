@@ -97,7 +97,8 @@ public:
     /// Takes these limits. A limit that stays (name, scope, unit and window) keeps what it knows, so a
     /// running reservation is settled where it was made; one that is new starts with what `past` says
     /// (of all scopes, in any order) and with the reservations that are open. `now_s`: what is over by
-    /// then is left out.
+    /// then is left out. A threshold that `past` has passed raises its alert again: an earlier process may not
+    /// have told it.
     void configure(std::vector<BudgetSpec> specs, std::span<const PastSpending> past,
                    std::int64_t now_s);
     /// True when a limit of `specs` needs `past`.

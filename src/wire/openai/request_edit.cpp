@@ -1,5 +1,6 @@
 #include "wire/openai/request_edit.hpp"
 
+#include "json/cursor.hpp"
 #include "json/write.hpp"
 
 #include <string>
@@ -34,6 +35,22 @@ json::Edit insert_member(const RequestView& view, std::string_view key,
     text += json_value;
     text += ',';  // the request has a model, so a member follows
     return json::Edit{view.object_begin, 0, std::move(text)};
+}
+
+Span find_member(std::string_view body, std::string_view key) {
+    const auto tokens = json::thread_indexer().index(body);
+    if (!tokens) return {};
+    json::Cursor cursor(*tokens);
+    if (cursor.kind() != '{' || !cursor.open_object()) return {};
+    std::string_view name;
+    std::string scratch;
+    while (cursor.next_member(name)) {
+        const bool found = json::decoded(name, cursor.escaped(), scratch) == key;
+        const std::size_t begin = cursor.offset();
+        if (!cursor.skip()) return {};
+        if (found) return {begin, cursor.value_end() - begin};
+    }
+    return {};
 }
 
 }  // namespace leeway::wire::openai

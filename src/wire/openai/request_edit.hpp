@@ -20,4 +20,8 @@ namespace leeway::wire::openai {
 [[nodiscard]] json::Edit insert_member(const RequestView& view, std::string_view key,
                                        std::string_view json_value);
 
+/// Where the value of a top-level member of a request that was parsed stands; not present: there is none. Reads the
+/// body once more with the thread's indexer.
+[[nodiscard]] Span find_member(std::string_view body, std::string_view key);
+
 }  // namespace leeway::wire::openai

@@ -51,8 +51,6 @@ public:
 
     /// What is known by now. After the stream's end: what is known of the stream.
     [[nodiscard]] StreamFacts facts() const;
-    /// `facts().events`, without making the rest.
-    [[nodiscard]] std::uint64_t events() const noexcept { return facts_.events; }
 
 private:
     struct Chunk;
