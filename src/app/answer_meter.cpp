@@ -50,6 +50,26 @@ void AnswerMeter::add(std::string_view data) {
     }
 }
 
+void AnswerMeter::add(const wire::StreamEvent& event) {
+    using Event = wire::StreamEvent::Kind;
+    const auto choice = static_cast<std::uint64_t>(event.choice) & 0xffff;
+    switch (event.kind) {
+        case Event::kText: put(choice, 0, Kind::kText, event.text); break;
+        case Event::kThinking: put(choice, 0, Kind::kReasoning, event.text); break;
+        case Event::kRefusal: put(choice, 0, Kind::kRefusal, event.text); break;
+        case Event::kToolCall: put(choice, event.part, Kind::kName, event.name); break;
+        case Event::kToolArguments: put(choice, event.part, Kind::kArguments, event.text); break;
+        case Event::kStart:
+        case Event::kSignature:
+        case Event::kRedacted:
+        case Event::kStop:
+        case Event::kUsage:
+        case Event::kError:
+        case Event::kEnd: return;
+    }
+    ++events_;
+}
+
 void AnswerMeter::parse(std::string_view data) {
     std::string shadow;
     const auto tokens = json::thread_indexer().index_lenient(data, shadow);

@@ -3,6 +3,7 @@
 #include "app/vocabularies.hpp"
 #include "tokens/appendable_counter.hpp"
 #include "tokens/calibration.hpp"
+#include "wire/canonical/answer.hpp"
 #include "wire/openai/stream_observer.hpp"
 
 #include <cstddef>
@@ -34,6 +35,8 @@ public:
 
     /// Takes the data of one event. What is no chat chunk counts nothing.
     void add(std::string_view data);
+    /// The same of a stream in another dialect.
+    void add(const wire::StreamEvent& event);
 
     /// Whether more than `limit` output tokens have come, for certain: by the exact count; for a model whose
     /// tokenizer is not public by the lower end of the estimate's 95 % interval, or by far more events than

@@ -299,7 +299,7 @@ std::optional<pipeline::Reject> ClientRequest::reserve_budget() {
     intent.stream = context_.view.stream;
     intent.key = context_.key_name;
     if (context_.route != nullptr) intent.route = context_.route->name;
-    intent.endpoint = wire::openai::to_string(context_.endpoint);
+    intent.endpoint = endpoint_name();
     intent.model_asked = context_.view.model;
     intent.model = context_.model->name;
     intent.provider = context_.model->provider_name;

@@ -129,7 +129,16 @@ Task<void> ClientRequest::forward() {
         co_return;
     }
     providers::PreparedRequest prepared;
-    if (auto made = providers::PreparedRequest::prepare(provider, context_, prepared); !made) {
+    if (translates(provider)) {
+        auto body = upstream_body(provider);
+        if (!body) {
+            if (budget_open_) release_budget();
+            co_await refuse(std::move(body.error()));
+            co_return;
+        }
+        providers::PreparedRequest::prepare_body(provider, context_, std::move(*body), prepared);
+    } else if (auto made = providers::PreparedRequest::prepare(provider, context_, prepared);
+               !made) {
         co_await refuse(std::move(made.error()));
         co_return;
     }
@@ -151,7 +160,14 @@ Task<void> ClientRequest::forward() {
     attempt_.first_byte_us = to_us(monotonic_now() - attempt_start_);
     record_.first_byte_us = to_us(monotonic_now() - exchange_.arrival());
     const auto type = call.head().fields.find("content-type");
-    if (call.head().status == 200 && type && type->starts_with("text/event-stream")) {
+    const bool streams = call.head().status == 200 && type && type->starts_with("text/event-stream");
+    if (translates(provider)) {
+        if (streams) {
+            co_await stream_translated(call, provider);
+        } else {
+            co_await deliver_translated(call, provider);
+        }
+    } else if (streams) {
         co_await deliver_stream(call, prepared.hides_usage());
     } else {
         co_await deliver_buffered(call);

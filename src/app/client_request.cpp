@@ -3,7 +3,6 @@
 #include "base/clock.hpp"
 #include "base/hash.hpp"
 #include "guard/auth/key_directory.hpp"
-#include "wire/openai/error.hpp"
 #include "wire/openai/request_view.hpp"
 
 namespace leeway::app {
@@ -20,9 +19,10 @@ std::uint32_t draw(std::string_view route, const RequestId& id) {
 }  // namespace
 
 ClientRequest::ClientRequest(WorkerState& worker, net::Exchange& exchange,
-                             pipeline::Endpoint endpoint)
+                             pipeline::Endpoint endpoint, wire::Dialect dialect)
     : worker_(worker),
       exchange_(exchange),
+      dialect_(dialect),
       snapshot_(worker.snapshot),
       runner_(snapshot_->mandatory(), context_, worker.metrics) {
     context_.arrived_unix_us = unix_now_us();
@@ -78,6 +78,11 @@ Task<Result<void>> ClientRequest::read_request() {
     auto body = co_await exchange_.read_body();
     if (!body) co_return fail(std::move(body.error()));
     context_.body = *body;
+    if (dialect_ != wire::Dialect::kOpenAiChat) {
+        auto chat = take_in(*body);
+        if (!chat) co_return fail(std::move(chat.error()));
+        context_.body = *chat;
+    }
     auto view = wire::openai::parse_request(context_.endpoint, context_.body);
     if (!view) co_return fail(std::move(view.error()));
     context_.view = std::move(*view);
@@ -138,7 +143,7 @@ Task<void> ClientRequest::refuse(Error error, std::int64_t retry_after_s) {
     record_.error = error.reason;
     if (record_.attempts.empty()) record_.source = ledger::Source::kGateway;
     settle(outcome, end_of(error));
-    const std::string body = wire::openai::render_error(error);
+    const std::string body = wire::codec_of(dialect_).write_error(error);
     const auto base = answer_fields("application/json", true);
     std::vector<net::Field> fields(base.begin(), base.end());
     const std::string retry_after = std::to_string(retry_after_s);
@@ -148,6 +153,14 @@ Task<void> ClientRequest::refuse(Error error, std::int64_t retry_after_s) {
 }
 
 Task<void> ClientRequest::deliver_stage_answer(pipeline::StageAnswer answer) {
+    if (dialect_ != wire::Dialect::kOpenAiChat) {
+        auto translated = in_callers_dialect(std::move(answer));
+        if (!translated) {
+            co_await refuse(std::move(translated.error()));
+            co_return;
+        }
+        answer = std::move(*translated);
+    }
     pipeline::Outcome outcome;
     outcome.from_stage = true;
     outcome.status = 200;

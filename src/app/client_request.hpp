@@ -9,6 +9,7 @@
 #include "net/http_server.hpp"
 #include "pipeline/runner.hpp"
 #include "providers/provider.hpp"
+#include "wire/canonical/codec.hpp"
 #include "wire/openai/sse.hpp"
 #include "wire/openai/stream_observer.hpp"
 
@@ -24,13 +25,18 @@ namespace leeway::app {
 /// `Gateway::handle`.
 class ClientRequest final : pipeline::HeaderSource, pipeline::Interruption {
 public:
-    ClientRequest(WorkerState& worker, net::Exchange& exchange, pipeline::Endpoint endpoint);
+    ClientRequest(WorkerState& worker, net::Exchange& exchange, pipeline::Endpoint endpoint,
+                  wire::Dialect dialect = wire::Dialect::kOpenAiChat);
     ~ClientRequest() override = default;
     ClientRequest(const ClientRequest&) = delete;
     ClientRequest& operator=(const ClientRequest&) = delete;
 
     /// Authenticates, reads, parses, runs the stages, gets the answer, settles, delivers.
     Task<void> run();
+    /// For dialects that name the model and the form of the answer in the address, not in the body.
+    void asked_in_address(std::string_view model, bool stream);
+    /// Answers how many tokens the prompt of a request in the caller's dialect has.
+    Task<void> count_tokens();
     /// Only authenticates and counts against the caller's rate. False: the refusal has been sent.
     Task<bool> authenticate();
     /// Adds the x-ratelimit headers of a caller that is limited. They view into this.
@@ -69,6 +75,24 @@ private:
                      const wire::usage::UsageReading& reading = {});
     ledger::EndState end_of(const Error& error) const;
 
+    // client_dialect.cpp: callers that speak another dialect than OpenAI's chat
+    Result<std::string_view> take_in(std::string_view body);
+    std::string opaque_body(std::string_view body) const;
+    bool translates(const providers::Provider& provider) const;
+    Result<pipeline::StageAnswer> in_callers_dialect(pipeline::StageAnswer answer) const;
+    wire::AnswerFor answer_for() const;
+    std::string_view endpoint_name() const;
+
+    // client_translate.cpp: callers and providers whose dialects differ
+    struct Translation;
+    Result<std::string> upstream_body(const providers::Provider& provider);
+    Task<void> deliver_translated(net::UpstreamCall& call, const providers::Provider& provider);
+    Task<void> stream_translated(net::UpstreamCall& call, const providers::Provider& provider);
+    void translate(Translation& work, std::string_view bytes);
+    void follow_event(Translation& work, const wire::StreamEvent& event);
+    void settle_translation(Translation& work, ledger::EndState end);
+    Task<void> finish_translation(Translation& work, std::optional<Error> broken);
+
     // client_budget.cpp: nothing of it runs where no budget is configured
     std::optional<pipeline::Reject> reserve_budget();
     Result<budget::Amount> worst_case(std::int64_t answer, bool needs_price) const;
@@ -94,6 +118,14 @@ private:
 
     WorkerState& worker_;
     net::Exchange& exchange_;
+    const wire::Dialect dialect_;  // the caller's
+    std::string_view original_;  // the body as it came; empty: context_.body is it
+    std::string chat_body_;  // what stages see of a request in another dialect
+    std::optional<wire::ChatRequest> request_;  // the same in no dialect
+    std::optional<Error> unreadable_;  // why it cannot be translated
+    std::string address_model_;
+    bool address_stream_ = false;
+    std::string losses_;  // value of x-leeway-dropped
     const std::shared_ptr<const Snapshot> snapshot_;  // pinned
     pipeline::RequestContext context_;
     pipeline::Runner runner_;

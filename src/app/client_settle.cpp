@@ -110,7 +110,7 @@ void ClientRequest::settle(const pipeline::Outcome& outcome, ledger::EndState en
         record_.ts_us = context_.arrived_unix_us;
         record_.key = context_.key_name;
         record_.route = context_.route == nullptr ? std::string() : context_.route->name;
-        record_.endpoint = wire::openai::to_string(context_.endpoint);
+        record_.endpoint = endpoint_name();
         record_.model_asked = context_.view.model;
         record_.model = context_.model->name;
         record_.provider = context_.model->provider_name;
@@ -129,7 +129,7 @@ void ClientRequest::settle(const pipeline::Outcome& outcome, ledger::EndState en
         }
     }
     telemetry::RequestSample sample;
-    sample.endpoint = wire::openai::to_string(context_.endpoint);
+    sample.endpoint = endpoint_name();
     if (context_.route != nullptr) sample.route = context_.route->name;
     if (context_.model != nullptr) sample.model = context_.model->name;
     sample.source = source_name(record_.source);
@@ -159,6 +159,7 @@ std::span<const net::Field> ClientRequest::answer_fields(std::string_view conten
     if (!context_.cache_status.empty())
         fields_.push_back({"x-leeway-cache", context_.cache_status});
     if (!budget_note_.empty()) fields_.push_back({"x-leeway-budget", budget_note_});
+    if (!losses_.empty()) fields_.push_back({"x-leeway-dropped", losses_});
     if (!context_.notes.empty()) fields_.push_back({"x-leeway-stages", context_.notes});
     if (!final_figures) return fields_;
     if (record_.cost) {

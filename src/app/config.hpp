@@ -59,7 +59,8 @@ struct TimeoutsConfig {
     std::chrono::milliseconds total{600'000};
 };
 
-enum class Dialect : std::uint8_t { kOpenAi, kEmbedded };
+/// What a provider speaks; embedded models speak OpenAI's chat dialect with our own child process.
+enum class ProviderDialect : std::uint8_t { kOpenAi, kEmbedded, kAnthropic, kGemini, kResponses };
 
 /// A negotiated percentage off a provider's rates, perhaps for a promise to spend.
 struct DiscountConfig {
@@ -71,7 +72,7 @@ struct DiscountConfig {
 
 struct ProviderConfig {
     std::string name;
-    Dialect dialect = Dialect::kOpenAi;
+    ProviderDialect dialect = ProviderDialect::kOpenAi;
     std::string base_url;  ///< as the provider's own SDK takes it (with /v1); http, https or unix:
     Secret api_key;  ///< empty: no Authorization header is sent
     std::string ca_file;  ///< extra CA certificates (PEM) for this provider; empty: system roots

@@ -39,12 +39,14 @@ void read_api_key(ConfigSource& source, Section& section, ProviderConfig& out) {
     }
 }
 
-void read_openai(ConfigSource& source, Section& section, ProviderConfig& out) {
+/// Addresses are those that the vendor's own SDK takes, with the version in them.
+void read_remote(ConfigSource& source, Section& section, ProviderConfig& out) {
     section.text("base_url", out.base_url);
     const YAML::Mark url_mark = section.mark("base_url");
     if (!section.has("base_url")) {
         source.error(url_mark, fmt::format("provider '{}' needs a base_url, such as "
-                                           "https://api.openai.com/v1",
+                                           "https://api.openai.com/v1, https://api.anthropic.com/v1 or "
+                                           "https://generativelanguage.googleapis.com/v1beta",
                                            out.name));
     }
     const auto url = net::parse_base_url(out.base_url);
@@ -195,19 +197,25 @@ void read_price(ConfigSource& source, Section section, ModelConfig& model) {
 void read_provider(ConfigSource& source, const PlacedText& name, Section& section, Draft& draft) {
     ProviderConfig out;
     out.name = name.text;
-    section.choice<Dialect>("dialect", out.dialect,
-                            {{"openai", Dialect::kOpenAi}, {"embedded", Dialect::kEmbedded}});
+    section.choice<ProviderDialect>("dialect", out.dialect,
+                            {{"openai", ProviderDialect::kOpenAi},
+                             {"embedded", ProviderDialect::kEmbedded},
+                             {"anthropic", ProviderDialect::kAnthropic},
+                             {"gemini", ProviderDialect::kGemini},
+                             {"responses", ProviderDialect::kResponses}});
     if (!section.has("dialect")) {
         source.error(name.mark,
-                     fmt::format("provider '{}' needs a dialect: openai or embedded", out.name));
+                     fmt::format("provider '{}' needs a dialect: openai, anthropic, gemini, "
+                                 "responses or embedded",
+                                 out.name));
     }
     for (const char* key : {"base_url", "api_key", "ca_file"}) {
         section.declare(key);
-        if (out.dialect == Dialect::kEmbedded && section.has(key)) {
+        if (out.dialect == ProviderDialect::kEmbedded && section.has(key)) {
             source.error(section.mark(key), fmt::format("an embedded provider has no {}", key));
         }
     }
-    if (out.dialect == Dialect::kOpenAi) read_openai(source, section, out);
+    if (out.dialect != ProviderDialect::kEmbedded) read_remote(source, section, out);
     Section timeouts = section.section("timeouts");
     timeouts.duration("connect", out.timeouts.connect, milliseconds(1));
     timeouts.duration("first_byte", out.timeouts.first_byte, milliseconds(1));

@@ -35,7 +35,7 @@ void check_model(ConfigSource& source, const Config& config, const ModelConfig& 
         source.unknown(marks.provider, "provider", model.provider, names_of(config.providers));
         return;
     }
-    const bool embedded = provider->dialect == Dialect::kEmbedded;
+    const bool embedded = provider->dialect == ProviderDialect::kEmbedded;
     if (embedded && model.file.empty()) {
         source.error(marks.name, fmt::format("model '{}' runs embedded and needs a file: the name "
                                              "of its GGUF file",

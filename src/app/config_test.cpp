@@ -97,7 +97,7 @@ local: {folder: models, threads: 2, parallel: 8, context: 8192, memory: 1GiB}
     EXPECT_EQ(config.server.drain_delay.count(), 2000);
     ASSERT_EQ(config.providers.size(), 2u);
     EXPECT_EQ(config.providers[0].timeouts.between_chunks.count(), 3000);
-    EXPECT_EQ(config.providers[1].dialect, Dialect::kEmbedded);
+    EXPECT_EQ(config.providers[1].dialect, ProviderDialect::kEmbedded);
     ASSERT_EQ(config.models.size(), 2u);
     EXPECT_EQ(config.models[0].upstream_name, "org/Big-1");
     EXPECT_EQ(config.models[0].price[prices::Bucket::kInput]->value(), 2'500'000'000);

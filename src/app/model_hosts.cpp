@@ -8,7 +8,7 @@ namespace {
 
 bool has_embedded(const Config& config) {
     return std::any_of(config.providers.begin(), config.providers.end(),
-                       [](const ProviderConfig& p) { return p.dialect == Dialect::kEmbedded; });
+                       [](const ProviderConfig& p) { return p.dialect == ProviderDialect::kEmbedded; });
 }
 
 models::HostSettings settings_of(const Config& config) {

@@ -10,7 +10,7 @@ Config config_with(const std::string& file) {
     config.local.folder = "/models";
     ProviderConfig local;
     local.name = "local";
-    local.dialect = Dialect::kEmbedded;
+    local.dialect = ProviderDialect::kEmbedded;
     config.providers.push_back(local);
     ModelConfig model;
     model.name = "small";

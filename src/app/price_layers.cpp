@@ -103,7 +103,7 @@ Result<std::shared_ptr<const prices::PriceBook>> load_price_book(const PricesCon
 prices::PriceBook::Found book_entry(const Config& config, const ModelConfig& model,
                                     const prices::PriceBook* book) {
     const ProviderConfig* provider = provider_of(config, model);
-    if (book == nullptr || provider == nullptr || provider->dialect == Dialect::kEmbedded)
+    if (book == nullptr || provider == nullptr || provider->dialect == ProviderDialect::kEmbedded)
         return {};
     const prices::BookProvider* seller =
         book->provider(provider->price_name, provider->base_url, provider->name);

@@ -17,6 +17,30 @@ pipeline::CacheMode cache_mode(ExactCacheMode mode) {
     return pipeline::CacheMode::kOff;
 }
 
+wire::Dialect wire_dialect(ProviderDialect dialect) {
+    switch (dialect) {
+        case ProviderDialect::kOpenAi:
+        case ProviderDialect::kEmbedded: return wire::Dialect::kOpenAiChat;
+        case ProviderDialect::kAnthropic: return wire::Dialect::kAnthropic;
+        case ProviderDialect::kGemini: return wire::Dialect::kGemini;
+        case ProviderDialect::kResponses: return wire::Dialect::kOpenAiResponses;
+    }
+    return wire::Dialect::kOpenAiChat;
+}
+
+wire::usage::Flavour flavour_of(ProviderDialect dialect, std::string_view host) {
+    using wire::usage::Flavour;
+    switch (dialect) {
+        case ProviderDialect::kOpenAi: return wire::usage::chat_flavour_of_host(host);
+        case ProviderDialect::kEmbedded: return Flavour::kLlamaServer;
+        case ProviderDialect::kAnthropic: return Flavour::kAnthropic;
+        case ProviderDialect::kGemini: return Flavour::kGemini;
+        case ProviderDialect::kResponses:
+            return host == "openrouter.ai" ? Flavour::kOpenRouterResponses : Flavour::kOpenAiResponses;
+    }
+    return Flavour::kOpenAiChat;
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const Snapshot>> Snapshot::build(
@@ -50,8 +74,9 @@ Result<void> Snapshot::add_providers(const Config& config) {
     for (const ProviderConfig& from : config.providers) {
         providers::Provider to;
         to.name = from.name;
-        const bool embedded = from.dialect == Dialect::kEmbedded;
-        to.kind = embedded ? providers::Kind::kEmbedded : providers::Kind::kOpenAi;
+        const bool embedded = from.dialect == ProviderDialect::kEmbedded;
+        to.kind = embedded ? providers::Kind::kEmbedded : providers::Kind::kRemote;
+        to.dialect = wire_dialect(from.dialect);
         auto url = net::parse_base_url(embedded ? model_host_->url : from.base_url);
         if (!url) return fail(std::move(url.error()));
         to.origin.url = std::move(*url);
@@ -60,15 +85,18 @@ Result<void> Snapshot::add_providers(const Config& config) {
             if (!tls) return fail(std::move(tls.error()));
             to.origin.tls = std::move(*tls);
         }
-        to.flavour = embedded ? wire::usage::Flavour::kLlamaServer
-                              : wire::usage::chat_flavour_of_host(to.origin.url.address.host);
+        to.flavour = flavour_of(from.dialect, to.origin.url.address.host);
         to.origin.timeouts = {from.timeouts.connect, from.timeouts.first_byte,
                               from.timeouts.between_chunks, from.timeouts.total};
         to.origin.max_connections = from.max_connections;
         // A change of what is trusted must not reuse connections made before it.
         to.origin.key =
             to.origin.url.address.text() + (to.origin.url.tls ? " tls " + from.ca_file : "");
-        if (!from.api_key.empty()) to.authorization = Secret("Bearer " + from.api_key.expose());
+        if (from.dialect == ProviderDialect::kAnthropic) to.credential_header = "x-api-key";
+        if (from.dialect == ProviderDialect::kGemini) to.credential_header = "x-goog-api-key";
+        const bool bearer = to.credential_header == "authorization";
+        if (!from.api_key.empty())
+            to.authorization = bearer ? Secret("Bearer " + from.api_key.expose()) : from.api_key;
         providers_.push_back(std::move(to));
     }
     return {};
@@ -127,14 +155,22 @@ Result<void> Snapshot::add_routes(const Config& config) {
 
 void Snapshot::render_models() {
     std::vector<wire::openai::ModelEntry> entries;
-    for (const auto& [name, model] : models_) {
-        if (model.disabled.empty()) entries.push_back({name, 0, model.provider_name});
-    }
-    for (const auto& [name, route] : routes_) {
-        if (route.target != nullptr && !models_.contains(name))
-            entries.push_back({name, 0, "leeway"});
+    for (const std::string& name : served_names()) {
+        const pipeline::Model* found = model(name);
+        entries.push_back({name, 0, found == nullptr ? "leeway" : found->provider_name});
     }
     models_json_ = wire::openai::render_models(entries);
+}
+
+std::vector<std::string> Snapshot::served_names() const {
+    std::vector<std::string> out;
+    for (const auto& [name, model] : models_) {
+        if (model.disabled.empty()) out.push_back(name);
+    }
+    for (const auto& [name, route] : routes_) {
+        if (route.target != nullptr && !models_.contains(name)) out.push_back(name);
+    }
+    return out;
 }
 
 const pipeline::Model* Snapshot::model(std::string_view name) const {

@@ -58,6 +58,8 @@ public:
     }
     /// The body of `GET /v1/models`.
     [[nodiscard]] const std::string& models_json() const noexcept { return models_json_; }
+    /// All names that callers may ask for now.
+    [[nodiscard]] std::vector<std::string> served_names() const;
     [[nodiscard]] bool has_name(std::string_view name) const;
     /// Of the embedded models; null: there are none.
     [[nodiscard]] models::Supervisor* models() const noexcept {

@@ -5,6 +5,7 @@
 #include "json/splice.hpp"
 #include "net/http_client.hpp"
 #include "pipeline/context.hpp"
+#include "wire/canonical/dialect.hpp"
 #include "wire/usage/flavour.hpp"
 
 #include <functional>
@@ -15,17 +16,19 @@
 namespace leeway::providers {
 
 enum class Kind : std::uint8_t {
-    kOpenAi,    ///< any server that speaks OpenAI's dialect
-    kEmbedded,  ///< the same, in our supervised child process
+    kRemote,
+    kEmbedded,  ///< our supervised child process
 };
 
 /// An upstream as configured. Immutable; owned by a snapshot.
 struct Provider {
     std::string name;
-    Kind kind = Kind::kOpenAi;
+    Kind kind = Kind::kRemote;
+    wire::Dialect dialect = wire::Dialect::kOpenAiChat;
     net::Origin origin;
     wire::usage::Flavour flavour = wire::usage::Flavour::kOpenAiChat;  ///< how it tells usage
-    Secret authorization;  ///< value of the Authorization header; empty: none is sent
+    std::string_view credential_header = "authorization";
+    Secret authorization;  ///< value of that header; empty: none is sent
 };
 
 /// A request made ready for a provider. Holds the bytes that `request` points to: must not move.
@@ -36,6 +39,9 @@ public:
     [[nodiscard]] static Result<void> prepare(const Provider& provider,
                                               const pipeline::RequestContext& context,
                                               PreparedRequest& out);
+    /// With `body`, which is in the provider's dialect already, instead of the context's.
+    static void prepare_body(const Provider& provider, const pipeline::RequestContext& context,
+                             std::string body, PreparedRequest& out);
     PreparedRequest() : splice_({}) {}
     PreparedRequest(const PreparedRequest&) = delete;
     PreparedRequest& operator=(const PreparedRequest&) = delete;

@@ -60,7 +60,7 @@ models::ModelStoreOptions local_store_options(const Config& config) {
 bool is_embedded(const Config& config, const ModelConfig& model) {
     return std::any_of(config.providers.begin(), config.providers.end(),
                        [&](const ProviderConfig& p) {
-                           return p.name == model.provider && p.dialect == Dialect::kEmbedded;
+                           return p.name == model.provider && p.dialect == ProviderDialect::kEmbedded;
                        });
 }
 

@@ -219,4 +219,8 @@ std::string MessagesCodec::write_error(const Error& error) const {
     return out;
 }
 
+std::string MessagesCodec::write_stream_error(const Error& error) const {
+    return "event: error\ndata: " + write_error(error) + "\n\n";
+}
+
 }  // namespace leeway::wire::anthropic

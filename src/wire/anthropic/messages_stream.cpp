@@ -293,9 +293,7 @@ void EventWriter::write(const StreamEvent& event, std::string& out) {
         case Kind::kUsage: usage_ = event.usage; return;
         case Kind::kError:
             failed_ = true;
-            begin(out, "error");
-            out += MessagesCodec().write_error(event.error);
-            out += "\n\n";
+            out += MessagesCodec().write_stream_error(event.error);
             return;
         case Kind::kEnd: finish(out); return;
     }

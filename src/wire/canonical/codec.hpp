@@ -99,6 +99,8 @@ public:
     [[nodiscard]] virtual Error read_error(int status, std::string_view body) const = 0;
     /// The body of an error answer; the HTTP status stands apart.
     [[nodiscard]] virtual std::string write_error(const Error& error) const = 0;
+    /// The same as one event for a stream that is under way: no client takes the stream for whole.
+    [[nodiscard]] virtual std::string write_stream_error(const Error& error) const = 0;
 };
 
 [[nodiscard]] const Codec& codec_of(Dialect dialect) noexcept;

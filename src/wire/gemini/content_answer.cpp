@@ -204,4 +204,8 @@ std::string ContentCodec::write_error(const Error& error) const {
     return out;
 }
 
+std::string ContentCodec::write_stream_error(const Error& error) const {
+    return "data: " + write_error(error) + "\n\n";
+}
+
 }  // namespace leeway::wire::gemini

@@ -256,9 +256,7 @@ void ChunkWriter::write(const StreamEvent& event, std::string& out) {
             return;
         case Kind::kUsage: usage_ = event.usage; return;
         case Kind::kError:
-            out += "data: ";
-            out += ContentCodec().write_error(event.error);
-            out += "\n\n";
+            out += ContentCodec().write_stream_error(event.error);
             return;
         case Kind::kEnd: finish(out); return;
     }

@@ -215,4 +215,8 @@ Error ChatCodec::read_error(int status, std::string_view body) const {
 
 std::string ChatCodec::write_error(const Error& error) const { return render_error(error); }
 
+std::string ChatCodec::write_stream_error(const Error& error) const {
+    return render_stream_error(error);
+}
+
 }  // namespace leeway::wire::openai

@@ -215,4 +215,15 @@ Error ResponsesCodec::read_error(int status, std::string_view body) const {
 
 std::string ResponsesCodec::write_error(const Error& error) const { return render_error(error); }
 
+std::string ResponsesCodec::write_stream_error(const Error& error) const {
+    std::string out = "event: error\ndata: ";
+    Writer json(out);
+    json.object().key("type").string("error").key("code");
+    json.string(error.reason.empty() ? "server_error" : error.reason);
+    json.key("message").string(error.text()).key("param").null().key("sequence_number").integer(0);
+    json.close_object();
+    out += "\n\n";
+    return out;
+}
+
 }  // namespace leeway::wire::openai

@@ -21,6 +21,7 @@ public:
     [[nodiscard]] std::unique_ptr<StreamWriter> stream_writer(const AnswerFor& to) const override;
     [[nodiscard]] Error read_error(int status, std::string_view body) const override;
     [[nodiscard]] std::string write_error(const Error& error) const override;
+    [[nodiscard]] std::string write_stream_error(const Error& error) const override;
 };
 
 }  // namespace leeway::wire::openai

@@ -1,0 +1,167 @@
+#include "app/client_request.hpp"
+#include "json/node.hpp"
+#include "json/write.hpp"
+#include "tokens/chat_count.hpp"
+
+namespace leeway::app {
+namespace {
+
+using wire::Dialect;
+
+const wire::Codec& chat() { return wire::codec_of(Dialect::kOpenAiChat); }
+
+/// All events of a stream that is whole in memory.
+Result<std::vector<wire::StreamEvent>> events_of(std::string_view bytes) {
+    const auto reader = chat().stream_reader(wire::usage::Flavour::kOpenAiChat);
+    wire::openai::SseScanner scanner;
+    scanner.feed(bytes);
+    std::vector<wire::StreamEvent> out;
+    wire::openai::SseEvent event;
+    while (true) {
+        const auto more = scanner.next(event);
+        if (!more) return fail(more.error());
+        if (!*more && !scanner.finish(event)) break;
+        if (auto read = reader->read(event, out); !read) return fail(read.error());
+        if (!event.whole) break;
+    }
+    return out;
+}
+
+}  // namespace
+
+void ClientRequest::asked_in_address(std::string_view model, bool stream) {
+    address_model_ = model;
+    address_stream_ = stream;
+}
+
+std::string_view ClientRequest::endpoint_name() const {
+    switch (dialect_) {
+        case Dialect::kOpenAiChat: break;
+        case Dialect::kOpenAiResponses: return "responses";
+        case Dialect::kAnthropic: return "messages";
+        case Dialect::kGemini: return "generate_content";
+    }
+    return wire::openai::to_string(context_.endpoint);
+}
+
+wire::AnswerFor ClientRequest::answer_for() const {
+    wire::AnswerFor to;
+    to.id = header_texts_[0];
+    to.model = context_.view.model;
+    to.now_unix_s = context_.arrived_unix_us / 1'000'000;
+    to.include_usage = context_.view.include_usage;
+    return to;
+}
+
+/// What stages see of a request whose content only its own provider understands: the facts that they need, and the
+/// whole body as one text, so that no bound on its size is too low.
+std::string ClientRequest::opaque_body(std::string_view body) const {
+    const auto node = json::parse_node(body);
+    std::string out;
+    json::Writer json(out);
+    json.object().key("model");
+    json.string(address_model_.empty() && node ? node->text_of("model") : std::string_view(address_model_));
+    json.key("messages").array().object().key("role").string("user").key("content").string(body);
+    json.close_object().close_array();
+    const json::Node* stream = node ? node->find("stream") : nullptr;
+    if (address_stream_ || (stream != nullptr && stream->is_true())) {
+        json.key("stream").boolean(true);
+        json.key("stream_options").object().key("include_usage").boolean(true).close_object();
+    }
+    for (const std::string_view key : {"max_tokens", "max_output_tokens"}) {
+        const json::Node* limit = node ? node->find(key) : nullptr;
+        if (limit != nullptr && limit->integer().value_or(0) > 0)
+            json.key("max_tokens").integer(*limit->integer());
+    }
+    json.close_object();
+    return out;
+}
+
+/// Reads a body in the caller's dialect and returns what the stages see of it.
+Result<std::string_view> ClientRequest::take_in(std::string_view body) {
+    original_ = body;
+    header_texts_[0] = context_.id.text();
+    auto request = wire::codec_of(dialect_).read_request(body);
+    if (request) {
+        if (dialect_ == Dialect::kGemini) {
+            request->model = address_model_;
+            request->stream = address_stream_;
+        }
+        request_ = std::move(*request);
+        wire::RequestTarget target;
+        target.model = request_->model;
+        wire::Losses unseen;
+        auto written = chat().write_request(*request_, target, unseen);
+        if (written) {
+            chat_body_ = std::move(*written);
+            return std::string_view(chat_body_);
+        }
+        unreadable_ = std::move(written.error());
+    } else if (request.error().reason == "untranslatable") {
+        unreadable_ = std::move(request.error());
+    } else {
+        return fail(std::move(request.error()));
+    }
+    chat_body_ = opaque_body(body);
+    return std::string_view(chat_body_);
+}
+
+bool ClientRequest::translates(const providers::Provider& provider) const {
+    return dialect_ != Dialect::kOpenAiChat || provider.dialect != Dialect::kOpenAiChat;
+}
+
+/// What a stage keeps is in OpenAI's chat dialect.
+Result<pipeline::StageAnswer> ClientRequest::in_callers_dialect(pipeline::StageAnswer answer) const {
+    const wire::Codec& codec = wire::codec_of(dialect_);
+    std::string out;
+    if (answer.form == pipeline::AnswerForm::kJson) {
+        const auto read = chat().read_answer(*answer.body, wire::usage::Flavour::kOpenAiChat);
+        if (!read) return fail(read.error());
+        out = codec.write_answer(*read, answer_for());
+    } else {
+        const auto events = events_of(*answer.body);
+        if (!events) return fail(events.error());
+        const auto writer = codec.stream_writer(answer_for());
+        for (const wire::StreamEvent& event : *events) writer->write(event, out);
+    }
+    answer.body = std::make_shared<const std::string>(std::move(out));
+    return answer;
+}
+
+Task<void> ClientRequest::count_tokens() {
+    const bool let_in = co_await authenticate();
+    if (!let_in) co_return;
+    auto read = co_await read_request();
+    resolved_ = false;  // nothing is asked of a model: no row
+    if (!read) {
+        co_await refuse(std::move(read.error()));
+        co_return;
+    }
+    const TokenRule& rule = snapshot_->token_rule(*context_.model);
+    tokens::Tokenizer* tokenizer = worker_.tokenizers.of(rule);
+    if (tokenizer == nullptr || unreadable_) {
+        co_await refuse(unreadable_ ? *unreadable_
+                                    : Error{ErrorCode::kUnavailable,
+                                            "no vocabulary is at hand to count this model's tokens",
+                                            "tools/setup.sh makes the usual ones",
+                                            {},
+                                            "no_vocabulary"});
+        co_return;
+    }
+    tokens::ChatCounting counting;
+    counting.model = context_.model->upstream_name;
+    counting.rule = rule.model;
+    counting.tokenizer = tokenizer;
+    auto count = tokens::count_chat(context_.body, counting);
+    if (!count) {
+        co_await refuse(std::move(count.error()));
+        co_return;
+    }
+    std::string body;
+    json::Writer json(body);
+    json.object().key(dialect_ == Dialect::kGemini ? "totalTokens" : "input_tokens");
+    json.integer(count->total.tokens).close_object();
+    co_await exchange_.respond(200, answer_fields("application/json", false), body);
+}
+
+}  // namespace leeway::app

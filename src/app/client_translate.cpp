@@ -1,0 +1,362 @@
+#include "app/answer_meter.hpp"
+#include "app/client_request.hpp"
+#include "base/strings.hpp"
+#include "tokens/model_map.hpp"
+#include "wire/canonical/with_model.hpp"
+#include "wire/openai/chat_parts.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+namespace leeway::app {
+namespace {
+
+using wire::Dialect;
+using Event = wire::StreamEvent::Kind;
+
+constexpr std::size_t kMaxBufferedAnswer = 64ULL * 1024 * 1024;
+
+bool no_store(const net::ResponseHead& head) {
+    return std::any_of(head.fields.begin(), head.fields.end(), [](const net::Field& field) {
+        return equals_ignore_case(field.name, "cache-control") && list_has(field.value, "no-store");
+    });
+}
+
+/// What chat cannot say of an answer would be missing for the next caller of the cache.
+bool says_more_than_chat(const wire::ChatAnswer& answer) {
+    for (const wire::Choice& choice : answer.choices) {
+        for (const wire::Part& part : choice.parts) {
+            if (part.kind == wire::Part::Kind::kRedacted || !part.signature.empty()) return true;
+        }
+    }
+    return false;
+}
+
+/// Calls must have ids that differ; Google's may have none.
+void name_calls(wire::ChatAnswer& answer, std::string_view id) {
+    std::size_t number = 0;
+    for (wire::Choice& choice : answer.choices) {
+        for (wire::Part& part : choice.parts) {
+            if (part.kind != wire::Part::Kind::kToolCall) continue;
+            if (part.id.empty()) part.id = fmt::format("call_{}_{}", id, number);
+            ++number;
+        }
+    }
+}
+
+}  // namespace
+
+/// A stream on its way from one dialect to another, or, where both are the same, as it is.
+struct ClientRequest::Translation {
+    Translation(const TokenRule& rule, tokens::Tokenizer* tokenizer) : meter(rule, tokenizer) {}
+    wire::openai::SseScanner scanner;
+    std::unique_ptr<wire::StreamReader> reader;
+    std::unique_ptr<wire::StreamWriter> writer;  ///< null: the bytes go on as they came
+    std::unique_ptr<wire::StreamWriter> kept;  ///< for a stage that wants the answer; may be null
+    std::string captured;
+    AnswerMeter meter;
+    std::vector<wire::StreamEvent> events;
+    std::string out;
+    wire::usage::UsageReading usage;
+    std::string model;
+    wire::StopReason stop = wire::StopReason::kUnset;
+    std::size_t calls = 0;
+    bool ended = false;    // the last event has come
+    bool failed = false;   // the upstream told an error in the stream
+    bool stopped = false;  // more has come than was reserved
+    bool no_store = false;
+    std::optional<Error> broken;
+};
+
+/// The body for an upstream of another dialect, or of the caller's own that is not chat.
+Result<std::string> ClientRequest::upstream_body(const providers::Provider& provider) {
+    if (context_.endpoint == pipeline::Endpoint::kEmbeddings) {
+        return fail(Error{ErrorCode::kInvalidRequest,
+                          "Provider '" + provider.name + "' gives no embeddings here.",
+                          "ask a model of a provider with dialect openai", "model",
+                          "untranslatable"});
+    }
+    if (provider.dialect == dialect_ && context_.edits().empty()) {
+        if (dialect_ == Dialect::kGemini || context_.view.model == context_.model->upstream_name)
+            return std::string(original_);
+        return wire::with_model(original_, context_.model->upstream_name);
+    }
+    if (unreadable_) return fail(*unreadable_);
+    std::string edited;
+    const bool has_edits = !context_.edits().empty();
+    if (has_edits) {
+        json::Splice splice(context_.body);
+        for (const auto& edit : context_.edits()) {
+            if (auto added = splice.add(edit.change); !added) return fail(std::move(added.error()));
+        }
+        edited = splice.str();
+    }
+    if (!request_ || has_edits) {
+        auto chat = wire::codec_of(Dialect::kOpenAiChat)
+                        .read_request(has_edits ? std::string_view(edited) : context_.body);
+        if (!chat) return fail(std::move(chat.error()));
+        if (request_) {
+            request_->max_tokens = chat->max_tokens;  // all that stages change by now
+        } else {
+            request_ = std::move(*chat);
+        }
+    }
+    wire::RequestTarget target;
+    target.model = context_.model->upstream_name;
+    target.is_openai = provider.origin.url.address.host == "api.openai.com";
+    target.adaptive_thinking =
+        tokens::find_model(target.model).family == tokens::ModelFamily::kClaude47;
+    wire::Losses losses;
+    auto body = wire::codec_of(provider.dialect).write_request(*request_, target, losses);
+    losses_ = fmt::format("{}", fmt::join(losses.dropped, ","));
+    // Names of a caller's fields come back in a header line.
+    std::erase_if(losses_, [](char c) { return c < ' ' || c >= '\x7f'; });
+    return body;
+}
+
+Task<void> ClientRequest::deliver_translated(net::UpstreamCall& call,
+                                             const providers::Provider& provider) {
+    const int status = call.head().status;
+    const bool same = provider.dialect == dialect_;
+    const wire::Codec& theirs = wire::codec_of(provider.dialect);
+    const wire::Codec& ours = wire::codec_of(dialect_);
+    pipeline::Outcome outcome;
+    outcome.no_store = no_store(call.head());
+    keep_upstream_fields(call.head());
+    auto body = co_await call.read_all(kMaxBufferedAnswer);
+    if (!body) {
+        auto end = end_of(body.error());
+        if (end == ledger::EndState::kError) end = ledger::EndState::kCut;
+        end_attempt(status, end);
+        upstream_fields_.clear();
+        co_await refuse(std::move(body.error()));
+        co_return;
+    }
+    outcome.status = status;
+    std::string text;
+    if (status >= 400) {
+        end_attempt(status, ledger::EndState::kError);
+        record_.error = "upstream_error";
+        Error error = theirs.read_error(status, *body);
+        text = same ? std::string(*body) : ours.write_error(error);
+        settle(outcome, ledger::EndState::kError);
+        co_await exchange_.respond(status, answer_fields({}, true), text);
+        co_return;
+    }
+    auto answer = theirs.read_answer(*body, provider.flavour);
+    if (!answer) {
+        end_attempt(status, ledger::EndState::kError);
+        upstream_fields_.clear();
+        co_await refuse(std::move(answer.error()));
+        co_return;
+    }
+    name_calls(*answer, header_texts_[0]);
+    outcome.complete = true;
+    outcome.form = pipeline::AnswerForm::kJson;
+    const std::string finish(wire::openai::finish_reason(answer->choices.front().stop));
+    attempt_.finish_reason = finish;
+    attempt_.model_reported = answer->model;
+    end_attempt(status, ledger::EndState::kOk, answer->usage);
+    if (answer->usage.sum_mismatch || answer->usage.clamped) context_.note("usage", "mismatch");
+    outcome.usage = answer->usage.usage;
+    outcome.usage_state = answer->usage.state;
+    outcome.finish_reason = finish;
+    outcome.model_reported = answer->model;
+    std::string captured;
+    if (context_.capture_bytes > 0 && !unreadable_ && !says_more_than_chat(*answer)) {
+        captured = wire::codec_of(Dialect::kOpenAiChat).write_answer(*answer, answer_for());
+        if (captured.size() <= context_.capture_bytes) outcome.captured = captured;
+    }
+    text = same ? std::string(*body) : ours.write_answer(*answer, answer_for());
+    settle(outcome, ledger::EndState::kOk);
+    co_await exchange_.respond(status, answer_fields({}, true), text);
+}
+
+Task<void> ClientRequest::stream_translated(net::UpstreamCall& call,
+                                            const providers::Provider& provider) {
+    const TokenRule& rule = snapshot_->token_rule(*context_.model);
+    Translation work(rule, worker_.tokenizers.of(rule));
+    work.reader = wire::codec_of(provider.dialect).stream_reader(provider.flavour);
+    // What a budget may stop goes on event by event, so that none is shown that was not paid for.
+    if (provider.dialect != dialect_)
+        work.writer = wire::codec_of(dialect_).stream_writer(answer_for());
+    if (context_.capture_bytes > 0 && !unreadable_) {
+        wire::AnswerFor whole = answer_for();
+        whole.include_usage = true;
+        work.kept = wire::codec_of(Dialect::kOpenAiChat).stream_writer(whole);
+    }
+    work.no_store = no_store(call.head());
+    keep_upstream_fields(call.head());
+    worker_.metrics.streams(1);
+    std::optional<Error> broken;
+    bool sent = co_await exchange_.begin_stream(200, answer_fields({}, false));
+    while (sent) {
+        auto pieces = co_await call.read_some();
+        if (!pieces) broken = std::move(pieces.error());
+        if (!pieces || pieces->empty()) break;
+        work.out.clear();
+        for (const std::string_view piece : *pieces) translate(work, piece);
+        if (work.stopped) {
+            call.release();
+            broken = passed_reservation();
+            break;
+        }
+        if (work.broken) break;
+        // A caller takes the last event for the end, so the row must be kept before it is sent.
+        if (work.ended) settle_translation(work, ledger::EndState::kOk);
+        if (!work.out.empty()) {
+            const std::array<std::string_view, 1> text{work.out};
+            sent = co_await exchange_.send(text);
+        }
+    }
+    worker_.metrics.streams(-1);
+    if (!sent) {
+        settle_translation(work, ledger::EndState::kClientGone);
+        co_return;  // dropping the call stops the upstream
+    }
+    co_await finish_translation(work, std::move(broken));
+}
+
+void ClientRequest::follow_event(Translation& work, const wire::StreamEvent& event) {
+    switch (event.kind) {
+        case Event::kStart: work.model = event.model; break;
+        case Event::kStop:
+            if (event.choice == 0 || work.stop == wire::StopReason::kUnset) work.stop = event.stop;
+            break;
+        case Event::kUsage: work.usage = event.usage; break;
+        case Event::kError: work.failed = true; break;
+        case Event::kEnd: work.ended = true; break;
+        case Event::kSignature:
+        case Event::kRedacted: work.no_store = true; break;  // chat cannot say it
+        default: work.meter.add(event); break;
+    }
+    if (work.kept) {
+        work.kept->write(event, work.captured);
+        if (work.captured.size() > context_.capture_bytes) work.kept.reset();
+    }
+    if (work.writer) work.writer->write(event, work.out);
+}
+
+void ClientRequest::translate(Translation& work, std::string_view bytes) {
+    if (work.broken || work.stopped) return;
+    work.scanner.feed(bytes);
+    wire::openai::SseEvent event;
+    for (;;) {
+        auto more = work.scanner.next(event);
+        if (!more) work.broken = std::move(more.error());
+        if (!more || !*more) return;
+        work.events.clear();
+        if (auto read = work.reader->read(event, work.events); !read) {
+            // What our side cannot read may still be an event of the caller's own dialect.
+            if (work.writer) {
+                work.broken = std::move(read.error());
+                return;
+            }
+        }
+        for (wire::StreamEvent& one : work.events) {
+            if (one.kind == Event::kToolCall && one.id.empty())
+                one.id = fmt::format("call_{}_{}", header_texts_[0], work.calls);
+            if (one.kind == Event::kToolCall) ++work.calls;
+            follow_event(work, one);
+        }
+        work.stopped = budget_output_ > 0 && work.stop == wire::StopReason::kUnset &&
+                       work.meter.passed(budget_output_);
+        if (work.stopped) return;
+        if (!work.writer) work.out.append(event.raw);
+    }
+}
+
+void ClientRequest::settle_translation(Translation& work, ledger::EndState end) {
+    if (settled_) return;
+    const bool finished = work.stop != wire::StopReason::kUnset;
+    if (work.failed && end == ledger::EndState::kOk) end = ledger::EndState::kError;
+    if (record_.error.empty() && end == ledger::EndState::kError) record_.error = "upstream_error";
+    if (record_.error.empty() && end == ledger::EndState::kClientGone) record_.error = "client_gone";
+    const std::string finish(finished ? wire::openai::finish_reason(work.stop) : "");
+    attempt_.finish_reason = finish;
+    attempt_.model_reported = work.model;
+    wire::usage::UsageReading usage = work.usage;
+    const bool refused = work.failed && work.meter.empty();
+    if (!finished && !refused) {
+        // Anthropic tells the input at the start and the output as it grows: what was told before a cut is not all.
+        const TokenRule& rule = snapshot_->token_rule(*context_.model);
+        const auto own = count_cut_stream(context_.body, rule, context_.model->upstream_name,
+                                          worker_.tokenizers.of(rule), work.meter);
+        if (own && usage.state == prices::UsageState::kMissing) {
+            usage.usage = own->usage.usage;
+            usage.state = own->usage.state;
+            attempt_.usage_quality = record_.usage_quality = own->quality;
+        } else if (usage.state != prices::UsageState::kMissing) {
+            usage.state = prices::UsageState::kPartial;
+        }
+    }
+    end_attempt(200, end, usage);
+    if (usage.sum_mismatch || usage.clamped) context_.note("usage", "mismatch");
+    pipeline::Outcome outcome;
+    outcome.status = 200;
+    outcome.complete = end == ledger::EndState::kOk && work.ended && finished && !work.failed;
+    outcome.no_store = work.no_store;
+    outcome.form = pipeline::AnswerForm::kEventStream;
+    if (outcome.complete && work.kept) outcome.captured = work.captured;
+    outcome.usage = usage.usage;
+    outcome.usage_state = usage.state;
+    outcome.finish_reason = finish;
+    outcome.model_reported = work.model;
+    settle(outcome, end);
+}
+
+Task<void> ClientRequest::finish_translation(Translation& work, std::optional<Error> broken) {
+    if (broken && broken->code == ErrorCode::kClientGone) {
+        settle_translation(work, ledger::EndState::kClientGone);
+        exchange_.break_off();
+        co_return;
+    }
+    wire::openai::SseEvent rest;
+    work.out.clear();
+    bool in_event = false;
+    if (!work.broken && !work.stopped && !broken) {
+        in_event = work.scanner.finish(rest);
+        work.events.clear();
+        if (in_event) (void)work.reader->read(rest, work.events);
+        work.reader->end(work.events);
+        for (const wire::StreamEvent& event : work.events) follow_event(work, event);
+        if (in_event && !work.writer) work.out.append(rest.raw);
+    }
+    if (work.ended || work.failed) {
+        settle_translation(work, work.failed ? ledger::EndState::kError : ledger::EndState::kOk);
+        if (!work.out.empty()) {
+            const std::array<std::string_view, 1> text{work.out};
+            co_await exchange_.send(text);
+        }
+        co_await exchange_.end_stream();
+        co_return;
+    }
+    // Never let a cut look like an end.
+    Error error = Error{ErrorCode::kUpstreamInvalid,
+                        "the upstream's stream ended before the answer was complete",
+                        "send the request again",
+                        {},
+                        "upstream_stream_cut"};
+    if (work.broken) error = std::move(*work.broken);
+    if (broken && broken->code != ErrorCode::kUpstreamInvalid) error = std::move(*broken);
+    const bool late = error.code == ErrorCode::kUpstreamTimeout;
+    record_.error = error.reason;
+    settle_translation(work, late ? ledger::EndState::kTimeout : ledger::EndState::kCut);
+    std::string event;
+    if (work.writer) {
+        wire::StreamEvent told;
+        told.kind = Event::kError;
+        told.error = std::move(error);
+        work.writer->write(told, event);
+    } else {
+        // Only whole events were sent on.
+        event = wire::codec_of(dialect_).write_stream_error(error);
+    }
+    const std::array<std::string_view, 1> pieces{event};
+    co_await exchange_.send(pieces);
+    co_await exchange_.end_stream();
+}
+
+}  // namespace leeway::app
