@@ -101,7 +101,7 @@ declare -A titles=(
     [prices]="price book (fetch and convert)"
     [vocabularies]="vocabularies (fetch 9 MB and convert)"
     [tokenizers]="tiktoken and gigatoken, to compare with"
-    [python_sdk]="OpenAI SDK for Python"
+    [python_sdk]="SDKs of OpenAI, Anthropic and Google for Python"
     [node_sdk]="OpenAI SDK for Node"
 )
 readonly online="Is the network there? A package client that needs a mirror, proxy or certificate takes it from its own
