@@ -4,6 +4,8 @@
 #include "store/sqlite/migrations.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <array>
 #include <filesystem>
@@ -123,6 +125,35 @@ TEST(SqliteMigrations, RefuseADatabaseOfANewerVersionAndSayWhatToDo) {
     EXPECT_NE(done.error().message.find("up to 1"), std::string::npos);
     EXPECT_NE(done.error().hint.find("newer leeway"), std::string::npos);
     EXPECT_EQ(require_version(db, "test", kOne).error().reason, "newer_state");
+}
+
+// Locks of files belong to the process, and closing any descriptor of a file drops them: then the last connection of
+// another process would take the log away in which ours still writes.
+TEST(SqliteDatabase, ASecondConnectionOfTheProcessKeepsTheLocksOfTheFirst) {
+    const TemporaryFolder folder;
+    const std::string path = folder.path() + "/a.db";
+    auto first = open_or_die(path);
+    ASSERT_TRUE(first.exec("CREATE TABLE t (i INTEGER) STRICT"));
+    {
+        auto second = open_or_die(path);
+    }
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+        bool read = false;
+        {
+            auto other = Database::open(path, {});
+            read = other && other->query_int("SELECT count(*) FROM t");
+        }
+        ::_exit(read ? 0 : 1);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+    EXPECT_TRUE(std::filesystem::exists(path + "-wal"));
+    ASSERT_TRUE(first.exec("INSERT INTO t VALUES (1)"));
+    auto third = open_or_die(path, {.access = Access::kReadOnly});
+    EXPECT_EQ(*third.query_int("SELECT count(*) FROM t"), 1);
 }
 
 TEST(SqliteMigrations, LeaveNothingBehindWhenAStepFails) {
