@@ -148,7 +148,7 @@ def test_refusals_say_which_budget_what_is_left_and_when(gateway, upstream):
     client.chat.completions.create(**ask("a" + LONG, max_tokens=500))
     for user, name, scope, words in (("", "team-day", "team:travel", "USD"), ("ada", "each-user", "user:ada", "tokens")):
         try:
-            client.chat.completions.create(**ask("b", max_tokens=2500 if user else 1700), extra_headers={
+            client.chat.completions.create(**(ask("b" + 2 * LONG, max_tokens=800) if user else ask("b", max_tokens=1700)), extra_headers={
                 "x-leeway-user": user, **({"x-leeway-tag": "t"} if user else {})})
         except openai.RateLimitError as error:
             assert error.code == "budget_exceeded" and error.type == "insufficient_quota"
