@@ -12,7 +12,7 @@ import time
 
 import openai
 
-from bad_input import error_of, restart
+from bad_input import Mount, error_of, restart
 from gateway import KEY
 from scenarios import PICO_INPUT, PICO_OUTPUT, Skip, ask, sdk
 
@@ -370,6 +370,40 @@ def test_a_locked_database_delays_rows_and_loses_none(gateway, upstream):
     gateway.stop(signal.SIGKILL)
     gateway.start()
     assert standing(gateway, "all")["spent_pico_usd"] == answered * COST_4O
+
+
+def test_a_full_disk_under_a_budget_reserves_nothing(gateway, upstream):
+    with Mount(gateway.folder / "disk", "size=12m") as disk:
+        # Long names make long intents and rows: the journal, which has its place already, is full soon.
+        long = {"x-leeway-session": "s" * 128, "x-leeway-user": "u" * 128,
+                "x-leeway-tag": ",".join(f"{i}" * 60 for i in range(8))}
+        with_budgets(gateway, "budgets:\n  - {name: all, scope: global, usd: 1000, per: month}\n",
+                     (str(gateway.state), str(disk / "state")), ("workers: 2", "workers: 1"))
+        gateway.state = disk / "state"
+        try:
+            with open(disk / "filler", "wb") as filler:
+                try:
+                    while True:
+                        filler.write(b"x" * 65536)
+                        filler.flush()
+                except OSError:
+                    pass
+            give_up = time.monotonic() + 60
+            status = 200
+            while status == 200:
+                assert time.monotonic() < give_up
+                status, _, body = gateway.raw(CHAT, ask("q" + LONG), headers=long)
+            calls = upstream.calls
+            assert status == 503 and json.loads(body)["error"]["code"] == "ledger_unavailable", body
+            assert gateway.raw(CHAT, ask("q" + LONG))[0] == 503 and upstream.calls == calls
+            os.unlink(disk / "filler")
+            wait_for(lambda: gateway.raw("/readyz", admin=True)[0] == 200, "not ready again", 60)
+            assert gateway.raw(CHAT, ask("q" + LONG))[0] == 200
+            wait_for(lambda: standing(gateway, "all")["spent_pico_usd"] == upstream.calls * COST_4O, "all is charged", 30)
+            assert standing(gateway, "all")["reserved_pico_usd"] == 0
+            assert sum(row["cost_pico_usd"] for row in gateway.rows() if row["attempt"]) == upstream.calls * COST_4O
+        finally:
+            gateway.stop(signal.SIGKILL)
 
 
 def test_parallel_requests_on_the_last_cent_never_overshoot(gateway, upstream):
