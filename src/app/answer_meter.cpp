@@ -23,7 +23,7 @@ constexpr std::size_t kBytesPerToken = 4;
 /// nothing else is in the delta: nearly all events of nearly all providers. `hint`: where it stood the last time,
 /// which is mostly the same place.
 std::optional<std::string_view> plain_delta(std::string_view data, std::size_t& hint) noexcept {
-    constexpr std::string_view kDelta = "\"index\":0,\"delta\":{";
+    constexpr std::string_view kDelta = "[{\"index\":0,\"delta\":{";
     constexpr std::string_view kRole = "\"role\":\"assistant\",";
     constexpr std::string_view kContent = "\"content\":\"";
     if (hint > data.size() || !data.substr(hint).starts_with(kDelta)) hint = data.find(kDelta);

@@ -1,4 +1,5 @@
 """Scenarios of budgets and rate limits: exact stops, cut streams, refusals, cheaper answers, alerts, and what-ifs."""
+import concurrent.futures
 import hashlib
 import hmac
 import http.server
@@ -389,12 +390,17 @@ def test_a_full_disk_under_a_budget_reserves_nothing(gateway, upstream):
                 except OSError:
                     pass
             give_up = time.monotonic() + 60
-            status = 200
-            while status == 200:
-                assert time.monotonic() < give_up
-                status, _, body = gateway.raw(CHAT, ask("q" + LONG), headers=long)
+
+            def fill(_):
+                while True:
+                    status, _, body = gateway.raw(CHAT, ask("q" + LONG), headers=long)
+                    if status != 200:
+                        return status, json.loads(body)["error"]["code"]
+                    assert time.monotonic() < give_up
+
+            with concurrent.futures.ThreadPoolExecutor(8) as pool:
+                assert set(pool.map(fill, range(8))) == {(503, "ledger_unavailable")}
             calls = upstream.calls
-            assert status == 503 and json.loads(body)["error"]["code"] == "ledger_unavailable", body
             assert gateway.raw(CHAT, ask("q" + LONG))[0] == 503 and upstream.calls == calls
             os.unlink(disk / "filler")
             wait_for(lambda: gateway.raw("/readyz", admin=True)[0] == 200, "not ready again", 60)
