@@ -159,6 +159,7 @@ TEST(CommandLine, EveryCommandHasHelpWithAnExample) {
                                                {"models", "load"},
                                                {"models", "try"},
                                                {"model-host"},
+                                               {"budgets"},
                                                {"version"}}) {
         std::vector<std::string> arguments = command;
         arguments.emplace_back("--help");
