@@ -1,5 +1,6 @@
 #include "app/command_line.hpp"
 
+#include "app/commands/estimate_options.hpp"
 #include "app/config_values.hpp"
 #include "base/strings.hpp"
 #include "ledger/report.hpp"
@@ -37,6 +38,7 @@ struct Parser {
     std::string host_memory;
     bool jsonl = true;
     TokensOptions tokens;
+    EstimateOptions estimate;
     VersionOptions version;
 };
 
@@ -552,6 +554,7 @@ CommandLine parse_command_line(std::vector<std::string> arguments) {
     add_prices(*parser);
     add_model_host(*parser);
     add_tokens(*parser);
+    add_estimate(parser->app, parser->estimate, parser->chosen);
     add_version(*parser);
 
     CommandLine out;

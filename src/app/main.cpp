@@ -22,6 +22,7 @@ struct Runner {
     int operator()(const leeway::app::PricesOptions& o) const { return run_prices(o); }
     int operator()(const leeway::app::ModelHostOptions& o) const { return run_model_host(o); }
     int operator()(const leeway::app::TokensOptions& o) const { return run_tokens(o); }
+    int operator()(const leeway::app::EstimateOptions& o) const { return run_estimate(o); }
     int operator()(const leeway::app::VersionOptions& o) const { return run_version(o); }
 };
 

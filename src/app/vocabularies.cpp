@@ -3,6 +3,8 @@
 #include "app/default_paths.hpp"
 #include "tokens/vocabulary_file.hpp"
 
+#include <fmt/format.h>
+
 #include <filesystem>
 #include <system_error>
 
@@ -31,6 +33,25 @@ Result<std::shared_ptr<const tokens::Vocabulary>> open_named_vocabulary(const st
         "there is no vocabulary '" + name + "' in " + default_vocabulary_folder(),
         "tools/setup.sh makes cl100k_base, o200k_base and o200k_harmony; others: --vocabulary "
         "FILE, or put NAME.gguf or NAME.json there");
+}
+
+Result<tokens::Tokenizer*> Tokenizers::named(const std::string& vocabulary) {
+    auto& slot = all_[vocabulary];
+    if (slot == nullptr) {
+        auto opened = open_named_vocabulary(vocabulary);
+        if (!opened) return fail(std::move(opened.error()));
+        slot = std::make_unique<tokens::Tokenizer>(std::move(*opened));
+    }
+    return slot.get();
+}
+
+Result<tokens::Tokenizer*> Tokenizers::for_rule(tokens::ModelTokens& rule, std::string& note) {
+    auto tokenizer = named(rule.vocabulary);
+    if (tokenizer || rule.family != tokens::ModelFamily::kOpenWeights) return tokenizer;
+    note = fmt::format("no vocabulary '{}': estimated", rule.vocabulary);
+    rule.vocabulary = "o200k_base";
+    rule.exact = false;
+    return named(rule.vocabulary);
 }
 
 }  // namespace leeway::app

@@ -514,8 +514,9 @@ std::vector<Lever> rank_levers(const Prepared& flows, const Switches& switches,
         changed.tier = prices::Tier::kBatch;
         add("tier=batch", changed);
     }
-    std::stable_sort(out.begin(), out.end(),
-                     [](const Lever& a, const Lever& b) { return a.saves > b.saves; });
+    std::sort(out.begin(), out.end(), [](const Lever& a, const Lever& b) {
+        return a.saves == b.saves ? a.what < b.what : a.saves > b.saves;
+    });
     return out;
 }
 

@@ -20,8 +20,9 @@ void read_object(json::Cursor& cursor, JsonTree& out) {  // NOLINT(misc-no-recur
     if (!cursor.open_object()) return;
     std::string_view raw;
     while (cursor.next_member(raw)) {
-        std::string name = decoded(cursor, raw);
-        read(cursor, out.members.emplace_back(std::move(name), JsonTree{}).second);
+        JsonTree& member = out.members.emplace_back();
+        member.name = decoded(cursor, raw);
+        read(cursor, member);
     }
 }
 
@@ -56,21 +57,21 @@ void read(json::Cursor& cursor, JsonTree& out) {  // NOLINT(misc-no-recursion)
 
 }  // namespace
 
-const JsonTree* JsonTree::find(std::string_view name) const noexcept {
+const JsonTree* JsonTree::find(std::string_view wanted) const noexcept {
     for (auto it = members.rbegin(); it != members.rend(); ++it) {
-        if (it->first == name) return &it->second;
+        if (it->name == wanted) return &*it;
     }
     return nullptr;
 }
 
-std::string_view JsonTree::string(std::string_view name) const noexcept {
-    const JsonTree* member = find(name);
+std::string_view JsonTree::string(std::string_view wanted) const noexcept {
+    const JsonTree* member = find(wanted);
     return member != nullptr && member->is(Kind::kString) ? std::string_view(member->text)
                                                           : std::string_view();
 }
 
-std::optional<std::int64_t> JsonTree::integer(std::string_view name) const noexcept {
-    const JsonTree* member = find(name);
+std::optional<std::int64_t> JsonTree::integer(std::string_view wanted) const noexcept {
+    const JsonTree* member = find(wanted);
     if (member == nullptr || !member->is(Kind::kNumber)) return std::nullopt;
     return json::to_int64(member->text);
 }

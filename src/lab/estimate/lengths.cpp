@@ -13,7 +13,8 @@ constexpr Prior kPriors[] = {
 };
 
 int size_class(std::int64_t input) noexcept {
-    return std::bit_width(static_cast<std::uint64_t>(std::max<std::int64_t>(input, 0)));
+    return static_cast<int>(
+        std::bit_width(static_cast<std::uint64_t>(std::max<std::int64_t>(input, 0))));
 }
 
 double relative_error_of_mean(const std::vector<std::int64_t>& values) {

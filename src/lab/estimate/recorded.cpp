@@ -142,6 +142,7 @@ Result<Recorded> read_recorded(std::string_view lines, std::string_view route) {
                         "model, input_tokens and output_tokens");
         }
         RecordedCall call;
+        call.line = number;
         call.model = line->string("model");
         call.route = line->string("route");
         call.ts_us = moment_us(*line);
@@ -155,9 +156,9 @@ Result<Recorded> read_recorded(std::string_view lines, std::string_view route) {
         }
         if (route.empty() || route == call.route) out.calls.push_back(std::move(call));
     }
-    std::stable_sort(
-        out.calls.begin(), out.calls.end(),
-        [](const RecordedCall& a, const RecordedCall& b) { return a.ts_us < b.ts_us; });
+    std::sort(out.calls.begin(), out.calls.end(), [](const RecordedCall& a, const RecordedCall& b) {
+        return a.ts_us == b.ts_us ? a.line < b.line : a.ts_us < b.ts_us;
+    });
     return out;
 }
 
@@ -239,8 +240,9 @@ std::vector<Backtest> backtest(const Recorded& recorded,
         if (calls.size() < 2 * Lengths::kLeast) continue;
         out.push_back(test_model(name, calls, model_of(name), unix_s));
     }
-    std::stable_sort(out.begin(), out.end(),
-                     [](const Backtest& a, const Backtest& b) { return a.tested > b.tested; });
+    std::sort(out.begin(), out.end(), [](const Backtest& a, const Backtest& b) {
+        return a.tested == b.tested ? a.model < b.model : a.tested > b.tested;
+    });
     return out;
 }
 

@@ -18,6 +18,7 @@ struct RecordedCall {
     std::string model;
     std::string route;       ///< empty: none
     std::int64_t ts_us = 0;  ///< 0: not told
+    std::size_t line = 0;    ///< in the file
     std::int64_t input = 0;  ///< all of it, in tokens
     std::int64_t cached = 0;  ///< of it, read from the provider's cache
     std::int64_t output = 0;  ///< all of it

@@ -113,9 +113,9 @@ Result<std::vector<Row>> read_json_lines(std::string_view text) {
             return refused(fmt::format("line {} is not a JSON object", number));
         }
         Row& row = out.emplace_back();
-        for (const auto& [name, value] : object->members) {
+        for (const JsonTree& value : object->members) {
             const bool spelled = value.is(JsonTree::Kind::kString);
-            row[name] = spelled ? value.text : std::string(value.raw);
+            row[value.name] = spelled ? value.text : std::string(value.raw);
         }
     }
     return out;
