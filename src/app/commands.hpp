@@ -154,7 +154,7 @@ struct EstimateOptions {
     enum class Action : std::uint8_t { kEstimate, kBacktest, kDiff };
     PlaceOptions place;
     Action action = Action::kEstimate;
-    std::string file;   ///< a request; of backtest the recorded calls; of diff the base
+    std::string file;  ///< a request; of backtest the recorded calls; of diff the base
     std::string other;  ///< of diff the head
     std::string dialect;  ///< of a request; empty: told by its shape
     std::string prompt_template;

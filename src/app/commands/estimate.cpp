@@ -108,8 +108,7 @@ lab::Answers answers_for(const Preparing& with, const Call& call, const std::str
             "answers of it",
             model));
     }
-    return {lab::Lengths::of(*prior), 0, call.reasoning,
-            fmt::format("prior {}", prior->kind)};
+    return {lab::Lengths::of(*prior), 0, call.reasoning, fmt::format("prior {}", prior->kind)};
 }
 
 Result<lab::PreparedCall> prepare_call(const Preparing& with, const Call& call,
@@ -144,7 +143,9 @@ tokens::TokenCount mean_count(const lab::PreparedCall& call) {
         quality = tokens::worse(quality, prompt.count.quality);
     }
     const auto n = static_cast<std::int64_t>(call.prompts.size());
-    const auto mean = [n](Int128 sum) { return static_cast<std::int64_t>((sum + n / 2) / n); };
+    const auto mean = [n](Int128 sum) {
+        return static_cast<std::int64_t>((sum + n / 2) / n);
+    };
     return {mean(tokens), mean(low), mean(high), quality};
 }
 
@@ -209,8 +210,7 @@ void set_traffic(Scenario& scenario, std::uint64_t requests) {
     if (std::accumulate(weights.begin(), weights.end(), std::int64_t{0}) == 0) {
         // Without times, flows are as frequent as their calls.
         for (std::size_t f = 0; f < weights.size(); ++f) {
-            weights[f] = static_cast<std::int64_t>(
-                scenario.flows[f].calls.front().prompts.size());
+            weights[f] = static_cast<std::int64_t>(scenario.flows[f].calls.front().prompts.size());
         }
     }
     std::vector<std::int64_t> parts(weights.size());
@@ -228,7 +228,7 @@ std::vector<std::string> back_tests(const Preparing& with, const Scenario& scena
         out.push_back(fmt::format(
             "{}: P10 to P90 held {} of {} recorded calls that were held back; half of them were "
             "within {}.{} % of P50",
-            test.model, test.inside(), test.tested, test.median_error_permille / 10,
+            test.name, test.inside(), test.tested, test.median_error_permille / 10,
             test.median_error_permille % 10));
     }
     std::vector<std::string> kinds;
@@ -237,9 +237,8 @@ std::vector<std::string> back_tests(const Preparing& with, const Scenario& scena
             if (call.output) continue;
             const std::string kind = with.options.prior.empty() ? call.prior : with.options.prior;
             const bool used = std::any_of(
-                estimate.models.begin(), estimate.models.end(), [&](const ModelEstimate& model) {
-                    return model.output_from.starts_with("prior");
-                });
+                estimate.models.begin(), estimate.models.end(),
+                [&](const ModelEstimate& model) { return model.output_from.starts_with("prior"); });
             if (used && std::find(kinds.begin(), kinds.end(), kind) == kinds.end()) {
                 kinds.push_back(kind);
             }
@@ -342,8 +341,11 @@ int run_estimate(const EstimateOptions& options) {
     }
     if (options.action == Action::kBacktest) {
         if (options.file.empty() && !options.recorded && options.ledger.empty()) {
-            return bad({ErrorCode::kConfig, "there is nothing to test",
-                        "name a file of calls, or --recorded", {}, {}});
+            return bad({ErrorCode::kConfig,
+                        "there is nothing to test",
+                        "name a file of calls, or --recorded",
+                        {},
+                        {}});
         }
         const auto traffic = read_traffic(options);
         if (!traffic) return bad(traffic.error());
@@ -351,13 +353,14 @@ int run_estimate(const EstimateOptions& options) {
             traffic->recorded, [&](const std::string& name) { return sources->model(name); },
             unix_now_us() / 1'000'000);
         if (tests.empty()) {
-            return bad({ErrorCode::kNotFound,
-                        fmt::format("no model has {} calls with both lengths",
-                                    2 * lab::Lengths::kLeast),
-                        "fewer say too little", {}, {}});
+            return bad(
+                {ErrorCode::kNotFound,
+                 fmt::format("no route and model has {} calls with both lengths", 2 * lab::Lengths::kLeast),
+                 "fewer say too little",
+                 {},
+                 {}});
         }
-        return print_out(
-            show_backtest(tests, traffic->recorded.passed_over, format_of(options)));
+        return print_out(show_backtest(tests, traffic->recorded.passed_over, format_of(options)));
     }
     auto scenario = read_scenario(options);
     if (!scenario) return bad(scenario.error());

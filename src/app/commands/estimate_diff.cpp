@@ -131,7 +131,8 @@ std::vector<std::vector<std::string>> cost_rows(const std::vector<Pair>& pairs) 
         rows.push_back({pair.base->model, money(pair.base->request), money(pair.head->request),
                         change_text(pair)});
         if (months) {
-            rows.back().insert(rows.back().end(), {money(pair.base->month), money(pair.head->month)});
+            rows.back().insert(rows.back().end(),
+                               {money(pair.base->month), money(pair.head->month)});
         }
     }
     return rows;
@@ -209,29 +210,28 @@ Result<EstimateDiff> diff_estimates(const EstimateOptions& options, EstimateSour
         if (same != head->end()) pairs.push_back({&side, &*same});
     }
     if (pairs.empty() || pairs.size() != base->size() || pairs.size() != head->size()) {
-        return fail(ErrorCode::kInvalidRequest,
-                    fmt::format("{} and {} are not about the same models", options.file,
-                                options.other),
-                    "--models A,B says which to compare");
+        return fail(
+            ErrorCode::kInvalidRequest,
+            fmt::format("{} and {} are not about the same models", options.file, options.other),
+            "--models A,B says which to compare");
     }
     EstimateDiff out;
-    out.within = std::all_of(pairs.begin(), pairs.end(), [&](const Pair& pair) {
-        return pair.within(threshold_permille);
-    });
+    out.within = std::all_of(pairs.begin(), pairs.end(),
+                             [&](const Pair& pair) { return pair.within(threshold_permille); });
     if (options.json) {
         out.text = as_json(pairs, threshold_permille, out.within);
         return out;
     }
-    const std::string verdict =
-        fmt::format("{} {}.{} % that the cost of a request may rise",
-                    out.within ? "Within the" : "**Not** within the", threshold_permille / 10,
-                    threshold_permille % 10);
+    const std::string verdict = fmt::format("{} {}.{} % that the cost of a request may rise",
+                                            out.within ? "Within the" : "**Not** within the",
+                                            threshold_permille / 10, threshold_permille % 10);
     if (options.markdown) {
-        out.text = fmt::format("### What this change costs\n\n{}.\n\n{}\nMean USD of a request, as "
-                               "`leeway estimate` foretells it.\n\n<details><summary>Tokens of a "
-                               "request, {}</summary>\n\n{}\n</details>\n",
-                               verdict, markdown(cost_rows(pairs)), pairs.front().base->model,
-                               markdown(token_rows(pairs.front())));
+        out.text = fmt::format(
+            "### What this change costs\n\n{}.\n\n{}\nMean USD of a request, as "
+            "`leeway estimate` foretells it.\n\n<details><summary>Tokens of a "
+            "request, {}</summary>\n\n{}\n</details>\n",
+            verdict, markdown(cost_rows(pairs)), pairs.front().base->model,
+            markdown(token_rows(pairs.front())));
         return out;
     }
     std::string plain = verdict;

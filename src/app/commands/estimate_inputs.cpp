@@ -92,7 +92,9 @@ Result<std::optional<RecordedTraffic>> traffic(const EstimateOptions& options) {
     return std::optional(std::move(out));
 }
 
-bool is_csv(const std::string& path) { return !path.ends_with(".jsonl") && !path.ends_with(".ndjson"); }
+bool is_csv(const std::string& path) {
+    return !path.ends_with(".jsonl") && !path.ends_with(".ndjson");
+}
 
 Result<lab::Scenario> read_request_file(const std::string& path, const EstimateOptions& options) {
     const auto body = read_input(path, kMostInput);

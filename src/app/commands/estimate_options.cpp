@@ -94,8 +94,7 @@ void add_estimate(CLI::App& app, EstimateOptions& options, Command& chosen) {
                     "Rows for the template: .csv with a head line, or .jsonl")
         ->needs("--template")
         ->type_name("FILE");
-    command
-        .add_option("--workload", options.workload, "A workload file: docs/formats/workload.md")
+    command.add_option("--workload", options.workload, "A workload file: docs/formats/workload.md")
         ->type_name("FILE");
     command.add_flag("--recorded", options.recorded, "The traffic that the ledger recorded");
     add_models(command, options);
@@ -113,8 +112,8 @@ void add_estimate(CLI::App& app, EstimateOptions& options, Command& chosen) {
         if (std::holds_alternative<std::monostate>(chosen)) chosen = options;
     });
 
-    CLI::App& backtest = *command.add_subcommand(
-        "backtest", "How well recorded calls would have been foretold");
+    CLI::App& backtest =
+        *command.add_subcommand("backtest", "How well recorded calls would have been foretold");
     backtest.footer(
         "Fits the first half of each model's calls in time and tests the second: how many answers "
         "lie\n"

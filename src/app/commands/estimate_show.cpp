@@ -21,7 +21,9 @@ std::string percent(std::int64_t permille) {
 }
 
 std::int64_t share_permille(PicoUsdSum part, PicoUsdSum whole) {
-    return whole.value() > 0 ? static_cast<std::int64_t>(part.value() * 1000 / whole.value()) : 0;
+    if (whole.value() <= 0) return 0;
+    const Int128 twice = part.value() * 2000 / whole.value();
+    return static_cast<std::int64_t>((twice + (twice < 0 ? -1 : 1)) / 2);
 }
 
 std::string tokens_text(const tokens::TokenCount& count) {
@@ -132,7 +134,8 @@ void add_detail(Page& page, const ModelEstimate& model) {
     for (std::size_t p = 0; p < lab::kPartCount; ++p) {
         if (base.tokens[p] == 0 && base.by_part[p].value() == 0) continue;
         parts.push_back({std::string(lab::kPartNames[p]), std::to_string(base.tokens[p]),
-                         usd_text(base.by_part[p]), percent(share_permille(base.by_part[p], whole))});
+                         usd_text(base.by_part[p]),
+                         percent(share_permille(base.by_part[p], whole))});
     }
     page.rows(parts);
     page.line("");
@@ -158,7 +161,8 @@ void add_detail(Page& page, const ModelEstimate& model) {
     if (!model.levers.empty()) {
         const PicoUsdSum all = base.per_month ? base.per_month->mean : base.per_thousand.mean;
         page.heading(fmt::format("{}: what moves it most", model.model));
-        Rows levers{{"CHANGE", base.per_month ? "USD SAVED A MONTH" : "USD SAVED PER 1000", "SHARE"}};
+        Rows levers{
+            {"CHANGE", base.per_month ? "USD SAVED A MONTH" : "USD SAVED PER 1000", "SHARE"}};
         for (const lab::Lever& lever : model.levers) {
             levers.push_back(
                 {lever.what, usd_text(lever.saves), percent(share_permille(lever.saves, all))});
@@ -169,11 +173,12 @@ void add_detail(Page& page, const ModelEstimate& model) {
 
 std::string as_page(const Estimate& estimate, bool markdown, bool colour) {
     Page page(markdown, colour);
-    page.heading(fmt::format(
-        "Estimate of a {}{}, USD", estimate.source == "recorded" ? "time that was recorded" : estimate.source,
-        estimate.requests_per_month > 0
-            ? fmt::format(", {} requests a month", estimate.requests_per_month)
-            : std::string()));
+    page.heading(
+        fmt::format("Estimate of a {}{}, USD",
+                    estimate.source == "recorded" ? "time that was recorded" : estimate.source,
+                    estimate.requests_per_month > 0
+                        ? fmt::format(", {} requests a month", estimate.requests_per_month)
+                        : std::string()));
     page.rows(cost_rows(estimate));
     page.line("");
     page.rows(model_rows(estimate));
@@ -181,10 +186,9 @@ std::string as_page(const Estimate& estimate, bool markdown, bool colour) {
         for (const ModelEstimate& model : estimate.models) {
             if (!model.base.most_requests) continue;
             page.line("");
-            page.line(fmt::format(
-                "{}: {} requests a month fit into {} USD in nine months of ten", model.model,
-                *model.base.most_requests,
-                usd_text(PicoUsdSum(Int128{estimate.budget->value()}))));
+            page.line(fmt::format("{}: {} requests a month fit into {} USD in nine months of ten",
+                                  model.model, *model.base.most_requests,
+                                  usd_text(PicoUsdSum(Int128{estimate.budget->value()}))));
         }
     }
     for (const ModelEstimate& model : estimate.models) {
@@ -351,15 +355,15 @@ std::string show_backtest(const std::vector<lab::Backtest>& tests, std::size_t p
         std::string text;
         json::Writer out(text);
         const auto share = [&](const char* name, std::size_t part, std::size_t whole) {
-            out.key(name).number(whole == 0 ? 0
-                                            : static_cast<double>(part) / static_cast<double>(whole));
+            out.key(name).number(
+                whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole));
         };
         out.object().key("tested").integer(static_cast<std::int64_t>(tested));
         share("within_p10_p90", inside, tested);
         out.key("passed_over").integer(static_cast<std::int64_t>(passed_over));
-        out.key("models").array();
+        out.key("flows").array();
         for (const lab::Backtest& test : tests) {
-            out.object().key("model").string(test.model);
+            out.object().key("name").string(test.name);
             out.key("fitted").integer(static_cast<std::int64_t>(test.fitted));
             out.key("tested").integer(static_cast<std::int64_t>(test.tested));
             share("within_p10_p90", test.inside(), test.tested);
@@ -375,10 +379,10 @@ std::string show_backtest(const std::vector<lab::Backtest>& tests, std::size_t p
         return text + "\n";
     }
     Page page(format == EstimateFormat::kMarkdown, false);
-    Rows rows{{"MODEL", "FITTED", "TESTED", "IN P10-P90", "BELOW", "ABOVE", "MEDIAN ERROR",
+    Rows rows{{"FLOW", "FITTED", "TESTED", "IN P10-P90", "BELOW", "ABOVE", "MEDIAN ERROR",
                "ERROR OF SUM", "OF"}};
     for (const lab::Backtest& test : tests) {
-        rows.push_back({test.model, std::to_string(test.fitted), std::to_string(test.tested),
+        rows.push_back({test.name, std::to_string(test.fitted), std::to_string(test.tested),
                         percent(permille(test.inside(), test.tested)),
                         percent(permille(test.beneath, test.tested)),
                         percent(permille(test.above, test.tested)),
@@ -387,9 +391,10 @@ std::string show_backtest(const std::vector<lab::Backtest>& tests, std::size_t p
     }
     page.rows(rows);
     page.line("");
-    page.line(fmt::format("P10 to P90 holds {} of {} calls that were held back; {} lines without "
-                          "a whole answer were passed over",
-                          percent(permille(inside, tested)), tested, passed_over));
+    page.line(
+        fmt::format("P10 to P90 holds {} of {} calls that were held back; {} lines without "
+                    "a whole answer were passed over",
+                    percent(permille(inside, tested)), tested, passed_over));
     return page.take();
 }
 

@@ -43,8 +43,9 @@ std::optional<lab::Lengths> read_lengths(ConfigSource& source, Section& section,
         return middle == 0 ? std::nullopt : std::optional(lab::Lengths::constant(middle));
     }
     if (middle == 0 || high < middle) {
-        source.error(section.mark(name_p90),
-                     fmt::format("'{}' needs '{}', the median, which it is not below", name_p90, name));
+        source.error(
+            section.mark(name_p90),
+            fmt::format("'{}' needs '{}', the median, which it is not below", name_p90, name));
         return std::nullopt;
     }
     return lab::Lengths::between(middle, high);

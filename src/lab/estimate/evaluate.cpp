@@ -462,7 +462,8 @@ Outcome evaluate(const Prepared& flows, const Switches& switches, const Evaluati
         months.push_back(a_month);
         if (how.budget && a_month <= PicoUsdSum(Int128{how.budget->value()})) ++covered;
     }
-    out.per_thousand = spread_of(std::move(thousands), times(PicoUsdSum(weighted / size), 1000, whole));
+    out.per_thousand =
+        spread_of(std::move(thousands), times(PicoUsdSum(weighted / size), 1000, whole));
     if (month > 0) {
         out.per_month =
             spread_of(std::move(months), times(PicoUsdSum(weighted / size), month, whole));

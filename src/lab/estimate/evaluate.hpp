@@ -80,7 +80,8 @@ struct Outcome {
     std::array<PicoUsdSum, prices::kBucketCount> by_bucket{};
     std::array<std::int64_t, kPartCount> tokens{};  ///< mean of a request, rounded
     std::vector<FlowOutcome> flows;
-    std::optional<std::int64_t> within_budget_permille;  ///< draws of the month that the budget covers
+    std::optional<std::int64_t>
+        within_budget_permille;  ///< draws of the month that the budget covers
     /// Requests per month of which the month's P90 still fits into the budget, in the same proportions.
     std::optional<std::int64_t> most_requests;
 
@@ -105,7 +106,8 @@ struct Evaluation {
 /// One thing that could be changed and what it moves.
 struct Lever {
     std::string what;  ///< "tools halved", "cache=on", "tier=batch"
-    PicoUsdSum saves;  ///< of the mean of a month, or of a thousand requests where there is no month
+    PicoUsdSum
+        saves;  ///< of the mean of a month, or of a thousand requests where there is no month
 };
 /// The levers of a scenario, the strongest first; those that change nothing, or whose price is unknown, are
 /// left out.

@@ -15,8 +15,8 @@ namespace leeway::lab {
 struct JsonTree {
     enum class Kind : std::uint8_t { kNull, kBoolean, kNumber, kString, kArray, kObject };
     Kind kind = Kind::kNull;
-    std::string name;      ///< as a member of an object
-    std::string text;      ///< of a string its meaning, of a number its spelling, "true" or "false"
+    std::string name;  ///< as a member of an object
+    std::string text;  ///< of a string its meaning, of a number its spelling, "true" or "false"
     std::string_view raw;  ///< the bytes it was read from; valid as long as these are
     std::vector<JsonTree> items;
     std::vector<JsonTree> members;  ///< of an object, in the order of the text

@@ -88,8 +88,7 @@ Lengths Lengths::of(const Prior& prior) {
 Lengths Lengths::between(std::int64_t p50, std::int64_t p90) {
     constexpr double kP90 = 1.2815515655446004;  // standard deviations
     Lengths out;
-    const double spread =
-        std::log(static_cast<double>(p90) / static_cast<double>(p50)) / kP90;
+    const double spread = std::log(static_cast<double>(p90) / static_cast<double>(p50)) / kP90;
     for (int i = 1; i < 200; ++i) {
         const double z = normal_quantile(i / 200.0);
         out.all_.push_back(std::llround(static_cast<double>(p50) * std::exp(spread * z)));
@@ -125,9 +124,9 @@ std::int64_t Lengths::at(std::int64_t input, double share, double level) const {
     const double place = std::clamp(share, 0.0, 1.0) * static_cast<double>(shape.size() - 1);
     const auto below = static_cast<std::size_t>(place);
     const std::size_t above = std::min(below + 1, shape.size() - 1);
-    double value = static_cast<double>(shape[below]) +
-                   (place - static_cast<double>(below)) *
-                       static_cast<double>(shape[above] - shape[below]);
+    double value =
+        static_cast<double>(shape[below]) +
+        (place - static_cast<double>(below)) * static_cast<double>(shape[above] - shape[below]);
     if (level_spread_ > 0 && level != 0) value *= std::exp(level_spread_ * level);
     return std::llround(value);
 }

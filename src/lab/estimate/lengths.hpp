@@ -19,9 +19,11 @@ struct Observed {
 /// Where lengths of answers start from when nothing was recorded: fitted by tools/fit/output_lengths.py.
 struct Prior {
     std::string_view kind;
-    std::int64_t median = 0;           ///< tokens of o200k_base
-    std::int64_t level_permille = 0;  ///< standard deviation of the logarithm of a group's median, × 1000
-    std::int64_t shape_permille[21] = {};  ///< quantiles 0, 5, …, 100 % over the group's median, × 1000
+    std::int64_t median = 0;  ///< tokens of o200k_base
+    std::int64_t level_permille =
+        0;  ///< standard deviation of the logarithm of a group's median, × 1000
+    std::int64_t shape_permille[21] =
+        {};  ///< quantiles 0, 5, …, 100 % over the group's median, × 1000
     std::int64_t groups = 0;
     std::int64_t answers = 0;
     std::int64_t held_out_permille = 0;  ///< answers of a group left out within P10 to P90, × 1000

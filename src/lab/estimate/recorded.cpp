@@ -86,14 +86,29 @@ double worth(const RecordedCall& call, std::int64_t output, const PricedModel& m
     return cost ? static_cast<double>(cost->value()) : static_cast<double>(output);
 }
 
-Backtest test_model(const std::string& name, const std::vector<const RecordedCall*>& calls,
+/// Route and model.
+using FlowKey = std::pair<std::string, std::string>;
+using Calls = std::vector<const RecordedCall*>;
+
+std::map<FlowKey, Calls> grouped(const Recorded& recorded) {
+    std::map<FlowKey, Calls> out;
+    for (const RecordedCall& call : recorded.calls) out[{call.route, call.model}].push_back(&call);
+    return out;
+}
+
+std::string flow_name(const FlowKey& key) {
+    return key.first.empty() ? key.second : key.first + " " + key.second;
+}
+
+Backtest test_calls(const std::string& name, const Calls& calls,
                     const PricedModel& model, std::int64_t unix_s) {
     Backtest out;
-    out.model = name;
+    out.name = name;
     out.fitted = calls.size() / 2;
     out.tested = calls.size() - out.fitted;
     std::vector<Observed> rows;
-    for (std::size_t i = 0; i < out.fitted; ++i) rows.push_back({calls[i]->input, calls[i]->output});
+    for (std::size_t i = 0; i < out.fitted; ++i)
+        rows.push_back({calls[i]->input, calls[i]->output});
     const Lengths lengths = Lengths::fitted(rows);
     constexpr int kSteps = 20;
     std::vector<double> errors;
@@ -104,8 +119,7 @@ Backtest test_model(const std::string& name, const std::vector<const RecordedCal
         if (call.output < lengths.bound(call.input, 0.1)) ++out.beneath;
         if (call.output > lengths.bound(call.input, 0.9)) ++out.above;
         const double truth = worth(call, call.output, model, unix_s, out.priced);
-        const double middle =
-            worth(call, lengths.at(call.input, 0.5), model, unix_s, out.priced);
+        const double middle = worth(call, lengths.at(call.input, 0.5), model, unix_s, out.priced);
         if (truth > 0) errors.push_back(std::abs(middle - truth) / truth);
         actual += truth;
         for (int step = 0; step < kSteps; ++step) {
@@ -168,17 +182,13 @@ Result<Scenario> scenario_of(const Recorded& recorded, std::optional<std::int64_
         return fail(ErrorCode::kNotFound, "no answered calls are recorded in that time",
                     "other times: --since, --until; all routes: leave --route out");
     }
-    std::map<std::pair<std::string, std::string>, std::vector<const RecordedCall*>> groups;
-    for (const RecordedCall& call : recorded.calls) {
-        groups[{call.route, call.model}].push_back(&call);
-    }
     const std::int64_t from = since_us.value_or(recorded.calls.front().ts_us);
     const std::int64_t to = until_us.value_or(recorded.calls.back().ts_us);
     Scenario out;
     out.source = "recorded";
-    for (const auto& [name, calls] : groups) {
+    for (const auto& [name, calls] : grouped(recorded)) {
         Flow& flow = out.flows.emplace_back();
-        flow.name = name.first.empty() ? name.second : name.first + " " + name.second;
+        flow.name = flow_name(name);
         if (to > from && recorded.calls.front().ts_us != 0) {
             flow.requests_per_month = static_cast<std::int64_t>(
                 Int128{kMonthUs} * static_cast<std::int64_t>(calls.size()) / (to - from));
@@ -233,15 +243,13 @@ std::optional<Answers> answers_of(const Recorded& recorded, std::string_view mod
 std::vector<Backtest> backtest(const Recorded& recorded,
                                const std::function<PricedModel(const std::string&)>& model_of,
                                std::int64_t unix_s) {
-    std::map<std::string, std::vector<const RecordedCall*>> by_model;
-    for (const RecordedCall& call : recorded.calls) by_model[call.model].push_back(&call);
     std::vector<Backtest> out;
-    for (const auto& [name, calls] : by_model) {
+    for (const auto& [name, calls] : grouped(recorded)) {
         if (calls.size() < 2 * Lengths::kLeast) continue;
-        out.push_back(test_model(name, calls, model_of(name), unix_s));
+        out.push_back(test_calls(flow_name(name), calls, model_of(name.second), unix_s));
     }
     std::sort(out.begin(), out.end(), [](const Backtest& a, const Backtest& b) {
-        return a.tested == b.tested ? a.model < b.model : a.tested > b.tested;
+        return a.tested == b.tested ? a.name < b.name : a.tested > b.tested;
     });
     return out;
 }

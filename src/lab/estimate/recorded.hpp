@@ -26,7 +26,8 @@ struct RecordedCall {
 };
 struct Recorded {
     std::vector<RecordedCall> calls;  ///< by time
-    std::size_t passed_over = 0;  ///< lines that say nothing of tokens: refusals, cache hits, cut answers
+    std::size_t passed_over =
+        0;  ///< lines that say nothing of tokens: refusals, cache hits, cut answers
 };
 
 /// Reads JSON lines: those of `leeway ledger export --jsonl`, or objects with model, input_tokens,
@@ -44,21 +45,21 @@ struct Recorded {
 /// Lengths as this model answered; nullopt: fewer than `Lengths::kLeast` calls of it are recorded.
 [[nodiscard]] std::optional<Answers> answers_of(const Recorded& recorded, std::string_view model);
 
-/// How well recorded answers of one model would have been foretold: fitted to the first half in time, tested
+/// How well recorded answers of one model on one route would have been foretold: fitted to the first half in time, tested
 /// on the second. Shares in permille.
 struct Backtest {
-    std::string model;
+    std::string name;  ///< route and model
     std::size_t fitted = 0;
     std::size_t tested = 0;
     std::size_t beneath = 0;  ///< shorter than P10
-    std::size_t above = 0;    ///< longer than P90
-    bool priced = false;      ///< errors are of the cost; else, the price being unknown, of the output
+    std::size_t above = 0;  ///< longer than P90
+    bool priced = false;  ///< errors are of the cost; else, the price being unknown, of the output
     std::int64_t median_error_permille = 0;  ///< |P50 − actual| over actual
     std::int64_t sum_error_permille = 0;  ///< expected sum over the actual one, less 1
 
     [[nodiscard]] std::size_t inside() const noexcept { return tested - beneath - above; }
 };
-/// A test for each model with at least twice `Lengths::kLeast` calls, most calls first.
+/// A test for each route and model with at least twice `Lengths::kLeast` calls, most calls first.
 [[nodiscard]] std::vector<Backtest> backtest(
     const Recorded& recorded, const std::function<PricedModel(const std::string&)>& model_of,
     std::int64_t unix_s);

@@ -424,8 +424,8 @@ Result<Scenario> read_request(std::string_view text, std::optional<Dialect> dial
     Scenario out;
     out.source = "request";
     out.model = body->string("model");
-    out.assumptions.push_back(fmt::format(
-        "the request is read as {}'s", kDialectNames[static_cast<std::size_t>(*dialect)]));
+    out.assumptions.push_back(fmt::format("the request is read as {}'s",
+                                          kDialectNames[static_cast<std::size_t>(*dialect)]));
     Call call;
     call.max_tokens = in->max_tokens;
     call.prior = !in->tools.empty() ? "agent" : in->structured ? "reasoned" : "chat";

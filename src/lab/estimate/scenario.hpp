@@ -28,8 +28,8 @@ enum class Part : std::uint8_t {
     kReasoning = 9,
 };
 inline constexpr std::array<std::string_view, 10> kPartNames{
-    "system", "tools", "shared",  "history", "retrieved",
-    "user",   "images", "frame", "output",  "reasoning"};
+    "system", "tools",  "shared", "history", "retrieved",
+    "user",   "images", "frame",  "output",  "reasoning"};
 inline constexpr std::size_t kPartCount = kPartNames.size();
 inline constexpr std::size_t kInputParts = 8;
 [[nodiscard]] constexpr std::size_t index_of(Part part) noexcept {
@@ -46,8 +46,9 @@ struct Prompt {
     std::array<std::string, kInputParts> texts;
     /// Tokens by part, where there is no text: of o200k_base, or as `counted_by` counts.
     PartTokens tokens{};
-    std::string counted_by;   ///< model whose provider counted `tokens`; empty: none did
-    std::int64_t cached = 0;  ///< of `tokens`, read from the provider's cache when this was recorded
+    std::string counted_by;  ///< model whose provider counted `tokens`; empty: none did
+    std::int64_t cached =
+        0;  ///< of `tokens`, read from the provider's cache when this was recorded
     /// Text that begins every request of its kind, as a prompt cache can use it, beside the tools.
     std::string constant_prefix;
     /// System, tools and shared context, where they are tokens only, begin every request of their kind.
@@ -56,15 +57,17 @@ struct Prompt {
 
 /// One kind of call to a model.
 struct Call {
-    std::string role;   ///< of an agent; empty: the only call
+    std::string role;  ///< of an agent; empty: the only call
     std::string model;  ///< that makes it when no other is asked for; empty: that of the scenario
     std::vector<std::shared_ptr<const Prompt>> prompts;  ///< each as likely as the others
     std::int64_t times_least = 1;  ///< calls per request, evenly between these
     std::int64_t times_most = 1;
-    std::int64_t history_per_call = 0;  ///< tokens by which each call of a request is longer than the last
+    std::int64_t history_per_call =
+        0;  ///< tokens by which each call of a request is longer than the last
     std::string prior = "chat";  ///< where lengths come from when nothing better is known
     std::optional<Lengths> output;  ///< as told; nullopt: from recorded answers, else the prior
-    std::optional<Lengths> reasoning;  ///< as told, on top; nullopt: a share of recorded answers, else unknown
+    std::optional<Lengths>
+        reasoning;  ///< as told, on top; nullopt: a share of recorded answers, else unknown
     std::int64_t reasoning_permille = 0;  ///< of an `output` that was recorded
     std::optional<std::int64_t> max_tokens;
 };
@@ -79,7 +82,7 @@ struct Flow {
 /// What is to be estimated.
 struct Scenario {
     std::string source;  ///< "request", "template", "workload" or "recorded"
-    std::string model;   ///< that the file names; empty: none
+    std::string model;  ///< that the file names; empty: none
     std::vector<Flow> flows;
     std::vector<std::string> assumptions;
     std::vector<std::string> unknown;  ///< what no figure covers
