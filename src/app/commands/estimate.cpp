@@ -149,6 +149,30 @@ tokens::TokenCount mean_count(const lab::PreparedCall& call) {
     return {mean(tokens), mean(low), mean(high), quality};
 }
 
+/// What the table says of all calls together.
+void name_and_count(const lab::Prepared& prepared, bool own_models, bool recorded,
+                    ModelEstimate& out) {
+    std::vector<std::string> names;
+    std::vector<std::string> sources;
+    const auto note = [](std::vector<std::string>& seen, const std::string& text) {
+        if (std::find(seen.begin(), seen.end(), text) == seen.end()) seen.push_back(text);
+    };
+    std::size_t calls = 0;
+    for (const lab::PreparedFlow& flow : prepared) {
+        for (const lab::PreparedCall& call : flow.calls) {
+            note(names, call.model->name);
+            note(sources, call.answers.source);
+            const tokens::TokenCount count = mean_count(call);
+            out.input = ++calls == 1 ? count : tokens::TokenCount{};
+        }
+    }
+    if (calls > 1) out.input = tokens::TokenCount{};
+    if (own_models) {
+        out.model = names.size() == 1 ? names.front() : recorded ? "as recorded" : "as in the file";
+    }
+    out.output_from = fmt::format("{}", fmt::join(sources, ", "));
+}
+
 Result<ModelEstimate> estimate_model(const Preparing& with, const Scenario& scenario,
                                      const std::string& asked, const lab::Switches& what_if,
                                      const lab::Evaluation& how) {
@@ -178,14 +202,7 @@ Result<ModelEstimate> estimate_model(const Preparing& with, const Scenario& scen
         }
     }
     if (priced_as.size() == 1) out.priced_as = priced_as.front();
-    const lab::PreparedCall& first = prepared.front().calls.front();
-    if (asked.empty() && scenario.flows.size() == 1 && prepared.front().calls.size() == 1) {
-        out.model = first.model->name;
-    } else if (asked.empty() && scenario.source != "recorded") {
-        out.model = scenario.model.empty() ? "as in the file" : scenario.model;
-    }
-    out.input = mean_count(first);
-    out.output_from = first.answers.source;
+    name_and_count(prepared, asked.empty(), scenario.source == "recorded", out);
     std::sort(out.notes.begin(), out.notes.end());
     out.notes.erase(std::unique(out.notes.begin(), out.notes.end()), out.notes.end());
 
@@ -273,6 +290,7 @@ Result<Estimate> make_estimate(const EstimateOptions& options, EstimateSources& 
     if (!what_if) return fail(what_if.error());
     lab::Evaluation how;
     how.unix_s = unix_now_us() / 1'000'000;
+    how.draws = std::clamp<std::size_t>(8000 / scenario.flows.size(), 100, 1000);
     Estimate out;
     if (!options.budget.empty()) {
         const auto budget = read_budget(options.budget);
@@ -304,7 +322,11 @@ Result<Estimate> make_estimate(const EstimateOptions& options, EstimateSources& 
         out.assumptions.emplace_back(
             "no prompt cache and the standard tier, unless --what-if says otherwise");
     }
-    if (what_if->cache == true) {
+    if (what_if->cache == true && scenario.source == "recorded") {
+        out.assumptions.emplace_back(
+            "cache=on: the ledger holds no prompts, so only what was read from caches then is read "
+            "now");
+    } else if (what_if->cache == true) {
         out.assumptions.push_back(fmt::format(
             "cache=on: the constant beginning of a prompt is read when it was sent within 5 "
             "minutes{}, from 1024 tokens on, in steps of 128; writing is billed where the price "
@@ -353,12 +375,12 @@ int run_estimate(const EstimateOptions& options) {
             traffic->recorded, [&](const std::string& name) { return sources->model(name); },
             unix_now_us() / 1'000'000);
         if (tests.empty()) {
-            return bad(
-                {ErrorCode::kNotFound,
-                 fmt::format("no route and model has {} calls with both lengths", 2 * lab::Lengths::kLeast),
-                 "fewer say too little",
-                 {},
-                 {}});
+            return bad({ErrorCode::kNotFound,
+                        fmt::format("no route and model has {} calls with both lengths",
+                                    2 * lab::Lengths::kLeast),
+                        "fewer say too little",
+                        {},
+                        {}});
         }
         return print_out(show_backtest(tests, traffic->recorded.passed_over, format_of(options)));
     }

@@ -98,6 +98,9 @@ Result<std::vector<Side>> sides_of(const std::string& path, const EstimateOption
 struct Pair {
     const Side* base;
     const Side* head;
+    [[nodiscard]] std::string name() const {
+        return base->model == head->model ? base->model : base->model + " -> " + head->model;
+    }
     /// By how many percent of `base` the head is dearer; nullopt: one of them is unknown, or the base is free.
     [[nodiscard]] std::optional<double> change() const {
         if (!base->request || !head->request || base->request->value() == 0) return std::nullopt;
@@ -128,8 +131,8 @@ std::vector<std::vector<std::string>> cost_rows(const std::vector<Pair>& pairs) 
     std::vector<std::vector<std::string>> rows{{"MODEL", "BASE", "HEAD", "CHANGE"}};
     if (months) rows[0].insert(rows[0].end(), {"BASE A MONTH", "HEAD A MONTH"});
     for (const Pair& pair : pairs) {
-        rows.push_back({pair.base->model, money(pair.base->request), money(pair.head->request),
-                        change_text(pair)});
+        rows.push_back(
+            {pair.name(), money(pair.base->request), money(pair.head->request), change_text(pair)});
         if (months) {
             rows.back().insert(rows.back().end(),
                                {money(pair.base->month), money(pair.head->month)});
@@ -172,7 +175,7 @@ std::string as_json(const std::vector<Pair>& pairs, std::int64_t threshold_permi
     out.object().key("threshold_percent").number(static_cast<double>(threshold_permille) / 10);
     out.key("within").boolean(within).key("models").array();
     for (const Pair& pair : pairs) {
-        out.object().key("model").string(pair.base->model);
+        out.object().key("model").string(pair.name());
         amount("base_request_pico", pair.base->request);
         amount("head_request_pico", pair.head->request);
         amount("base_month_pico", pair.base->month);
@@ -230,14 +233,14 @@ Result<EstimateDiff> diff_estimates(const EstimateOptions& options, EstimateSour
             "### What this change costs\n\n{}.\n\n{}\nMean USD of a request, as "
             "`leeway estimate` foretells it.\n\n<details><summary>Tokens of a "
             "request, {}</summary>\n\n{}\n</details>\n",
-            verdict, markdown(cost_rows(pairs)), pairs.front().base->model,
+            verdict, markdown(cost_rows(pairs)), pairs.front().name(),
             markdown(token_rows(pairs.front())));
         return out;
     }
     std::string plain = verdict;
     if (!out.within) plain = "Not" + plain.substr(7);
     out.text = fmt::format("{}\nMean USD of a request.\n\n{}Tokens of a request, {}:\n{}",
-                           table(cost_rows(pairs)), plain + ".\n\n", pairs.front().base->model,
+                           table(cost_rows(pairs)), plain + ".\n\n", pairs.front().name(),
                            table(token_rows(pairs.front())));
     return out;
 }

@@ -27,6 +27,7 @@ std::int64_t share_permille(PicoUsdSum part, PicoUsdSum whole) {
 }
 
 std::string tokens_text(const tokens::TokenCount& count) {
+    if (count.high == 0) return "by part, below";
     if (count.low == count.high) {
         return fmt::format("{} {}", count.tokens, to_string(count.quality));
     }
@@ -301,9 +302,14 @@ std::string as_json(const Estimate& estimate) {
     for (const ModelEstimate& model : estimate.models) {
         out.object().key("model").string(model.model).key("priced_as");
         model.priced_as.empty() ? out.null() : out.string(model.priced_as);
-        out.key("input_tokens").object().key("count").integer(model.input.tokens);
-        out.key("low").integer(model.input.low).key("high").integer(model.input.high);
-        out.key("quality").string(to_string(model.input.quality)).close_object();
+        out.key("input_tokens");
+        if (model.input.high == 0) {
+            out.null();
+        } else {
+            out.object().key("count").integer(model.input.tokens);
+            out.key("low").integer(model.input.low).key("high").integer(model.input.high);
+            out.key("quality").string(to_string(model.input.quality)).close_object();
+        }
         out.key("output_from").string(model.output_from);
         out.key("base");
         write_outcome(out, model.base);

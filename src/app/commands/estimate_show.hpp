@@ -13,7 +13,8 @@ namespace leeway::app {
 struct ModelEstimate {
     std::string model;      ///< "as recorded" where each flow has its own
     std::string priced_as;  ///< empty: unknown, or several
-    tokens::TokenCount input;  ///< of a request on average over its prompts; of the first flow
+    tokens::TokenCount
+        input;  ///< of a call on average over its prompts; 0: there are several kinds of call
     std::string output_from;
     lab::Outcome base;
     std::optional<lab::Outcome> what_if;

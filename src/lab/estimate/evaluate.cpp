@@ -123,7 +123,9 @@ void Pricer::lay_cache(const CountedPrompt& prompt, const Drawn& drawn, std::int
                        Laid& out) const {
     std::int64_t read = 0;
     std::int64_t written = 0;
-    if (!switches_.cache) {
+    // Of recorded calls only the cache's part is known, not what a cache could have held.
+    const bool recorded_only = prompt.constant == 0 && call_.call->history_per_call == 0;
+    if (!switches_.cache || (*switches_.cache && recorded_only)) {
         read = std::min(prompt.cached, text);
     } else if (*switches_.cache && reads_) {
         const std::int64_t constant = cacheable(std::min(prompt.constant, text));

@@ -100,8 +100,8 @@ std::string flow_name(const FlowKey& key) {
     return key.first.empty() ? key.second : key.first + " " + key.second;
 }
 
-Backtest test_calls(const std::string& name, const Calls& calls,
-                    const PricedModel& model, std::int64_t unix_s) {
+Backtest test_calls(const std::string& name, const Calls& calls, const PricedModel& model,
+                    std::int64_t unix_s) {
     Backtest out;
     out.name = name;
     out.fitted = calls.size() / 2;

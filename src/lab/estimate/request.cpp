@@ -424,7 +424,7 @@ Result<Scenario> read_request(std::string_view text, std::optional<Dialect> dial
     Scenario out;
     out.source = "request";
     out.model = body->string("model");
-    out.assumptions.push_back(fmt::format("the request is read as {}'s",
+    out.assumptions.push_back(fmt::format("the request is in the form of {}",
                                           kDialectNames[static_cast<std::size_t>(*dialect)]));
     Call call;
     call.max_tokens = in->max_tokens;
