@@ -285,7 +285,7 @@ Result<PicoUsd> read_budget(const std::string& text) {
 }  // namespace
 
 Result<Estimate> make_estimate(const EstimateOptions& options, EstimateSources& sources,
-                               Scenario scenario) {
+                               Scenario scenario, const lab::Recorded& recorded) {
     const auto what_if = read_switches(options);
     if (!what_if) return fail(what_if.error());
     lab::Evaluation how;
@@ -305,7 +305,6 @@ Result<Estimate> make_estimate(const EstimateOptions& options, EstimateSources& 
     for (const std::string& text : options.what_if) {
         out.what_if += (out.what_if.empty() ? "" : ",") + text;
     }
-    const lab::Recorded recorded = traffic_if_any(options);
     const Preparing with{options, sources, recorded};
     std::vector<std::string> models = options.models;
     if (models.empty()) models.emplace_back();
@@ -384,9 +383,10 @@ int run_estimate(const EstimateOptions& options) {
         }
         return print_out(show_backtest(tests, traffic->recorded.passed_over, format_of(options)));
     }
-    auto scenario = read_scenario(options);
+    lab::Recorded recorded;
+    auto scenario = read_scenario(options, recorded);
     if (!scenario) return bad(scenario.error());
-    const auto estimate = make_estimate(options, *sources, std::move(*scenario));
+    const auto estimate = make_estimate(options, *sources, std::move(*scenario), recorded);
     if (!estimate) return bad(estimate.error());
     return print_out(show_estimate(*estimate, format_of(options), wants_colour(stdout)));
 }

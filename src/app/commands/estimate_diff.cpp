@@ -68,7 +68,7 @@ Result<std::vector<Side>> sides_in(const JsonTree& json, const std::string& path
 }
 
 Result<std::vector<Side>> sides_of(const std::string& path, const EstimateOptions& options,
-                                   EstimateSources& sources) {
+                                   EstimateSources& sources, const lab::Recorded& recorded) {
     if (!path.ends_with(".yaml") && !path.ends_with(".yml")) {
         const auto text = read_input(path, std::size_t{1} << 30U);
         if (!text) return fail(text.error());
@@ -80,7 +80,7 @@ Result<std::vector<Side>> sides_of(const std::string& path, const EstimateOption
     }
     auto scenario = read_scenario_file(path, options);
     if (!scenario) return fail(scenario.error());
-    const auto estimate = make_estimate(options, sources, std::move(*scenario));
+    const auto estimate = make_estimate(options, sources, std::move(*scenario), recorded);
     if (!estimate) return fail(estimate.error());
     std::vector<Side> out;
     for (const ModelEstimate& model : estimate->models) {
@@ -200,9 +200,10 @@ std::string as_json(const std::vector<Pair>& pairs, std::int64_t threshold_permi
 
 Result<EstimateDiff> diff_estimates(const EstimateOptions& options, EstimateSources& sources,
                                     std::int64_t threshold_permille) {
-    const auto base = sides_of(options.file, options, sources);
+    const lab::Recorded recorded = traffic_if_any(options);
+    const auto base = sides_of(options.file, options, sources, recorded);
     if (!base) return fail(base.error());
-    const auto head = sides_of(options.other, options, sources);
+    const auto head = sides_of(options.other, options, sources, recorded);
     if (!head) return fail(head.error());
     std::vector<Pair> pairs;
     const bool single = base->size() == 1 && head->size() == 1;

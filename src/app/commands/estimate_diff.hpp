@@ -5,9 +5,10 @@
 
 namespace leeway::app {
 
-/// The whole of `leeway estimate` for a scenario that is read.
+/// The whole of `leeway estimate` for a scenario that is read. Lengths of answers are taken from `recorded`, where it has enough.
 [[nodiscard]] Result<Estimate> make_estimate(const EstimateOptions& options,
-                                             EstimateSources& sources, lab::Scenario scenario);
+                                             EstimateSources& sources, lab::Scenario scenario,
+                                             const lab::Recorded& recorded);
 
 struct EstimateDiff {
     std::string text;

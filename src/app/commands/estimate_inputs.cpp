@@ -9,9 +9,12 @@
 #include "ledger/time_text.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 
 namespace leeway::app {
 namespace {
@@ -32,43 +35,40 @@ Result<std::optional<std::int64_t>> moment(const char* option, const std::string
     return std::optional(*parsed);
 }
 
-/// The lines of an export, by way of a file without a name: they are too many for a pipe.
-Result<std::string> export_of(store::sqlite::Database& db, std::optional<std::int64_t> since_us) {
-    const std::unique_ptr<std::FILE, CloseFile> file(std::tmpfile());
-    const auto failed = [] {
-        return fail(ErrorCode::kUnavailable, "no temporary file can be made or read",
-                    "TMPDIR names a folder with room?");
-    };
-    if (!file) return failed();
+using File = std::unique_ptr<std::FILE, CloseFile>;
+
+/// The lines of an export, by way of a file without a name: they may be more than fit into memory.
+Result<File> export_of(store::sqlite::Database& db, std::optional<std::int64_t> since_us) {
+    File file(std::tmpfile());
+    if (!file) {
+        return fail(ErrorCode::kUnavailable, "no temporary file can be made",
+                    "is there a folder /tmp with room?");
+    }
     if (auto done = ledger::export_jsonl(db, since_us, file.get()); !done) {
         return fail(std::move(done.error()));
     }
-    const long size = std::ftell(file.get());
-    if (size < 0) return failed();
     std::rewind(file.get());
-    std::string out(static_cast<std::size_t>(size), '\0');
-    if (std::fread(out.data(), 1, out.size(), file.get()) != out.size()) return failed();
-    return out;
+    return file;
 }
 
-/// nullopt: there is no ledger.
-Result<std::optional<std::string>> recorded_lines(const EstimateOptions& options,
-                                                  std::optional<std::int64_t> since_us) {
-    const bool file = options.action == EstimateOptions::Action::kBacktest && !options.file.empty();
-    if (file || !options.ledger.empty()) {
-        auto text = read_input(file ? options.file : options.ledger, kMostInput);
-        if (!text) return fail(std::move(text.error()));
-        return std::optional(std::move(*text));
+/// nullptr: there is no ledger.
+Result<File> recorded_lines(const EstimateOptions& options, std::optional<std::int64_t> since_us) {
+    const bool backtest = options.action == EstimateOptions::Action::kBacktest;
+    const std::string& path = backtest && !options.file.empty() ? options.file : options.ledger;
+    if (!path.empty()) {
+        File file(path == "-" ? fdopen(dup(STDIN_FILENO), "rb") : std::fopen(path.c_str(), "rb"));
+        if (!file) {
+            return fail(ErrorCode::kConfig,
+                        fmt::format("cannot read {}: {}", path, std::strerror(errno)));
+        }
+        return file;
     }
     const auto state = state_folder_of(options.place);
     if (!state) return fail(state.error());
     ledger::replay_for_reader(*state, stderr);
     auto db = ledger::open_for_reading(*state);
     if (!db) return fail(std::move(db.error()));
-    if (!*db) return std::nullopt;
-    auto text = export_of(**db, since_us);
-    if (!text) return fail(std::move(text.error()));
-    return std::optional(std::move(*text));
+    return *db ? export_of(**db, since_us) : File();
 }
 
 Result<std::optional<RecordedTraffic>> traffic(const EstimateOptions& options) {
@@ -79,10 +79,11 @@ Result<std::optional<RecordedTraffic>> traffic(const EstimateOptions& options) {
     if (!until) return fail(until.error());
     out.since_us = *since;
     out.until_us = *until;
+    if (out.since_us && !out.until_us) out.until_us = unix_now_us();
     const auto lines = recorded_lines(options, out.since_us);
     if (!lines) return fail(lines.error());
     if (!*lines) return std::nullopt;
-    auto recorded = lab::read_recorded(**lines, options.route);
+    auto recorded = lab::read_recorded(lines->get(), options.route);
     if (!recorded) return fail(std::move(recorded.error()));
     out.recorded = std::move(*recorded);
     std::erase_if(out.recorded.calls, [&](const lab::RecordedCall& call) {
@@ -171,7 +172,9 @@ Result<RecordedTraffic> read_traffic(const EstimateOptions& options) {
 }
 
 lab::Recorded traffic_if_any(const EstimateOptions& options) {
-    auto found = traffic(options);
+    EstimateOptions recent = options;
+    if (recent.since.empty() && recent.ledger.empty()) recent.since = "7d";
+    auto found = traffic(recent);
     return found && *found ? std::move((**found).recorded) : lab::Recorded();
 }
 
@@ -180,7 +183,7 @@ Result<lab::Scenario> read_scenario_file(const std::string& path, const Estimate
                                                              : read_request_file(path, options);
 }
 
-Result<lab::Scenario> read_scenario(const EstimateOptions& options) {
+Result<lab::Scenario> read_scenario(const EstimateOptions& options, lab::Recorded& recorded) {
     const int asked = int{!options.file.empty()} + int{!options.prompt_template.empty()} +
                       int{!options.workload.empty()} + int{options.recorded};
     if (asked != 1) {
@@ -190,10 +193,12 @@ Result<lab::Scenario> read_scenario(const EstimateOptions& options) {
                     "estimate --help` has examples");
     }
     if (options.recorded) {
-        const auto found = read_traffic(options);
-        if (!found) return fail(found.error());
-        return lab::scenario_of(found->recorded, found->since_us, found->until_us);
+        auto found = read_traffic(options);
+        if (!found) return fail(std::move(found.error()));
+        recorded = std::move(found->recorded);
+        return lab::scenario_of(recorded, found->since_us, found->until_us);
     }
+    recorded = traffic_if_any(options);
     if (!options.workload.empty()) return read_workload(options.workload);
     if (!options.prompt_template.empty()) {
         if (options.rows.empty()) {

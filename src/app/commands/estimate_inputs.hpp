@@ -44,11 +44,14 @@ struct RecordedTraffic {
 };
 /// Out of `options.file` (of a back-test), the file of --ledger, or the ledger of the state folder.
 [[nodiscard]] Result<RecordedTraffic> read_traffic(const EstimateOptions& options);
-/// The same for an estimate that does not ask for it: empty where there is no ledger.
+/// The same for an estimate that does not ask for it, of the last 7 days unless --since says otherwise: empty where
+/// there is no ledger.
 [[nodiscard]] lab::Recorded traffic_if_any(const EstimateOptions& options);
 
-/// What the options ask about: exactly one of a request, a template, a workload and recorded traffic.
-[[nodiscard]] Result<lab::Scenario> read_scenario(const EstimateOptions& options);
+/// What the options ask about: exactly one of a request, a template, a workload and recorded traffic. `recorded`
+/// gets the calls that lengths of answers are taken from: the traffic itself, else `traffic_if_any`.
+[[nodiscard]] Result<lab::Scenario> read_scenario(const EstimateOptions& options,
+                                                  lab::Recorded& recorded);
 /// A request or a workload, told by the file's ending.
 [[nodiscard]] Result<lab::Scenario> read_scenario_file(const std::string& path,
                                                        const EstimateOptions& options);

@@ -18,6 +18,7 @@ namespace {
 constexpr std::int64_t kMostTokens = std::int64_t{1} << 40;
 constexpr std::int64_t kMonthUs = std::int64_t{30} * 86'400 * 1'000'000;
 constexpr std::size_t kMostPrompts = 5000;
+constexpr std::size_t kMostLine = std::size_t{64} << 20U;
 
 /// A moment as the export writes it, to the second: 2026-11-24T09:30:15.25Z.
 std::optional<std::int64_t> seconds_of(std::string_view text) {
@@ -100,6 +101,35 @@ std::string flow_name(const FlowKey& key) {
     return key.first.empty() ? key.second : key.first + " " + key.second;
 }
 
+Result<void> read_line(std::string_view raw, std::size_t number, std::string_view route,
+                       Recorded& out) {
+    const std::string_view text = trim(raw);
+    if (text.empty() || text == "\r") return {};
+    const auto line = read_json(text);
+    if (!line || !line->is(JsonTree::Kind::kObject)) {
+        return fail(ErrorCode::kInvalidRequest,
+                    line ? fmt::format("line {} is not a JSON object", number)
+                         : fmt::format("line {}: {}", number, line.error().message),
+                    "the lines of `leeway ledger export --jsonl` are expected, or objects with "
+                    "model, input_tokens and output_tokens");
+    }
+    RecordedCall call;
+    call.line = number;
+    call.model = line->string("model");
+    call.route = line->string("route");
+    call.ts_us = moment_us(*line);
+    if (!read_counts(*line, call) || call.model.empty()) {
+        ++out.passed_over;
+        return {};
+    }
+    if (!possible(call)) {
+        return fail(ErrorCode::kInvalidRequest,
+                    fmt::format("line {} has a count that cannot be", number));
+    }
+    if (route.empty() || route == call.route) out.calls.push_back(std::move(call));
+    return {};
+}
+
 Backtest test_calls(const std::string& name, const Calls& calls, const PricedModel& model,
                     std::int64_t unix_s) {
     Backtest out;
@@ -138,37 +168,30 @@ Backtest test_calls(const std::string& name, const Calls& calls, const PricedMod
 
 }  // namespace
 
-Result<Recorded> read_recorded(std::string_view lines, std::string_view route) {
+Result<Recorded> read_recorded(std::FILE* in, std::string_view route) {
     Recorded out;
+    std::string rest;
+    std::vector<char> block(std::size_t{1} << 20U);
     std::size_t number = 0;
-    while (!lines.empty()) {
-        ++number;
-        const std::size_t end = lines.find('\n');
-        const std::string_view text = trim(lines.substr(0, end));
-        lines.remove_prefix(end == std::string_view::npos ? lines.size() : end + 1);
-        if (text.empty() || text == "\r") continue;
-        const auto line = read_json(text);
-        if (!line || !line->is(JsonTree::Kind::kObject)) {
-            return fail(ErrorCode::kInvalidRequest,
-                        line ? fmt::format("line {} is not a JSON object", number)
-                             : fmt::format("line {}: {}", number, line.error().message),
-                        "the lines of `leeway ledger export --jsonl` are expected, or objects with "
-                        "model, input_tokens and output_tokens");
+    while (const std::size_t got = std::fread(block.data(), 1, block.size(), in)) {
+        rest.append(block.data(), got);
+        std::size_t begin = 0;
+        for (std::size_t end = rest.find('\n'); end != std::string::npos;
+             end = rest.find('\n', begin)) {
+            const std::string_view line(rest.data() + begin, end - begin);
+            if (auto read = read_line(line, ++number, route, out); !read) {
+                return fail(std::move(read.error()));
+            }
+            begin = end + 1;
         }
-        RecordedCall call;
-        call.line = number;
-        call.model = line->string("model");
-        call.route = line->string("route");
-        call.ts_us = moment_us(*line);
-        if (!read_counts(*line, call) || call.model.empty()) {
-            ++out.passed_over;
-            continue;
+        rest.erase(0, begin);
+        if (rest.size() > kMostLine) {
+            return fail(ErrorCode::kInvalidRequest, fmt::format("line {} has no end", number + 1));
         }
-        if (!possible(call)) {
-            return fail(ErrorCode::kInvalidRequest,
-                        fmt::format("line {} has a count that cannot be", number));
-        }
-        if (route.empty() || route == call.route) out.calls.push_back(std::move(call));
+    }
+    if (std::ferror(in) != 0) return fail(ErrorCode::kConfig, "the lines cannot be read");
+    if (auto read = read_line(rest, ++number, route, out); !read) {
+        return fail(std::move(read.error()));
     }
     std::sort(out.calls.begin(), out.calls.end(), [](const RecordedCall& a, const RecordedCall& b) {
         return a.ts_us == b.ts_us ? a.line < b.line : a.ts_us < b.ts_us;
@@ -214,10 +237,12 @@ Result<Scenario> scenario_of(const Recorded& recorded, std::optional<std::int64_
             call.prompts.push_back(std::move(prompt));
         }
     }
-    out.assumptions.push_back(fmt::format(
-        "{} recorded calls; the next month is like them, in number and in length, and another "
-        "model answers at the length of the one that did",
-        recorded.calls.size()));
+    out.assumptions.push_back(
+        fmt::format("{} recorded calls in {:.1f} days; the next month is like them, in number and "
+                    "in length, and another "
+                    "model answers at the length of the one that did",
+                    recorded.calls.size(),
+                    static_cast<double>(std::max<std::int64_t>(to - from, 0)) / 86'400e6));
     if (to <= from || recorded.calls.front().ts_us == 0) {
         out.assumptions.emplace_back(
             "the calls have no times, so nothing is known of a month: --requests-per-month");

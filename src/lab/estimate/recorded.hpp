@@ -5,6 +5,7 @@
 #include "lab/estimate/scenario.hpp"
 
 #include <cstdint>
+#include <cstdio>
 #include <functional>
 #include <optional>
 #include <string>
@@ -33,8 +34,8 @@ struct Recorded {
 /// Reads JSON lines: those of `leeway ledger export --jsonl`, or objects with model, input_tokens,
 /// output_tokens, and perhaps route, ts (seconds), cached_input_tokens, reasoning_tokens. Only calls of
 /// `route` when that is not empty. A line that is no object, or has a negative or impossible count, is an
-/// error that says where.
-[[nodiscard]] Result<Recorded> read_recorded(std::string_view lines, std::string_view route);
+/// error that says where. Reads `in` to its end; memory is that of the calls.
+[[nodiscard]] Result<Recorded> read_recorded(std::FILE* in, std::string_view route);
 
 /// The recorded calls as flows, one for each route and model. Requests per month are those of the time from
 /// `since_us` to `until_us`; nullopt: from the first call to the last.
