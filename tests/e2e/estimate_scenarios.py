@@ -1,6 +1,7 @@
 """Scenarios of `leeway estimate`: what it foretells is computed again here, from prices of the configuration."""
 import json
 import os
+import random
 import subprocess
 
 from scenarios import COST_4O, PICO_CACHED, PICO_INPUT, PICO_OUTPUT, ask, sdk
@@ -163,7 +164,6 @@ def test_estimate_of_recorded_traffic(gateway, upstream):
 
 
 def test_estimate_backtest_holds_what_it_promises(gateway, upstream):
-    import random
     rng = random.Random(4)
     calls = "".join(json.dumps({"model": "gpt-4o", "input_tokens": rng.randrange(1, 5000),
                                 "output_tokens": int(rng.lognormvariate(5, 1))}) + "\n" for _ in range(4000))
