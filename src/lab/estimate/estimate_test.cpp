@@ -167,7 +167,7 @@ TEST(Estimate, SpreadComesFromLengthsAndShrinksInSums) {
     };
     near(out.per_request.p10, 100, 3);
     near(out.per_request.p50, 500, 3);
-    near(out.per_request.p99, 990, 3);
+    near(out.per_request.p99, 990, 8);
     near(out.per_request.mean, 500, 5);
     // The mean of 1001 recorded answers has an error of 1.8 %: 9 tokens, and P90 lies 1.28 times that away.
     near(PicoUsdSum(out.per_month->p90.value() / 1'000'000), 500 + 1.28 * 9.13, 2);
@@ -221,7 +221,7 @@ TEST(Lengths, BoundsHaveTheRankOfConformalPrediction) {
     EXPECT_NEAR(normal_quantile(0.001), -3.0902323062, 1e-7);
     const Lengths told = Lengths::between(100, 400);
     EXPECT_EQ(told.at(0, 0.5), 100);
-    EXPECT_NEAR(static_cast<double>(told.at(0, 0.9)), 400, 8);
+    EXPECT_EQ(told.at(0, 0.9), 400);
 }
 
 TEST(Lengths, LongInputsHaveLengthsOfTheirOwn) {
@@ -332,7 +332,7 @@ TEST(EstimateRecorded, ReadsExportsAndPlainLines) {
 TEST(EstimateRecorded, AMonthIsAsManyAsTheTimeSays) {
     Recorded calls;
     for (std::int64_t i = 0; i < 30; ++i)
-        calls.calls.push_back({"m", "r", i * 1000, 0, 50, 0, 10, 0});
+        calls.calls.push_back({"m", "r", i * 1000 + 1, 0, 50, 0, 10, 0});
     const auto scenario = scenario_of(calls, 0, std::int64_t{86'400} * 1'000'000);
     ASSERT_TRUE(scenario);
     ASSERT_EQ(scenario->flows.size(), 1U);

@@ -89,8 +89,11 @@ Lengths Lengths::between(std::int64_t p50, std::int64_t p90) {
     constexpr double kP90 = 1.2815515655446004;  // standard deviations
     Lengths out;
     const double spread = std::log(static_cast<double>(p90) / static_cast<double>(p50)) / kP90;
-    for (int i = 1; i < 200; ++i) {
-        const double z = normal_quantile(i / 200.0);
+    constexpr int kSteps = 200;
+    for (int i = 0; i <= kSteps; ++i) {
+        // The ends stand for half a step.
+        const double share = std::clamp(static_cast<double>(i), 0.5, kSteps - 0.5) / kSteps;
+        const double z = normal_quantile(share);
         out.all_.push_back(std::llround(static_cast<double>(p50) * std::exp(spread * z)));
     }
     return out;
