@@ -1,10 +1,14 @@
 """Scenarios of `leeway estimate`: what it foretells is computed again here, from prices of the configuration."""
 import json
 import os
+import pathlib
 import random
 import subprocess
+import sys
 
-from scenarios import COST_4O, PICO_CACHED, PICO_INPUT, PICO_OUTPUT, ask, sdk
+from scenarios import COST_4O, PICO_CACHED, PICO_INPUT, PICO_OUTPUT, Skip, ask, sdk
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 CHAT = {"model": "gpt-4o", "messages": [{"role": "system", "content": "You answer briefly."},
                                         {"role": "user", "content": "What is the capital of Greece?"}]}
@@ -173,6 +177,20 @@ def test_estimate_backtest_holds_what_it_promises(gateway, upstream):
     for bad in ('{"model":"m","input_tokens":-1,"output_tokens":2}', "no json", '{"model":"m","input_tokens":1}'):
         status, out, err = run(gateway, "backtest", write(gateway, "bad.jsonl", bad + "\n"))
         assert (status, out) == (1, "") and err, bad
+
+
+def test_estimate_backtest_on_public_recordings(gateway, upstream):
+    data = pathlib.Path(os.environ.get("LEEWAY_TEST_DATA") or ROOT.parent / "shared/data")
+    if not (data / "load").is_dir():
+        raise Skip(f"no recordings: there is no folder {data}/load")
+    done = subprocess.run([sys.executable, str(ROOT / "tools/fit/backtest.py"), "--leeway", gateway.binary, "--data",
+                           str(data), "--json"], capture_output=True, text=True, timeout=60)
+    told = json.loads(done.stdout)
+    assert told["tested"] > 30_000 and abs(told["within_p10_p90"] - 0.8) <= 0.05, told
+    for flow in told["flows"]:
+        # Of few calls chance decides; three services have thousands.
+        assert flow["tested"] < 1000 or abs(flow["within_p10_p90"] - 0.8) <= 0.05, flow
+        assert flow["median_absolute_error"] < 0.4, flow
 
 
 def test_estimate_diff_for_continuous_integration(gateway, upstream):

@@ -223,6 +223,7 @@ Result<ModelEstimate> estimate_model(const Preparing& with, const Scenario& scen
 void set_traffic(Scenario& scenario, std::uint64_t requests) {
     if (requests == 0) return;
     std::vector<std::int64_t> weights;
+    weights.reserve(scenario.flows.size());
     for (const Flow& flow : scenario.flows) weights.push_back(flow.requests_per_month);
     if (std::accumulate(weights.begin(), weights.end(), std::int64_t{0}) == 0) {
         // Without times, flows are as frequent as their calls.
@@ -241,6 +242,7 @@ std::vector<std::string> back_tests(const Preparing& with, const Scenario& scena
     std::vector<std::string> out;
     const auto tests = lab::backtest(
         with.recorded, [&](const std::string& name) { return with.sources.model(name); }, now_s);
+    out.reserve(tests.size());
     for (const lab::Backtest& test : tests) {
         out.push_back(fmt::format(
             "{}: P10 to P90 held {} of {} recorded calls that were held back; half of them were "

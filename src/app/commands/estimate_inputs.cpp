@@ -47,7 +47,9 @@ Result<File> export_of(store::sqlite::Database& db, std::optional<std::int64_t> 
     if (auto done = ledger::export_jsonl(db, since_us, file.get()); !done) {
         return fail(std::move(done.error()));
     }
-    std::rewind(file.get());
+    if (std::fseek(file.get(), 0, SEEK_SET) != 0) {
+        return fail(ErrorCode::kUnavailable, "the temporary file cannot be read");
+    }
     return file;
 }
 

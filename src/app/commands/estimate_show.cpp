@@ -175,8 +175,8 @@ void add_detail(Page& page, const ModelEstimate& model) {
 std::string as_page(const Estimate& estimate, bool markdown, bool colour) {
     Page page(markdown, colour);
     page.heading(
-        fmt::format("Estimate of a {}{}, USD",
-                    estimate.source == "recorded" ? "time that was recorded" : estimate.source,
+        fmt::format("Estimate of {}{}, USD",
+                    estimate.source == "recorded" ? "recorded traffic" : "a " + estimate.source,
                     estimate.requests_per_month > 0
                         ? fmt::format(", {} requests a month", estimate.requests_per_month)
                         : std::string()));

@@ -137,6 +137,7 @@ Backtest test_calls(const std::string& name, const Calls& calls, const PricedMod
     out.fitted = calls.size() / 2;
     out.tested = calls.size() - out.fitted;
     std::vector<Observed> rows;
+    rows.reserve(out.fitted);
     for (std::size_t i = 0; i < out.fitted; ++i)
         rows.push_back({calls[i]->input, calls[i]->output});
     const Lengths lengths = Lengths::fitted(rows);
@@ -231,7 +232,7 @@ Result<Scenario> scenario_of(const Recorded& recorded, std::optional<std::int64_
         const std::size_t step = (calls.size() + kMostPrompts - 1) / kMostPrompts;
         for (std::size_t i = 0; i < calls.size(); i += step) {
             auto prompt = std::make_shared<Prompt>();
-            prompt->tokens[index_of(Part::kFrame)] = calls[i]->input;
+            prompt->tokens[index_of(Part::kInput)] = calls[i]->input;
             prompt->counted_by = name.second;
             prompt->cached = calls[i]->cached;
             call.prompts.push_back(std::move(prompt));

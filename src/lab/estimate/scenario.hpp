@@ -24,14 +24,15 @@ enum class Part : std::uint8_t {
     kUser = 5,       ///< the last question, and what a row fills into a template
     kImages = 6,
     kFrame = 7,  ///< what the provider adds around messages, and what no part can claim
-    kOutput = 8,
-    kReasoning = 9,
+    kInput = 8,  ///< of recorded calls, whose parts nobody kept
+    kOutput = 9,
+    kReasoning = 10,
 };
-inline constexpr std::array<std::string_view, 10> kPartNames{
-    "system", "tools",  "shared", "history", "retrieved",
-    "user",   "images", "frame",  "output",  "reasoning"};
+inline constexpr std::array<std::string_view, 11> kPartNames{
+    "system", "tools", "shared", "history", "retrieved", "user",
+    "images", "frame", "input",  "output",  "reasoning"};
 inline constexpr std::size_t kPartCount = kPartNames.size();
-inline constexpr std::size_t kInputParts = 8;
+inline constexpr std::size_t kInputParts = 9;
 [[nodiscard]] constexpr std::size_t index_of(Part part) noexcept {
     return static_cast<std::size_t>(part);
 }
