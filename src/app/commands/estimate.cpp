@@ -292,7 +292,11 @@ Result<Estimate> make_estimate(const EstimateOptions& options, EstimateSources& 
     if (!what_if) return fail(what_if.error());
     lab::Evaluation how;
     how.unix_s = unix_now_us() / 1'000'000;
-    how.draws = std::clamp<std::size_t>(8000 / scenario.flows.size(), 100, 1000);
+    std::int64_t calls = 1;
+    for (const Flow& flow : scenario.flows) {
+        for (const Call& call : flow.calls) calls += call.times_most;
+    }
+    how.draws = static_cast<std::size_t>(std::clamp<std::int64_t>(20'000 / calls, 100, 1000));
     Estimate out;
     if (!options.budget.empty()) {
         const auto budget = read_budget(options.budget);

@@ -49,10 +49,11 @@ Result<std::vector<Side>> sides_in(const JsonTree& json, const std::string& path
         Side& side = out.emplace_back();
         side.model = model.string("model");
         const JsonTree* known = base->find("known");
-        if (known == nullptr || known->text != "true") continue;
-        side.request = mean_in(*base, "per_request");
-        side.month = mean_in(*base, "per_month");
-        if (!side.request) return bad(path, "a model has no mean");
+        if (known != nullptr && known->text == "true") {
+            side.request = mean_in(*base, "per_request");
+            side.month = mean_in(*base, "per_month");
+            if (!side.request) return bad(path, "a model has no mean");
+        }
         if (const JsonTree* parts = base->find("by_part")) {
             for (const JsonTree& part : parts->items) {
                 for (std::size_t p = 0; p < lab::kPartCount; ++p) {
@@ -86,10 +87,10 @@ Result<std::vector<Side>> sides_of(const std::string& path, const EstimateOption
     for (const ModelEstimate& model : estimate->models) {
         Side& side = out.emplace_back();
         side.model = model.model;
+        side.tokens = model.base.tokens;
         if (!model.base.known()) continue;
         side.request = model.base.per_request.mean;
         if (model.base.per_month) side.month = model.base.per_month->mean;
-        side.tokens = model.base.tokens;
     }
     return out;
 }

@@ -41,6 +41,16 @@ void add_spread(std::vector<std::string>& row, const Spread& spread) {
     }
 }
 
+/// Text for a cell of a Markdown table.
+std::string escaped(const std::string& text) {
+    std::string out;
+    for (const char c : text) {
+        if (c == '|') out += '\\';
+        out += c == '\n' ? ' ' : c;
+    }
+    return out;
+}
+
 /// Text or Markdown out of headings, tables and lists.
 class Page {
 public:
@@ -58,7 +68,7 @@ public:
         }
         for (std::size_t i = 0; i < rows.size(); ++i) {
             out_ += "|";
-            for (const std::string& cell : rows[i]) out_ += " " + cell + " |";
+            for (const std::string& cell : rows[i]) out_ += " " + escaped(cell) + " |";
             out_ += "\n";
             if (i > 0) continue;
             out_ += "|";
@@ -230,11 +240,24 @@ void write_spread(json::Writer& out, const Spread& spread) {
     out.close_object();
 }
 
+void write_parts(json::Writer& out, const Outcome& outcome) {
+    out.key("by_part").array();
+    for (std::size_t p = 0; p < lab::kPartCount; ++p) {
+        if (outcome.tokens[p] == 0 && outcome.by_part[p].value() == 0) continue;
+        out.object().key("part").string(lab::kPartNames[p]);
+        out.key("tokens").integer(outcome.tokens[p]);
+        if (outcome.known()) write_amount(out, "mean", outcome.by_part[p]);
+        out.close_object();
+    }
+    out.close_array();
+}
+
 void write_outcome(json::Writer& out, const Outcome& outcome) {
     out.object().key("known").boolean(outcome.known());
     if (!outcome.known()) {
         out.key("unknown_because").string(outcome.unknown_because);
         out.key("per_request").null().key("per_thousand").null().key("per_month").null();
+        write_parts(out, outcome);
         out.close_object();
         return;
     }
@@ -248,15 +271,8 @@ void write_outcome(json::Writer& out, const Outcome& outcome) {
     } else {
         out.null();
     }
-    out.key("by_part").array();
-    for (std::size_t p = 0; p < lab::kPartCount; ++p) {
-        if (outcome.tokens[p] == 0 && outcome.by_part[p].value() == 0) continue;
-        out.object().key("part").string(lab::kPartNames[p]);
-        out.key("tokens").integer(outcome.tokens[p]);
-        write_amount(out, "mean", outcome.by_part[p]);
-        out.close_object();
-    }
-    out.close_array().key("by_bucket").array();
+    write_parts(out, outcome);
+    out.key("by_bucket").array();
     for (const prices::BucketInfo& info : prices::kBuckets) {
         const PicoUsdSum amount = outcome.by_bucket[prices::index_of(info.bucket)];
         if (amount.value() == 0) continue;

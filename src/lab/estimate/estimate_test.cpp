@@ -154,6 +154,14 @@ TEST(Estimate, WhatHasNoPriceIsUnknown) {
     c.model = {"m", "p/m", prices::ModelPrices({half})};
     EXPECT_EQ(c.run().unknown_because, "'p/m' has no price for input and output");
     EXPECT_EQ(c.run().per_request.mean, PicoUsdSum());
+    EXPECT_EQ(c.run().tokens[index_of(Part::kUser)], 10);  // tokens are known all the same
+}
+
+TEST(Estimate, WhatDoesNotFitIsUnknown) {
+    Case c(parts(0, 1'000'000'000'000));  // 6 million USD
+    EXPECT_TRUE(c.run().known());
+    c.call.times_least = c.call.times_most = 2;
+    EXPECT_EQ(c.run().unknown_because, "one request costs more than 9 million USD");
 }
 
 TEST(Estimate, SpreadComesFromLengthsAndShrinksInSums) {

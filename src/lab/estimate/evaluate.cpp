@@ -65,6 +65,14 @@ struct Spent {
     std::array<std::int64_t, prices::kBucketCount> by_bucket{};
 };
 
+constexpr const char* kUnpricedPart = "a part of it has no price";
+constexpr const char* kTooMuch = "one request costs more than 9 million USD";
+
+/// False: the sum does not fit.
+bool add_cost(std::int64_t& sum, std::int64_t cost) {
+    return !__builtin_add_overflow(sum, cost, &sum);
+}
+
 /// What is drawn for a call.
 struct Drawn {
     std::size_t prompt = 0;
@@ -101,8 +109,8 @@ public:
     }
 
     [[nodiscard]] Laid lay(const Drawn& drawn) const;
-    /// False: the price is not known.
-    [[nodiscard]] bool price(const Laid& laid, Spent& out) const;
+    /// Why the price is not known; nullptr: it is.
+    [[nodiscard]] const char* price(const Laid& laid, Spent& out) const;
 
 private:
     void lay_cache(const CountedPrompt& prompt, const Drawn& drawn, std::int64_t text,
@@ -190,11 +198,11 @@ Laid Pricer::lay(const Drawn& drawn) const {
     return out;
 }
 
-bool Pricer::price(const Laid& laid, Spent& out) const {
+const char* Pricer::price(const Laid& laid, Spent& out) const {
     prices::PriceQuery query = query_;
     query.input_tokens = laid.usage.input_total();
     const prices::RateSheet* sheet = call_.model->prices.find(query);
-    if (sheet == nullptr || sheet->machine_hour >= 0) return false;
+    if (sheet == nullptr || sheet->machine_hour >= 0) return kUnpricedPart;
     PartTokens left = laid.tokens;
     left[index_of(Part::kImages)] = 0;
     // A cache holds the beginning of a prompt, so the first parts are what is read and written.
@@ -204,7 +212,7 @@ bool Pricer::price(const Laid& laid, Spent& out) const {
         const std::int64_t tokens = laid.usage[bucket];
         if (tokens == 0) continue;
         const auto cost = prices::component(laid.usage, bucket, sheet->rates);
-        if (!cost) return false;
+        if (!cost) return kUnpricedPart;
         PartTokens taken{};
         std::int64_t rest = tokens;
         for (std::size_t i = 0; i < kInputParts; ++i) {
@@ -216,7 +224,7 @@ bool Pricer::price(const Laid& laid, Spent& out) const {
         divide(cost->value(), taken.data(), money.data(), kInputParts);
         for (std::size_t i = 0; i < kInputParts; ++i) out.by_part[i] += money[i];
         out.by_bucket[prices::index_of(bucket)] += cost->value();
-        out.total += cost->value();
+        if (!add_cost(out.total, cost->value())) return kTooMuch;
     }
     constexpr std::array kWhole{std::pair{Bucket::kImageInput, Part::kImages},
                                 std::pair{Bucket::kOutput, Part::kOutput},
@@ -224,12 +232,12 @@ bool Pricer::price(const Laid& laid, Spent& out) const {
     for (const auto& [bucket, part] : kWhole) {
         if (laid.usage[bucket] == 0) continue;
         const auto cost = prices::component(laid.usage, bucket, sheet->rates);
-        if (!cost) return false;
+        if (!cost) return kUnpricedPart;
         out.by_part[index_of(part)] += cost->value();
         out.by_bucket[prices::index_of(bucket)] += cost->value();
-        out.total += cost->value();
+        if (!add_cost(out.total, cost->value())) return kTooMuch;
     }
-    return true;
+    return nullptr;
 }
 
 /// Costs of a flow's requests, draw after draw.
@@ -238,6 +246,25 @@ struct Sample {
     std::array<Int128, kPartCount> by_part{};
     std::array<Int128, prices::kBucketCount> by_bucket{};
     std::array<Int128, kPartCount> tokens{};
+    std::string unknown;  ///< why costs are not known
+
+    void add(std::size_t request, const Pricer& pricer, const Laid& laid, std::int64_t billed) {
+        for (std::size_t p = 0; p < kPartCount; ++p) {
+            tokens[p] += Int128{laid.tokens[p]} * billed;
+        }
+        Spent spent;
+        if (unknown.empty()) {
+            for (std::int64_t i = 0; i < billed; ++i) {
+                const char* why = pricer.price(laid, spent);
+                if (why == nullptr && i + 1 < billed) continue;
+                if (why == nullptr && !add_cost(costs[request], spent.total)) why = kTooMuch;
+                if (why != nullptr) unknown = why;
+                break;
+            }
+        }
+        for (std::size_t p = 0; p < kPartCount; ++p) by_part[p] += spent.by_part[p];
+        for (std::size_t b = 0; b < prices::kBucketCount; ++b) by_bucket[b] += spent.by_bucket[b];
+    }
 
     /// What `n` requests cost in the world of one draw.
     [[nodiscard]] PicoUsdSum sum_of(std::int64_t n, std::size_t draw, Random& random) const {
@@ -262,8 +289,8 @@ struct Sample {
     }
 };
 
-/// Draws the requests of one flow. False: a price is not known.
-bool draw_flow(const PreparedFlow& flow, const Switches& switches, const Evaluation& how,
+/// Draws the requests of one flow. Without a price (`out.unknown`) only tokens are added up.
+void draw_flow(const PreparedFlow& flow, const Switches& switches, const Evaluation& how,
                Random& random, Sample& out) {
     out.costs.assign(how.draws * kRequests, 0);
     const double per_window = static_cast<double>(flow.requests_per_month) *
@@ -302,22 +329,11 @@ bool draw_flow(const PreparedFlow& flow, const Switches& switches, const Evaluat
                         random.below(1000) < static_cast<std::size_t>(switches.retries_permille)
                             ? 2
                             : 1;
-                    const Laid laid = pricer.lay(drawn);
-                    Spent spent;
-                    if (!pricer.price(laid, spent)) return false;
-                    out.costs[draw * kRequests + i] += spent.total * billed;
-                    for (std::size_t p = 0; p < kPartCount; ++p) {
-                        out.by_part[p] += Int128{spent.by_part[p]} * billed;
-                        out.tokens[p] += Int128{laid.tokens[p]} * billed;
-                    }
-                    for (std::size_t b = 0; b < prices::kBucketCount; ++b) {
-                        out.by_bucket[b] += Int128{spent.by_bucket[b]} * billed;
-                    }
+                    out.add(draw * kRequests + i, pricer, pricer.lay(drawn), billed);
                 }
             }
         }
     }
-    return true;
 }
 
 /// The value that `percent` of the values do not pass (nearest rank).
@@ -411,16 +427,15 @@ void mean_of(const std::vector<Sample>& samples, const std::vector<std::int64_t>
 
 Outcome evaluate(const Prepared& flows, const Switches& switches, const Evaluation& how) {
     Outcome out;
+    if (flows.empty()) return out;
     out.unknown_because = missing_price(flows, switches, how.unix_s);
-    if (!out.known() || flows.empty()) return out;
     Random random(how.seed);
     std::vector<Sample> samples(flows.size());
     std::vector<std::int64_t> weights;
     for (std::size_t f = 0; f < flows.size(); ++f) {
-        if (!draw_flow(flows[f], switches, how, random, samples[f])) {
-            out.unknown_because = "a part of it has no price";
-            return out;
-        }
+        samples[f].unknown = out.unknown_because;
+        draw_flow(flows[f], switches, how, random, samples[f]);
+        if (out.known()) out.unknown_because = samples[f].unknown;
         weights.push_back(flows[f].requests_per_month);
     }
     const std::int64_t month = std::accumulate(weights.begin(), weights.end(), std::int64_t{0});
@@ -428,6 +443,12 @@ Outcome evaluate(const Prepared& flows, const Switches& switches, const Evaluati
     const std::int64_t whole = std::accumulate(weights.begin(), weights.end(), std::int64_t{0});
 
     const auto size = static_cast<std::int64_t>(how.draws * kRequests);
+    for (std::size_t p = 0; p < kPartCount; ++p) {
+        Int128 tokens = 0;
+        for (std::size_t f = 0; f < flows.size(); ++f) tokens += samples[f].tokens[p] * weights[f];
+        out.tokens[p] = static_cast<std::int64_t>((tokens / size + whole / 2) / whole);
+    }
+    if (!out.known()) return out;
     Int128 weighted = 0;
     for (std::size_t f = 0; f < flows.size(); ++f) {
         Int128 sum = 0;
@@ -442,12 +463,6 @@ Outcome evaluate(const Prepared& flows, const Switches& switches, const Evaluati
     out.per_request = spread_of_requests(samples, weights, mean);
     mean_of(samples, weights, &Sample::by_part, mean, out.by_part);
     mean_of(samples, weights, &Sample::by_bucket, mean, out.by_bucket);
-    for (std::size_t p = 0; p < kPartCount; ++p) {
-        Int128 tokens = 0;
-        for (std::size_t f = 0; f < flows.size(); ++f) tokens += samples[f].tokens[p] * weights[f];
-        out.tokens[p] = static_cast<std::int64_t>((tokens / size + whole / 2) / whole);
-    }
-
     std::vector<std::int64_t> of_thousand(flows.size());
     divide(1000, weights.data(), of_thousand.data(), flows.size());
     std::vector<PicoUsdSum> thousands;

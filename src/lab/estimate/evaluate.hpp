@@ -69,7 +69,7 @@ struct FlowOutcome {
     PicoUsdSum month_mean;
 };
 
-/// What a scenario costs. When `unknown_because` says why it is not known, all money is empty.
+/// What a scenario costs. When `unknown_because` says why it is not known, there are only `tokens`.
 struct Outcome {
     std::string unknown_because;
     Spread per_request;

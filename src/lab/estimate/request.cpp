@@ -399,6 +399,7 @@ Result<Scenario> read_request(std::string_view text, std::optional<Dialect> dial
     auto in = read_dialect(*body, *dialect);
     if (!in) return fail(in.error());
     if (in->messages.empty()) return refused("the request has no messages");
+    if (in->max_tokens && *in->max_tokens < 1) return refused("the longest answer is below 1");
 
     // The last question is what this request is about; all before it is history.
     for (auto it = in->messages.rbegin(); it != in->messages.rend(); ++it) {
