@@ -227,9 +227,13 @@ Result<EstimateDiff> diff_estimates(const EstimateOptions& options, EstimateSour
         out.text = as_json(pairs, threshold_permille, out.within);
         return out;
     }
-    const std::string verdict = fmt::format("{} {}.{} % that the cost of a request may rise",
-                                            out.within ? "Within the" : "**Not** within the",
-                                            threshold_permille / 10, threshold_permille % 10);
+    const bool unknown = std::any_of(pairs.begin(), pairs.end(), [](const Pair& pair) {
+        return !pair.base->request || !pair.head->request;
+    });
+    const std::string verdict =
+        fmt::format("{} {}.{} % that the cost of a request may rise{}",
+                    out.within ? "Within the" : "**Not** within the", threshold_permille / 10,
+                    threshold_permille % 10, unknown ? ", as a price is unknown" : "");
     if (options.markdown) {
         out.text = fmt::format(
             "### What this change costs\n\n{}.\n\n{}\nMean USD of a request, as "
