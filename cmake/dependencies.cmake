@@ -13,15 +13,16 @@ find_package(fmt 9.1 REQUIRED)
 find_package(tl-expected REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
-pkg_check_modules(LIBPQ REQUIRED IMPORTED_TARGET libpq>=15)
 # Not by pkg-config: its -pthread would change how every file is compiled.
 find_library(RE2_LIBRARY re2 REQUIRED)
+find_library(LIBPQ_LIBRARY pq REQUIRED)
+find_library(HIREDIS_LIBRARY hiredis REQUIRED)
 
 add_library(leeway_dependencies INTERFACE)
 add_library(leeway::dependencies ALIAS leeway_dependencies)
 target_link_libraries(leeway_dependencies INTERFACE
     Threads::Threads OpenSSL::SSL OpenSSL::Crypto SQLite::SQLite3 Boost::headers
-    simdjson::simdjson yaml-cpp CLI11::CLI11 tl::expected PkgConfig::XXHASH PkgConfig::LIBPQ ${RE2_LIBRARY})
+    simdjson::simdjson yaml-cpp CLI11::CLI11 tl::expected PkgConfig::XXHASH ${RE2_LIBRARY} ${LIBPQ_LIBRARY} ${HIREDIS_LIBRARY})
 target_compile_definitions(leeway_dependencies INTERFACE BOOST_ASIO_NO_DEPRECATED)
 if(LEEWAY_HEADER_ONLY_LOG)
     # TSan reports false races at shutdown when these come from uninstrumented shared libraries.

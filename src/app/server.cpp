@@ -73,6 +73,7 @@ Result<void> Server::open_stores() {
     if (config_.ledger.enabled) {
         ledger::LedgerOptions ledger_options;
         ledger_options.state_dir = state;
+        ledger_options.database = config_.ledger.database;
         ledger_options.workers = worker_count(config_);
         ledger_options.durability = config_.ledger.full_durability
                                         ? store::sqlite::Durability::kFull
@@ -162,6 +163,13 @@ Result<void> Server::start_admin() {
         return not_ready();
     };
     source.note = [this]() -> std::optional<std::string> {
+        if (ledger_) {
+            const ledger::LedgerStats stats = ledger_->stats();
+            if (stats.failing) {
+                return "the ledger's database takes no records, which wait in the journal: " +
+                       stats.last_error;
+            }
+        }
         if (!book_refused_.load(std::memory_order_relaxed)) return std::nullopt;
         return "the newest price book is refused, see the log; the prices before it stay in use";
     };
@@ -178,6 +186,7 @@ Result<void> Server::start_admin() {
 std::optional<std::string> Server::not_ready() const {
     if (draining_.load(std::memory_order_relaxed)) return "shutting down";
     if (ledger_ && !ledger_->healthy()) return "the ledger cannot keep records: is the disk full?";
+    if (book_.waiting()) return "the ledger's database has not answered yet, and budgets need it";
     return std::nullopt;
 }
 
@@ -197,6 +206,13 @@ void Server::tend() {
     }
     hosts_->end_unused();
     watch_ledger();
+    if (book_.waiting() && !ledger_failing_) {
+        if (auto used = use_budgets(config_); !used) {
+            spdlog::error("budgets wait: {}", used.error().text());
+        } else if (!book_.waiting()) {
+            spdlog::info("budgets are judged again");
+        }
+    }
     for (const budget::Alert& alert : book_.take_alerts()) {
         spdlog::warn("budget {} ({}): {} % of the limit are spent; it resets at {}", alert.budget,
                      to_string(alert.scope), alert.threshold_bp / 100,
@@ -260,10 +276,18 @@ Result<void> Server::use_budgets(const Config& config) {
     std::vector<budget::PastSpending> past;
     const std::int64_t now_s = unix_now_us() / 1'000'000;
     if (book_.needs_past(specs)) {
-        if (auto done = ledger_->wait_recovered(std::chrono::seconds(30)); !done) return done;
+        const bool local = started_with_.ledger.database.empty();
+        if (auto done = ledger_->wait_recovered(std::chrono::seconds(local ? 30 : 3)); !done) {
+            if (local) return done;
+            // The server will come; until then what a budget guards is refused, and all else goes on.
+            if (!book_.waiting()) spdlog::error("budgets wait: {}", done.error().text());
+            book_.set_waiting(true);
+            return {};
+        }
         if (auto done = ledger_->flush(); !done) return done;
         constexpr std::int64_t kLongestWindow = 32 * 86'400;
-        auto rows = ledger::read_spending(config_.server.state, now_s - kLongestWindow);
+        auto rows = ledger::read_spending(config_.server.state, started_with_.ledger.database,
+                                          now_s - kLongestWindow);
         if (!rows) return fail(std::move(rows.error()));
         for (const ledger::ScopeSpending& row : *rows) {
             auto scope = budget::parse_scope(row.scope);
@@ -272,6 +296,7 @@ Result<void> Server::use_budgets(const Config& config) {
         }
     }
     book_.configure(std::move(specs), past, now_s);
+    book_.set_waiting(false);
     return {};
 }
 

@@ -2,7 +2,7 @@
 
 #include "ledger/codec.hpp"
 #include "ledger/schema.hpp"
-#include "store/sqlite/database.hpp"
+#include "store/sql/database.hpp"
 
 #include <unistd.h>
 
@@ -136,11 +136,12 @@ RequestRecord unknown_outcome(const Intent& intent) {
 }
 
 Result<std::vector<ScopeSpending>> read_spending(const std::string& state_dir,
+                                                 const Secret& database,
                                                  std::int64_t since_unix_s) {
     std::vector<ScopeSpending> out;
-    const std::string path = database_path(state_dir);
-    if (::access(path.c_str(), F_OK) != 0) return out;
-    auto db = store::sqlite::Database::open(path, {});
+    const store::sql::Target target = database_target(state_dir, database);
+    if (!target.is_postgres() && ::access(target.file.c_str(), F_OK) != 0) return out;
+    auto db = store::sql::Database::open(target);
     if (!db) return fail(std::move(db.error()));
     auto rows = db->prepare(
         "SELECT scope, slot, spent_hi, spent_lo, tokens FROM budget_spent WHERE slot >= ?1");

@@ -43,7 +43,7 @@ LIBRARIES = {
     "ggml*.h": ["models/host"],
     "gguf.h": ["models/host"],
     "sqlite3.h": ["store"],
-    "libpq-fe.h": ["store/postgres"],
+    "postgresql/*": ["store/postgres"],
     "re2/*": ["prices"],
     "yaml-cpp/*": ["app"],
     "CLI/*": ["app"],

@@ -4,6 +4,7 @@
 #include "base/money.hpp"
 #include "guard/budget/spec.hpp"
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -100,6 +101,10 @@ public:
     /// then is left out.
     void configure(std::vector<BudgetSpec> specs, std::span<const PastSpending> past,
                    std::int64_t now_s);
+    /// While it is not known what was spent before, nothing may be admitted: who reserves asks first. Any
+    /// thread.
+    void set_waiting(bool waiting) noexcept { waiting_.store(waiting, std::memory_order_release); }
+    [[nodiscard]] bool waiting() const noexcept { return waiting_.load(std::memory_order_acquire); }
     /// True when a limit of `specs` needs `past`.
     [[nodiscard]] bool needs_past(std::span<const BudgetSpec> specs) const;
 
@@ -179,6 +184,7 @@ private:
     template <class Visit>
     void each_account(std::span<const Scope> scopes, std::int64_t now_s, const Visit& visit);
 
+    std::atomic<bool> waiting_{false};
     mutable std::mutex mutex_;
     std::vector<std::unique_ptr<Limit>> limits_;
     std::vector<std::unique_ptr<Limit>> retired_;  // reservations still point there
