@@ -97,6 +97,8 @@ std::string everything(const std::string& state_dir, const Secret& database,
                 options.until = until;
                 options.format = format;
                 for (const auto& by : groups) {
+                    // The forms are those of one result: once is enough of two.
+                    if (format != ReportFormat::kTable && (!filter.empty() || *since != '\0')) break;
                     options.by = by;
                     out += text_of([&](std::FILE* to) { return run_report(options, to, to); });
                 }
@@ -256,6 +258,7 @@ TEST_F(LedgerPostgres, EachGatewayBooksItsOwnOpenIntents) {
     const auto open_record = ordinary_record();
     {
         const auto first = open(first_folder);
+        ASSERT_TRUE(first->wait_recovered(10s));
         ASSERT_TRUE(first->sink(0).append(intent_for(open_record)));
         const auto done = ordinary_record();
         ASSERT_TRUE(first->sink(0).append(intent_for(done)));
@@ -286,7 +289,8 @@ TEST_F(LedgerPostgres, TwoGatewaysWriteOneDatabase) {
     std::vector<std::thread> gateways;
     for (const TemporaryFolder& folder : folders) {
         gateways.emplace_back([&] {
-            const auto ledger = open(folder);
+            const auto ledger = open(folder);  // both make the tables
+            ASSERT_TRUE(ledger);
             for (int i = 0; i < 1000; ++i) {
                 auto record = ordinary_record();
                 record.model = "model-" + std::to_string(i % 50);

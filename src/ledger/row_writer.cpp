@@ -183,7 +183,7 @@ Result<void> RowWriter::prepare(std::string gateway) {
         {"INSERT INTO name (text) VALUES (?1)"
          " ON CONFLICT (text) DO UPDATE SET text = excluded.text RETURNING id",
          &insert_name_},
-        {db_.is_postgres() ? "SELECT id FROM request WHERE id = ANY(CAST(?1 AS BYTEA[]))"
+        {db_.is_postgres() ? "SELECT id FROM request WHERE id = SOME (CAST(?1 AS BYTEA[]))"
                            : "SELECT 1 FROM request WHERE id = ?1",
          &find_request_},
         {insert_request.c_str(), &insert_request_},

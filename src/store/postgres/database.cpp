@@ -12,7 +12,9 @@
 namespace leeway::store::postgres {
 namespace {
 
+constexpr Oid kBytea = 17;
 constexpr Oid kInt8 = 20;
+constexpr Oid kText = 25;
 constexpr int kRowsPerFetch = 1000;
 
 std::uint64_t big_endian(std::int64_t value) noexcept {
@@ -80,7 +82,10 @@ Result<Statement> Database::prepare(std::string_view sql, bool many_rows) {
 }
 
 Result<bool> Database::has_table(std::string_view name) {
-    auto rows = prepare("SELECT to_regclass(CAST(?1 AS TEXT)) IS NOT NULL");
+    // to_regclass may answer from a cache that has not heard of another session's commit.
+    auto rows = prepare(
+        "SELECT count(*) FROM pg_catalog.pg_class AS c WHERE c.relname = CAST(?1 AS TEXT) AND"
+        " c.relkind = 'r' AND pg_catalog.pg_table_is_visible(c.oid)");
     if (!rows) return fail(std::move(rows.error()));
     rows->bind(1, name);
     const auto row = rows->step();
@@ -196,6 +201,11 @@ void Statement::encode() {
                 break;
             case Parameter::Kind::kText:
             case Parameter::Kind::kBlob:
+                if (types_[i] != kText && types_[i] != kBytea) {
+                    texts_[i] = from.bytes;
+                    values_[i] = texts_[i].c_str();
+                    break;
+                }
                 // Binary also for text: then the length counts, not a NUL at the end.
                 values_[i] = from.bytes.data() == nullptr ? "" : from.bytes.data();
                 lengths_[i] = static_cast<int>(from.bytes.size());
