@@ -1,6 +1,7 @@
 #pragma once
 
 #include "guard/budget/book.hpp"
+#include "guard/budget/lease_keeper.hpp"
 #include "pipeline/context.hpp"
 #include "pipeline/model.hpp"
 
@@ -13,6 +14,7 @@ namespace leeway::app {
 /// Budgets as one snapshot sees them. Immutable but for the book, which is thread-safe and outlives it.
 struct BudgetPolicy {
     budget::Book* book = nullptr;
+    budget::LeaseKeeper* leases = nullptr;  ///< null: the budgets are this gateway's alone
     std::map<std::string, const pipeline::Model*, std::less<>> degrade;  ///< by the budget's name
 };
 

@@ -229,7 +229,8 @@ std::optional<pipeline::Reject> ClientRequest::reserve_budget() {
         wanted.worst = wanted.floor = *worst;
         wanted.now_s = now_s;
         refusal = book.reserve(wanted);
-        if (!refusal) break;
+        budget_short_ = refusal && refusal->short_of_slice;
+        if (!refusal || budget_short_) break;
         const pipeline::Model* cheaper = snapshot_->degraded(refusal->budget);
         const auto* key = static_cast<const guard::auth::KeySpec*>(context_.key);
         const bool usable = cheaper != nullptr && cheaper != context_.model &&

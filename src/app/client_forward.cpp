@@ -110,17 +110,7 @@ Task<Result<void>> ClientRequest::admit(const providers::Provider& provider) {
 
 Task<void> ClientRequest::forward() {
     if (snapshot_->budgets() != nullptr) {
-        if (snapshot_->budgets()->book->waiting()) {
-            co_await refuse(
-                Error{ErrorCode::kUnavailable,
-                      "the ledger's database has not answered yet, so no budget can be judged",
-                      {},
-                      {},
-                      "ledger_unavailable"},
-                1);
-            co_return;
-        }
-        auto refused = reserve_budget();
+        auto refused = co_await pass_budgets();
         if (refused) {
             co_await refuse(std::move(refused->error), refused->retry_after_s);
             co_return;

@@ -2,6 +2,7 @@
 
 #include "app/config_changes.hpp"
 #include "app/config_values.hpp"
+#include "guard/budget/postgres_lease.hpp"
 #include "telemetry/log.hpp"
 
 #include <fmt/ranges.h>
@@ -84,6 +85,11 @@ Result<void> Server::open_stores() {
         ledger_ = std::move(*opened);
         for (const std::string& note : ledger_->notes()) spdlog::warn("ledger: {}", note);
     }
+    if (ledger_ && !config_.ledger.database.empty()) {
+        book_.share();
+        leases_ = std::make_unique<budget::LeaseKeeper>(
+            book_, std::make_unique<budget::PostgresLease>(config_.ledger.database));
+    }
     if (auto used = use_budgets(config_); !used) return used;
     agent_cache::ExactStoreOptions cache_options;
     cache_options.path = state + "/cache.db";
@@ -124,7 +130,7 @@ Result<std::shared_ptr<const Snapshot>> Server::build_snapshot(const Config& con
     if (!address) return fail(std::move(address.error()));
     auto host = hosts_->host_for(config);
     if (!host) return fail(std::move(host.error()));
-    const Services services{cache_services_, *host, books_.current(), &book_};
+    const Services services{cache_services_, *host, books_.current(), &book_, leases_.get()};
     auto snapshot = Snapshot::build(config, keys_, services, address->is_loopback());
     // Only now, when nothing can be refused any more.
     if (snapshot) hosts_->use(std::move(*host));
@@ -186,6 +192,9 @@ Result<void> Server::start_admin() {
 std::optional<std::string> Server::not_ready() const {
     if (draining_.load(std::memory_order_relaxed)) return "shutting down";
     if (ledger_ && !ledger_->healthy()) return "the ledger cannot keep records: is the disk full?";
+    if (leases_ && leases_->stats().failing) {
+        return "the pool of the shared budgets cannot be asked: " + leases_->stats().last_error;
+    }
     if (book_.waiting()) return "the ledger's database has not answered yet, and budgets need it";
     return std::nullopt;
 }
@@ -362,6 +371,7 @@ void Server::drain(const std::function<bool()>& hurry) {
 Server::~Server() {
     admin_.reset();
     for (auto& worker : workers_) worker->stop();
+    leases_.reset();  // wakes who waits for it, on loops that must still be there
     // Both post to the workers' loops what was waited for, so those must still be there.
     if (hosts_) hosts_->stop();
     cache_.reset();

@@ -33,7 +33,10 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::build(
     if (auto added = out->add_providers(config); !added) return fail(std::move(added.error()));
     out->add_models(config, services.prices.get());
     if (auto added = out->add_routes(config); !added) return fail(std::move(added.error()));
-    if (!config.budgets.empty()) out->budgets_.book = services.budgets;
+    if (!config.budgets.empty()) {
+        out->budgets_.book = services.budgets;
+        out->budgets_.leases = services.leases;
+    }
     for (const BudgetConfig& one : config.budgets) {
         if (one.degrade_model.empty()) continue;
         out->budgets_.degrade.emplace(one.spec.name, out->model(one.degrade_model));

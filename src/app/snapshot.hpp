@@ -26,6 +26,7 @@ struct Services {
     std::shared_ptr<const prices::PriceBook> prices =
         {};  ///< null: only the configuration's prices
     budget::Book* budgets = nullptr;  ///< outlives every snapshot
+    budget::LeaseKeeper* leases = nullptr;  ///< likewise
 };
 
 /// One configuration, built into what the data plane runs on. Immutable; each request pins the one it

@@ -299,11 +299,21 @@ constexpr const char* kVersion5 = R"sql(
 ALTER TABLE intent ADD COLUMN gateway TEXT NOT NULL DEFAULT '';
 )sql";
 
+// What gateways leased of shared budgets, see docs/formats/budgets.md.
+constexpr const char* kPostgresVersion5 = R"sql(
+CREATE TABLE budget_pool (
+    account TEXT   NOT NULL,
+    period  BIGINT NOT NULL,
+    taken   BIGINT NOT NULL,
+    PRIMARY KEY (account, period)
+);
+)sql";
+
 constexpr std::array<store::Migration, 5> kMigrations{{{1, kVersion1},
                                                        {2, kVersion2},
                                                        {3, kVersion3, kPostgresVersion3},
                                                        {4, kVersion4},
-                                                       {5, kVersion5}}};
+                                                       {5, kVersion5, kPostgresVersion5}}};
 
 }  // namespace
 
