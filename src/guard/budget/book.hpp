@@ -114,7 +114,7 @@ public:
     /// What refused reservations need, once each.
     [[nodiscard]] std::vector<LeaseWant> take_wants();
     /// The answer to take_wants.
-    void grant(const LeaseGrant& grant, std::int64_t now_s);
+    void grant(const LeaseGrant& grant);
     /// What need not be leased any more, and debts. Of slices, the free part of those that nobody drew on since
     /// the last call but one; `all`: of every slice, for the end.
     [[nodiscard]] std::vector<LeaseReturn> take_returns(bool all);
@@ -153,7 +153,8 @@ private:
         std::int64_t used = 0;  // reserved or posted
         std::int64_t wanted = 0;
         std::int64_t pool_left = INT64_MAX;  // as last told
-        std::int64_t told_s = INT64_MIN;
+        std::int64_t asked_s = INT64_MIN;  // arrival of the latest request that drew on it
+        std::int64_t told_s = INT64_MIN;   // that at the last answer
         std::uint32_t idle = 0;  // rounds of take_returns without a reservation
         [[nodiscard]] std::int64_t free() const noexcept { return granted - used; }
     };

@@ -38,6 +38,7 @@ bool Book::draw(Account& account, std::int64_t amount, std::int64_t now_s,
     enter_period(account, now_s);
     Slice& slice = account.slice;
     slice.idle = 0;
+    slice.asked_s = std::max(slice.asked_s, now_s);
     if (slice.free() >= amount) return true;
     const BudgetSpec& spec = limits_[account.spec]->spec;
     const Int128 most = Int128{slice.free()} + slice.pool_left;
@@ -105,7 +106,7 @@ std::vector<LeaseWant> Book::take_wants() {
     return out;
 }
 
-void Book::grant(const LeaseGrant& grant, std::int64_t now_s) {
+void Book::grant(const LeaseGrant& grant) {
     const std::lock_guard lock(mutex_);
     for (const auto& limit : limits_) {
         if (!grant.account.starts_with(limit->spec.name + '/')) continue;
@@ -117,7 +118,7 @@ void Book::grant(const LeaseGrant& grant, std::int64_t now_s) {
             }
             account->slice.granted += grant.amount;
             account->slice.pool_left = grant.left;
-            account->slice.told_s = now_s;
+            account->slice.told_s = account->slice.asked_s;
             return;
         }
     }

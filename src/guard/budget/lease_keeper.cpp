@@ -83,8 +83,7 @@ bool LeaseKeeper::exchange() {
         note(fail(std::move(grants.error())));
         return false;
     }
-    const std::int64_t now_s = unix_now_us() / 1'000'000;
-    for (const LeaseGrant& grant : *grants) book_.grant(grant, now_s);
+    for (const LeaseGrant& grant : *grants) book_.grant(grant);
     note({});
     return true;
 }

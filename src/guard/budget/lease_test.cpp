@@ -61,8 +61,10 @@ std::optional<Refusal> reserve(Book& book, std::uint32_t attempt, std::int64_t a
     return book.reserve(wanted);
 }
 
-void exchange(Book& book, Pool& pool, std::int64_t now_s = kNow) {
-    for (const LeaseGrant& grant : *pool.take(book.take_wants())) book.grant(grant, now_s);
+void exchange(Book& book, Pool& pool) {
+    const auto wants = book.take_wants();
+    const auto grants = pool.take(wants);
+    for (const LeaseGrant& grant : *grants) book.grant(grant);
 }
 
 TEST(BudgetLease, NothingIsReservedBeyondTheSliceAndTheFreePartGoesBack) {
