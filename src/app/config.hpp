@@ -172,6 +172,9 @@ struct Config {
     std::vector<RouteConfig> routes;
     std::vector<KeyConfig> keys;
     std::vector<BudgetConfig> budgets;  ///< those of the keys too
+    /// URL of the Redis or Valkey server that leases slices of budgets; empty: the ledger's PostgreSQL does, or the
+    /// budgets are this gateway's alone.
+    Secret budget_leases;
     CacheConfig cache;
     LedgerConfig ledger;
     PricesConfig prices;

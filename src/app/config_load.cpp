@@ -3,6 +3,7 @@
 #include "base/clock.hpp"
 #include "base/strings.hpp"
 #include "store/postgres/database.hpp"
+#include "store/redis/client.hpp"
 
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -240,6 +241,11 @@ ConfigReading read_draft(ConfigSource& source, const std::string& text, const st
         }
         for (Section& section : top.list_of_sections("keys")) read_key(source, section, draft);
         read_budgets(source, top, draft);
+        if (top.secret("budget_leases", draft.config.budget_leases) &&
+            !draft.config.budget_leases.empty()) {
+            const auto address = store::redis::parse_address(draft.config.budget_leases);
+            if (!address) source.error(top.mark("budget_leases"), "budget_leases", address.error());
+        }
         read_rest(source, top, draft.config);
         top.finish();
         fill_paths(draft.config);

@@ -3,6 +3,7 @@
 #include "app/config_changes.hpp"
 #include "app/config_values.hpp"
 #include "guard/budget/postgres_lease.hpp"
+#include "guard/budget/redis_lease.hpp"
 #include "telemetry/log.hpp"
 
 #include <fmt/ranges.h>
@@ -85,10 +86,17 @@ Result<void> Server::open_stores() {
         ledger_ = std::move(*opened);
         for (const std::string& note : ledger_->notes()) spdlog::warn("ledger: {}", note);
     }
-    if (ledger_ && !config_.ledger.database.empty()) {
+    std::unique_ptr<budget::LeaseSource> pool;
+    if (!config_.budget_leases.empty()) {
+        auto address = store::redis::parse_address(config_.budget_leases);
+        if (!address) return fail(std::move(address.error()));
+        pool = std::make_unique<budget::RedisLease>(std::move(*address));
+    } else if (ledger_ && !config_.ledger.database.empty()) {
+        pool = std::make_unique<budget::PostgresLease>(config_.ledger.database);
+    }
+    if (pool) {
         book_.share();
-        leases_ = std::make_unique<budget::LeaseKeeper>(
-            book_, std::make_unique<budget::PostgresLease>(config_.ledger.database));
+        leases_ = std::make_unique<budget::LeaseKeeper>(book_, std::move(pool));
     }
     if (auto used = use_budgets(config_); !used) return used;
     agent_cache::ExactStoreOptions cache_options;

@@ -25,6 +25,7 @@ from kill_points import Gateway, Provider
 import http.server
 
 POSTGRES = pathlib.Path(__file__).resolve().parent.parent / "support" / "postgres"
+PSQL = "/usr/lib/postgresql/15/bin/psql"
 KEY = "lw-fault-0123456789abcdef"
 THREADS = 64
 # A request with these bounds reserves, and the fake answer then costs, the same every time.
@@ -92,12 +93,15 @@ class World:
         self.started = 0
 
     def gateways(self, trial, limits):
-        """Two processes with state folders of their own and the same budgets."""
+        """Two processes with state folders of their own, one new database and the same budgets."""
+        name = f"trial_{trial}"
+        subprocess.run([PSQL, "-q", self.database, "-c", f"CREATE DATABASE {name}"], check=True)
+        database = self.database.replace("/postgres?", f"/{name}?")
         out = []
         for number in range(2):
             config = self.folder / f"gateway-{number}.yaml"
-            config.write_text(CONFIG.format(state=self.folder / f"state-{number}", key=KEY, trial=trial,
-                                            database=self.database, leases=self.leases, upstream=self.upstream,
+            config.write_text(CONFIG.format(state=self.folder / f"state-{trial}-{number}", key=KEY, trial=trial,
+                                            database=database, leases=self.leases, upstream=self.upstream,
                                             **limits))
             self.started += 1
             out.append(Gateway(self.binary, config, self.folder / f"log-{self.started}"))

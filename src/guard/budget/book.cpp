@@ -154,6 +154,7 @@ std::optional<Refusal> Book::reserve(const Reservation& wanted) {
         open.holds.push_back({account, account->window.begin, amount});
         if (leased(limits_[account->spec]->spec)) {
             account->slice.used += amount;
+            account->slice.idle = 0;
             open.holds.back().period = account->slice.period;
         }
     }

@@ -37,7 +37,6 @@ bool Book::draw(Account& account, std::int64_t amount, std::int64_t now_s,
                 std::optional<Refusal>& refusal) {
     enter_period(account, now_s);
     Slice& slice = account.slice;
-    slice.idle = 0;
     slice.asked_s = std::max(slice.asked_s, now_s);
     if (slice.free() >= amount) return true;
     const BudgetSpec& spec = limits_[account.spec]->spec;

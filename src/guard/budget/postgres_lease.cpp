@@ -32,6 +32,14 @@ Result<void> PostgresLease::connect() {
     return {};
 }
 
+/// A connection that broke while nobody used it is no failure: nothing was asked yet.
+Result<void> PostgresLease::begin() {
+    if (session_ && session_->db.exec("BEGIN")) return {};
+    session_.reset();
+    if (auto done = connect(); !done) return done;
+    return session_->db.exec("BEGIN");
+}
+
 Result<void> PostgresLease::add(const std::string& account, std::int64_t period,
                                 std::int64_t amount) {
     session_->add->bind(1, account).bind(2, period).bind(3, amount);
@@ -70,8 +78,7 @@ Result<LeaseGrant> PostgresLease::take_one(const LeaseWant& want) {
 
 Result<std::vector<LeaseGrant>> PostgresLease::take(std::span<const LeaseWant> wants) {
     const auto work = [&]() -> Result<std::vector<LeaseGrant>> {
-        if (auto done = connect(); !done) return fail(std::move(done.error()));
-        if (auto done = session_->db.exec("BEGIN"); !done) return fail(std::move(done.error()));
+        if (auto done = begin(); !done) return fail(std::move(done.error()));
         std::vector<LeaseGrant> out;
         for (const LeaseWant& want : wants) {
             auto grant = take_one(want);
@@ -88,8 +95,7 @@ Result<std::vector<LeaseGrant>> PostgresLease::take(std::span<const LeaseWant> w
 
 Result<void> PostgresLease::give_back(std::span<const LeaseReturn> returns) {
     const auto work = [&]() -> Result<void> {
-        if (auto done = connect(); !done) return done;
-        if (auto done = session_->db.exec("BEGIN"); !done) return done;
+        if (auto done = begin(); !done) return done;
         for (const LeaseReturn& one : returns) {
             session_->lock->bind(1, one.account);
             if (auto done = session_->lock->run(); !done) return done;

@@ -22,6 +22,7 @@ private:
         std::optional<store::sql::Statement> lock, forget, sum, add;
     };
     [[nodiscard]] Result<void> connect();
+    [[nodiscard]] Result<void> begin();
     [[nodiscard]] Result<LeaseGrant> take_one(const LeaseWant& want);
     [[nodiscard]] Result<void> add(const std::string& account, std::int64_t period,
                                    std::int64_t amount);
