@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
 """Two gateways on one PostgreSQL (or, with --redis, on one Redis) and parallel requests on the last cent of four
 budgets: what the rows add up to must never pass a limit. The provider is a fake that bills what the gateway reserved
-at most, so one request too many is one cent too many.
+at most, so one request too many is one cent too many. Then the server goes away and comes back, while gateways run and
+before one starts: nothing is admitted that is not covered, no row is lost or doubled, and all comes back by itself.
 
     tests/fault/races.py --leeway build/release/leeway [--trials 2] [--requests 1000] [--redis]
 
 Exit status 77: the server is not installed. The last line is 'N passed, N failed'.
 """
 import argparse
-import concurrent.futures
 import http.client
+import http.server
 import json
 import pathlib
-import re
 import shutil
 import signal
 import subprocess
@@ -20,9 +20,10 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.error
+import urllib.request
 
 from kill_points import Gateway, Provider
-import http.server
 
 POSTGRES = pathlib.Path(__file__).resolve().parent.parent / "support" / "postgres"
 PSQL = "/usr/lib/postgresql/15/bin/psql"
@@ -168,6 +169,90 @@ def trial(world, number, cost, requests):
     return faults, took
 
 
+def ready(gateway):
+    try:
+        return urllib.request.urlopen(gateway.admin + "/readyz", timeout=30).status == 200
+    except urllib.error.HTTPError:
+        return False
+
+
+def eventually(holds, patience=20):
+    until = time.monotonic() + patience
+    while not holds():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def one(gateway):
+    results = []
+    send(gateway.address, results, 1)
+    return results[0][0]
+
+
+def outage(world, cost, stop_server, start_server):
+    """The server of pool and ledger goes away under two gateways, then before one starts."""
+    limit = usd(400 * cost)
+    gateways = world.gateways("outage", dict.fromkeys(("all", "team", "web", "user"), limit))
+    faults, admitted = [], 0
+    for gateway in gateways:
+        admitted += one(gateway) == 200
+    if admitted != 2:
+        faults.append("not admitted before the outage")
+    stop_server()
+    # What is left of the slices is spent, then nothing more is admitted, and the gateways say so.
+    for gateway in gateways:
+        statuses = []
+        while not statuses or (statuses[-1] == 200 and len(statuses) < 400):
+            statuses.append(one(gateway))
+        admitted += statuses.count(200)
+        if statuses[-1] != 503:
+            faults.append(f"status {statuses[-1]} while the pool cannot be asked")
+        if not eventually(lambda: not ready(gateway)):
+            faults.append("ready while the pool cannot be asked")
+    start_server()
+    for gateway in gateways:
+        if not eventually(lambda: ready(gateway)):
+            faults.append("not ready after the pool came back")
+        status = one(gateway)
+        admitted += status == 200
+        if status != 200:
+            faults.append(f"status {status} after the pool came back")
+    stop(gateways)
+    rows = [row for row in gateways[0].rows() if row["end"] == "ok"]
+    if len(rows) != admitted or len({row["id"] for row in rows}) != admitted:
+        faults.append(f"{len(rows)} rows for {admitted} answers")
+    # Gone before the start: up, not ready, nothing paid; then it joins.
+    stop_server()
+    gateway = Gateway(world.binary, gateways[0].config, world.folder / "log-late")
+    if ready(gateway):
+        faults.append("ready before the database ever answered")
+    if (status := one(gateway)) != 503:
+        faults.append(f"status {status} before the database ever answered")
+    start_server()
+    if not eventually(lambda: ready(gateway)):
+        faults.append("did not join the database that came late")
+    if (status := one(gateway)) != 200:
+        faults.append(f"status {status} after the database came late")
+    stop([gateway])
+    return faults
+
+
+def forgetful(world, cost, client):
+    """A Redis that forgot what was leased admits nothing more for those who know it."""
+    gateways = world.gateways("flush", dict.fromkeys(("all", "team", "web", "user"), usd(400 * cost)))
+    faults = []
+    if one(gateways[0]) != 200:
+        faults.append("not admitted before the flush")
+    subprocess.run(client + ["FLUSHALL"], check=True, stdout=subprocess.DEVNULL)
+    statuses = [one(gateways[0]) for _ in range(120)]
+    if statuses[-1] != 503 or ready(gateways[0]):
+        faults.append(f"status {statuses[-1]} after the pool was emptied")
+    stop(gateways)
+    return faults
+
+
 def main():
     options = argparse.ArgumentParser()
     options.add_argument("--leeway", required=True)
@@ -209,12 +294,20 @@ def main():
                 faults, took = trial(world, number, cost, arguments.requests)
                 failed += bool(faults)
                 print(f"trial {number}: {arguments.requests} requests in {took:.2f} s: " + ("; ".join(faults) or "ok"))
+            if arguments.redis:
+                faults = forgetful(world, cost, ["redis-cli", "-s", str(socket)])
+            else:
+                faults = outage(world, cost, lambda: subprocess.run([POSTGRES, "stop", server], check=True),
+                                lambda: subprocess.run([POSTGRES, "start", server], check=True,
+                                                       stdout=subprocess.DEVNULL))
+            failed += bool(faults)
+            print("outage: " + ("; ".join(faults) or "ok"))
         finally:
             if redis is not None:
                 redis.terminate()
                 redis.wait()
             subprocess.run([POSTGRES, "stop", server], check=False)
-    print(f"{arguments.trials - failed} passed, {failed} failed")
+    print(f"{arguments.trials + 1 - failed} passed, {failed} failed")
     return 1 if failed else 0
 
 
