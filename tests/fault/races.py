@@ -6,7 +6,7 @@ before one starts: nothing is admitted that is not covered, no row is lost or do
 
     tests/fault/races.py --leeway build/release/leeway [--trials 2] [--requests 1000] [--redis]
 
-Exit status 77: the server is not installed. The last line is 'N passed, N failed'.
+The last line is 'N passed, N failed', and ', 1 skipped' where the server is not installed.
 """
 import argparse
 import http.client
@@ -273,14 +273,14 @@ def main():
         server = folder / "postgres"
         started = subprocess.run([POSTGRES, "start", server], capture_output=True, text=True)
         if started.returncode == 77:
-            print(started.stderr.strip(), file=sys.stderr)
-            return 77
+            print(started.stderr.strip() + "\n0 passed, 0 failed, 1 skipped")
+            return 0
         redis, leases = None, ""
         try:
             if arguments.redis:
                 if not shutil.which("redis-server"):
-                    print("redis-server is not installed; tools/setup.sh test installs it", file=sys.stderr)
-                    return 77
+                    print("redis-server is not installed; tools/setup.sh test installs it\n0 passed, 0 failed, 1 skipped")
+                    return 0
                 socket = folder / "redis.sock"
                 redis = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", str(socket), "--appendonly",
                                           "yes", "--appendfsync", "always", "--dir", str(folder)],
