@@ -119,8 +119,8 @@ TEST(LedgerBench, DISABLED_InsertAndReport) {
     const testing::TemporaryFolder folder;
     const char* url = std::getenv("LEEWAY_BENCH_DATABASE");
     const Secret database(url == nullptr ? "" : url);
-    auto ledger = Ledger::open(
-        {.state_dir = folder.path(), .database = database, .ring_bytes = 64 << 20});
+    auto ledger =
+        Ledger::open({.state_dir = folder.path(), .database = database, .ring_bytes = 64 << 20});
     ASSERT_TRUE(ledger) << ledger.error().text();
     for (int slice = 0; slice < 10; ++slice) {
         const TimePoint start = monotonic_now();

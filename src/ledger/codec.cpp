@@ -354,7 +354,8 @@ void clean(std::string& text) {
     if (is_storable(text)) return;
     std::string out;
     for (std::size_t i = 0; i < text.size();) {
-        const std::size_t length = text[i] == '\0' ? 0 : json::utf8_length(std::string_view(text).substr(i));
+        const std::size_t length =
+            text[i] == '\0' ? 0 : json::utf8_length(std::string_view(text).substr(i));
         if (length == 0) {
             json::append_utf8(out, 0xfffd);
         } else {

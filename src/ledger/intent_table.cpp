@@ -37,7 +37,8 @@ Result<std::unique_ptr<IntentTable>> IntentTable::open(store::sql::Database& db,
 
 Result<void> IntentTable::load() {
     const std::pair<const char*, std::optional<store::sql::Statement>*> statements[] = {
-        {"INSERT INTO intent VALUES (?1, ?2, ?3, ?4) ON CONFLICT (request_id, attempt) DO NOTHING", &insert_},
+        {"INSERT INTO intent VALUES (?1, ?2, ?3, ?4) ON CONFLICT (request_id, attempt) DO NOTHING",
+         &insert_},
         {"DELETE FROM intent WHERE request_id = ?1", &remove_},
         {"INSERT INTO budget_spent AS o VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (scope, slot)"
          " DO UPDATE SET spent_hi = o.spent_hi + excluded.spent_hi,"

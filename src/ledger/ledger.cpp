@@ -59,8 +59,8 @@ Result<std::string> gateway_id(const std::string& state_dir) {
     const std::string fresh = path + ".tmp";
     const int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0) return unusable("write");
-    const bool written = ::write(fd, id.data(), id.size()) == static_cast<ssize_t>(id.size()) &&
-                         ::fsync(fd) == 0;
+    const bool written =
+        ::write(fd, id.data(), id.size()) == static_cast<ssize_t>(id.size()) && ::fsync(fd) == 0;
     ::close(fd);
     if (!written || ::rename(fresh.c_str(), path.c_str()) != 0) return unusable("write");
     return id;

@@ -32,8 +32,8 @@ protected:
     }
     [[nodiscard]] std::unique_ptr<Ledger> open(const TemporaryFolder& folder,
                                                std::uint64_t ring_bytes = 4 << 20) const {
-        auto ledger = Ledger::open(
-            {.state_dir = folder.path(), .database = url_, .ring_bytes = ring_bytes});
+        auto ledger =
+            Ledger::open({.state_dir = folder.path(), .database = url_, .ring_bytes = ring_bytes});
         EXPECT_TRUE(ledger) << ledger.error().text();
         return ledger ? std::move(*ledger) : nullptr;
     }
@@ -98,7 +98,8 @@ std::string everything(const std::string& state_dir, const Secret& database,
                 options.format = format;
                 for (const auto& by : groups) {
                     // The forms are those of one result: once is enough of two.
-                    if (format != ReportFormat::kTable && (!filter.empty() || *since != '\0')) break;
+                    if (format != ReportFormat::kTable && (!filter.empty() || *since != '\0'))
+                        break;
                     options.by = by;
                     out += text_of([&](std::FILE* to) { return run_report(options, to, to); });
                 }
@@ -162,7 +163,8 @@ TEST_F(LedgerPostgres, ShowsTheSameAsSqliteByteForByte) {
 
 TEST_F(LedgerPostgres, LabelsBeyondTheBoundKeepTheirText) {
     const TemporaryFolder folder;
-    auto writer = RowWriter::open(store::sql::Target(url_), store::sqlite::Durability::kNormal, "g");
+    auto writer =
+        RowWriter::open(store::sql::Target(url_), store::sqlite::Durability::kNormal, "g");
     ASSERT_TRUE(writer) << writer.error().text();
     auto db = store::sql::Database::open(store::sql::Target(url_));
     ASSERT_TRUE(db && db->exec("INSERT INTO label (kind, text) SELECT 1, 'u' || n FROM"

@@ -7,11 +7,11 @@
 #include "store/postgres/database.hpp"
 
 #include <fmt/format.h>
+#include <sys/wait.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <string>
-#include <sys/wait.h>
 
 namespace leeway::ledger::testing {
 

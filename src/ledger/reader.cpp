@@ -29,11 +29,10 @@ Result<void> replay_leftovers(const std::string& state_dir, const Secret& databa
     if (!has_journals(state_dir)) return {};
     // Reading needs no rights to write; someone who has none sees what is in the database.
     if (::access(ledger_folder(state_dir).c_str(), W_OK) != 0) return {};
-    auto ledger =
-        Ledger::open({.state_dir = state_dir,
-                      .database = database,
-                      .workers = 0,
-                      .lock_patience = Duration::zero()});
+    auto ledger = Ledger::open({.state_dir = state_dir,
+                                .database = database,
+                                .workers = 0,
+                                .lock_patience = Duration::zero()});
     if (!ledger) {
         if (ledger.error().reason == "in_use") return {};
         return fail(std::move(ledger.error()));

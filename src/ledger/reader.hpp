@@ -30,8 +30,7 @@ void replay_for_reader(const std::string& state_dir, const Secret& database, std
 /// Numbers of the table `name` or `label` back to text. Reads the table again when it meets a new number.
 class Names {
 public:
-    explicit Names(store::sql::Database& db, const char* table = "name")
-        : db_(db), table_(table) {}
+    explicit Names(store::sql::Database& db, const char* table = "name") : db_(db), table_(table) {}
     /// The text stays valid as long as this object. Empty for a number that is not there.
     [[nodiscard]] const std::string& text(std::int64_t id);
 

@@ -37,8 +37,7 @@ public:
 
 private:
     [[nodiscard]] std::int64_t first_kept_day() const;
-    [[nodiscard]] Result<std::int64_t> take_away(store::sql::Database& db,
-                                                 std::int64_t before_us);
+    [[nodiscard]] Result<std::int64_t> take_away(store::sql::Database& db, std::int64_t before_us);
 
     std::atomic<std::uint32_t> days_;
     const NowUs now_us_;

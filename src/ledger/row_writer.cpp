@@ -34,8 +34,9 @@ constexpr std::size_t kRequestTexts = kRequestUsage + prices::kBucketCount;
 
 std::string insert_sql(const char* table, const char* columns, std::size_t first_bucket,
                        const char* last_columns, const char* key) {
-    const std::size_t last = first_bucket + prices::kBucketCount - 1 +
-                             static_cast<std::size_t>(std::string_view(last_columns).empty() ? 0 : 3);
+    const std::size_t last =
+        first_bucket + prices::kBucketCount - 1 +
+        static_cast<std::size_t>(std::string_view(last_columns).empty() ? 0 : 3);
     std::string sql = std::string("INSERT INTO ") + table + " (" + columns + ", " +
                       bucket_columns() + last_columns + ") VALUES (?1";
     for (std::size_t i = 2; i <= last; ++i) sql += ", ?" + std::to_string(i);
@@ -161,13 +162,15 @@ Result<std::unique_ptr<RowWriter>> RowWriter::open(const store::sql::Target& tar
                                                    store::sqlite::Durability durability,
                                                    std::string gateway) {
     auto db = Database::open(
-        target, {.durability = durability, .wal_autocheckpoint = kWalPages, .cache_kib = kCacheKib});
+        target,
+        {.durability = durability, .wal_autocheckpoint = kWalPages, .cache_kib = kCacheKib});
     if (!db) return fail(std::move(db.error()));
     if (auto done = store::migrate(*db, "ledger", migrations()); !done) {
         return fail(std::move(done.error()));
     }
     std::unique_ptr<RowWriter> writer(new RowWriter(std::move(*db)));
-    if (auto done = writer->prepare(std::move(gateway)); !done) return fail(std::move(done.error()));
+    if (auto done = writer->prepare(std::move(gateway)); !done)
+        return fail(std::move(done.error()));
     return writer;
 }
 

@@ -156,8 +156,8 @@ private:
 
     store::sql::Database db_;  // outlives the statements below
     std::optional<store::sql::Transaction> transaction_;
-    std::optional<store::sql::Statement> find_request_, insert_name_, insert_request_, insert_attempt_,
-        upsert_rollup_, insert_label_, upsert_label_, upsert_saving_, upsert_arm_;
+    std::optional<store::sql::Statement> find_request_, insert_name_, insert_request_,
+        insert_attempt_, upsert_rollup_, insert_label_, upsert_label_, upsert_saving_, upsert_arm_;
     std::optional<IntBinder> request_, attempt_;
     std::unique_ptr<IntentTable> intents_;
     Texts names_;

@@ -26,9 +26,10 @@ std::string condition(const Database& db, const ReportFilter& filter, int number
     const bool none = filter.value.empty();
     const auto label = [&](const char* column, LabelKind kind) {
         if (none) return fmt::format("{} = 0", column);
-        return fmt::format("({0} = (SELECT id FROM label WHERE kind = {1} AND text = ?{2}) OR"
-                           " {3} = ?{2})",
-                           column, static_cast<int>(kind), number, label_text_sql(db, column));
+        return fmt::format(
+            "({0} = (SELECT id FROM label WHERE kind = {1} AND text = ?{2}) OR"
+            " {3} = ?{2})",
+            column, static_cast<int>(kind), number, label_text_sql(db, column));
     };
     switch (filter.by) {
         case ReportBy::kUser: return label("user", LabelKind::kUser);

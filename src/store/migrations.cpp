@@ -52,7 +52,8 @@ Result<void> migrate(Db& db, std::string_view what, std::span<const Migration> m
     // Looked at before the write lock is taken: the usual start changes nothing.
     const auto before = schema_version(db);
     if (!before) return fail(before.error());
-    if (*before > newest(migrations)) return fail(too_new(db.path(), what, *before, newest(migrations)));
+    if (*before > newest(migrations))
+        return fail(too_new(db.path(), what, *before, newest(migrations)));
     if (*before == newest(migrations)) return {};
 
     auto transaction = Db::Transaction::begin(db);
@@ -82,11 +83,11 @@ Result<void> migrate(Db& db, std::string_view what, std::span<const Migration> m
 }
 
 template <class Db>
-Result<void> require_version(Db& db, std::string_view what,
-                             std::span<const Migration> migrations) {
+Result<void> require_version(Db& db, std::string_view what, std::span<const Migration> migrations) {
     const auto version = schema_version(db);
     if (!version) return fail(version.error());
-    if (*version > newest(migrations)) return fail(too_new(db.path(), what, *version, newest(migrations)));
+    if (*version > newest(migrations))
+        return fail(too_new(db.path(), what, *version, newest(migrations)));
     if (*version < newest(migrations)) {
         return fail(ErrorCode::kConfig,
                     fmt::format("the {} database {} has schema version {}, this program needs {}",

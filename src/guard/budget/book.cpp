@@ -176,7 +176,8 @@ Amount Book::room(std::span<const Scope> scopes, std::int64_t now_s) {
         least = std::min(least, clamped(Int128{spec.limit} - account.posted - account.pending));
         if (leased(spec)) {
             enter_period(account, now_s);
-            least = std::min(least, clamped(Int128{account.slice.free()} + account.slice.pool_left));
+            least =
+                std::min(least, clamped(Int128{account.slice.free()} + account.slice.pool_left));
         }
         return true;
     });

@@ -154,7 +154,7 @@ private:
         std::int64_t wanted = 0;
         std::int64_t pool_left = INT64_MAX;  // as last told
         std::int64_t asked_s = INT64_MIN;  // arrival of the latest request that drew on it
-        std::int64_t told_s = INT64_MIN;   // that at the last answer
+        std::int64_t told_s = INT64_MIN;  // that at the last answer
         std::uint32_t idle = 0;  // rounds of take_returns without a reservation
         [[nodiscard]] std::int64_t free() const noexcept { return granted - used; }
     };

@@ -20,10 +20,11 @@ struct LeaseWant {
     std::string account;  ///< "daily/team:travel": the same in all gateways
     Unit unit = Unit::kUsd;
     std::int64_t limit = 0;
-    std::int64_t period = 0;  ///< what the lease counts for: begin of a calendar window, or of a slot
+    std::int64_t period =
+        0;  ///< what the lease counts for: begin of a calendar window, or of a slot
     std::int64_t window_begin = 0;  ///< the first period that counts now
-    std::int64_t window_end = 0;    ///< after that nobody needs to know
-    std::int64_t amount = 0;        ///< at least; more may be leased ahead
+    std::int64_t window_end = 0;  ///< after that nobody needs to know
+    std::int64_t amount = 0;  ///< at least; more may be leased ahead
     /// What was spent before there was a pool, by period: used by whoever makes it.
     std::vector<std::pair<std::int64_t, std::int64_t>> past;
 };
@@ -61,7 +62,8 @@ public:
     LeaseSource& operator=(const LeaseSource&) = delete;
     virtual ~LeaseSource() = default;
     /// A grant for each want, durable when it returns.
-    [[nodiscard]] virtual Result<std::vector<LeaseGrant>> take(std::span<const LeaseWant> wants) = 0;
+    [[nodiscard]] virtual Result<std::vector<LeaseGrant>> take(
+        std::span<const LeaseWant> wants) = 0;
     [[nodiscard]] virtual Result<void> give_back(std::span<const LeaseReturn> returns) = 0;
 };
 

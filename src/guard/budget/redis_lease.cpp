@@ -11,12 +11,12 @@ namespace {
 
 // Each script first makes sure that the server still knows what it knew: KEYS[2] holds a word that is made once;
 // ARGV[1] is the word that this gateway met (empty: none yet), ARGV[2] one for a server that has none.
-#define LEEWAY_SAME_MEMORY                                                       \
-    "local epoch = redis.call('GET', KEYS[2])\n"                                 \
-    "if not epoch and ARGV[1] == '' then\n"                                      \
-    "  epoch = ARGV[2]; redis.call('SET', KEYS[2], epoch)\n"                     \
-    "end\n"                                                                      \
-    "if not epoch or (ARGV[1] ~= '' and ARGV[1] ~= epoch) then\n"                \
+#define LEEWAY_SAME_MEMORY                                                                        \
+    "local epoch = redis.call('GET', KEYS[2])\n"                                                  \
+    "if not epoch and ARGV[1] == '' then\n"                                                       \
+    "  epoch = ARGV[2]; redis.call('SET', KEYS[2], epoch)\n"                                      \
+    "end\n"                                                                                       \
+    "if not epoch or (ARGV[1] ~= '' and ARGV[1] ~= epoch) then\n"                                 \
     "  return redis.error_reply('the server forgot what was leased; start the gateways again')\n" \
     "end\n"
 
@@ -29,18 +29,21 @@ constexpr std::string_view kTake = LEEWAY_SAME_MEMORY
     "local all = redis.call('HGETALL', KEYS[1])\n"
     "for i = 1, #all, 2 do\n"
     "  if tonumber(all[i]) < kept then redis.call('HDEL', KEYS[1], all[i])\n"
-    "  elseif tonumber(all[i]) >= first then taken = taken + tonumber(all[i + 1]); made = true end\n"
+    "  elseif tonumber(all[i]) >= first then taken = taken + tonumber(all[i + 1]); made = true "
+    "end\n"
     "end\n"
     "if not made then\n"
     "  for i = 9, #ARGV, 2 do\n"
-    "    redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1]); taken = taken + tonumber(ARGV[i + 1])\n"
+    "    redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1]); taken = taken + tonumber(ARGV[i + "
+    "1])\n"
     "  end\n"
     "end\n"
     "local left = limit - taken\n"
     "local amount = math.max(math.min(left, math.max(need, math.floor(left / 8))), 0)\n"
     "redis.call('HINCRBY', KEYS[1], period, string.format('%.0f', amount))\n"
     "redis.call('EXPIRE', KEYS[1], ARGV[8])\n"
-    "return {epoch, string.format('%.0f', amount), string.format('%.0f', math.max(left - amount, 0))}\n";
+    "return {epoch, string.format('%.0f', amount), string.format('%.0f', math.max(left - amount, "
+    "0))}\n";
 
 constexpr std::string_view kGiveBack = LEEWAY_SAME_MEMORY
     "redis.call('HINCRBY', KEYS[1], ARGV[3], ARGV[4])\n"
@@ -71,8 +74,7 @@ Result<std::vector<std::string>> RedisLease::eval(std::string_view script,
         if (!client) return fail(std::move(client.error()));
         client_.emplace(std::move(*client));
     }
-    arguments.insert(arguments.begin(),
-                     {epoch_, RequestId::make(unix_now_us() / 1000).text()});
+    arguments.insert(arguments.begin(), {epoch_, RequestId::make(unix_now_us() / 1000).text()});
     auto answer =
         client_->eval(script, {"leeway:budget:" + account, "leeway:budget-epoch"}, arguments);
     if (!answer) {
@@ -89,13 +91,12 @@ Result<std::vector<LeaseGrant>> RedisLease::take(std::span<const LeaseWant> want
     for (const LeaseWant& want : wants) {
         const std::int64_t scale = scale_of(want.unit);
         const std::int64_t length = want.window_end - want.window_begin;
-        std::vector<std::string> arguments{
-            std::to_string(rounded_down(want.limit, scale)),
-            std::to_string(rounded_up(want.amount, scale)),
-            std::to_string(want.period),
-            std::to_string(want.window_begin),
-            std::to_string(want.window_begin - length),
-            std::to_string(2 * length + 86'400)};
+        std::vector<std::string> arguments{std::to_string(rounded_down(want.limit, scale)),
+                                           std::to_string(rounded_up(want.amount, scale)),
+                                           std::to_string(want.period),
+                                           std::to_string(want.window_begin),
+                                           std::to_string(want.window_begin - length),
+                                           std::to_string(2 * length + 86'400)};
         for (const auto& [period, amount] : want.past) {
             arguments.push_back(std::to_string(period));
             arguments.push_back(std::to_string(rounded_up(amount, scale)));
@@ -120,8 +121,8 @@ Result<std::vector<LeaseGrant>> RedisLease::take(std::span<const LeaseWant> want
 Result<void> RedisLease::give_back(std::span<const LeaseReturn> returns) {
     for (const LeaseReturn& one : returns) {
         const std::int64_t amount = -rounded_down(one.amount, scale_of(one.unit));
-        auto answer = eval(kGiveBack, one.account,
-                           {std::to_string(one.period), std::to_string(amount)});
+        auto answer =
+            eval(kGiveBack, one.account, {std::to_string(one.period), std::to_string(amount)});
         if (!answer) return fail(std::move(answer.error()));
     }
     if (!returns.empty()) return {};

@@ -9,8 +9,8 @@
 namespace leeway::agent_cache {
 namespace {
 
-using store::sqlite::Database;
 using store::Migration;
+using store::sqlite::Database;
 using store::sqlite::Transaction;
 
 // Both indexes cover what is asked of them: counting, evicting and purging never read a body.

@@ -72,12 +72,12 @@ Result<std::string> display_name(const Secret& url) {
 
 Error Connection::lost(const char* doing) const {
     const std::string why = one_line(PQerrorMessage(pg));
-    return {.code = ErrorCode::kUnavailable,
-            .message = fmt::format("{}: {} ({})", doing, why.empty() ? "no answer in time" : why,
-                                   name),
-            .hint = "check that the PostgreSQL server runs and can be reached",
-            .param = {},
-            .reason = "unreachable"};
+    return {
+        .code = ErrorCode::kUnavailable,
+        .message = fmt::format("{}: {} ({})", doing, why.empty() ? "no answer in time" : why, name),
+        .hint = "check that the PostgreSQL server runs and can be reached",
+        .param = {},
+        .reason = "unreachable"};
 }
 
 Error Connection::error_of(const PGresult* result, const char* doing) const {
@@ -86,8 +86,8 @@ Error Connection::error_of(const PGresult* result, const char* doing) const {
     const std::string_view state(field);
     Error error;
     error.code = ErrorCode::kUnavailable;
-    error.message = fmt::format("{}: {} ({})", doing,
-                                one_line(PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY)), name);
+    error.message = fmt::format(
+        "{}: {} ({})", doing, one_line(PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY)), name);
     if (state.starts_with("57P") || state.starts_with("08")) {
         error.reason = "unreachable";
         error.hint = "the PostgreSQL server is going down or starting";
@@ -118,8 +118,12 @@ Result<void> Connection::connect(const Secret& url, const OpenOptions& options) 
     patience = options.patience;
     const TimePoint deadline = monotonic_now() + options.connect_patience;
     // Dead peers must not hold locks or us for hours; what the URL says goes first.
-    const char* const keywords[] = {"dbname",          "application_name",   "client_encoding",
-                                    "keepalives_idle", "keepalives_interval", "keepalives_count",
+    const char* const keywords[] = {"dbname",
+                                    "application_name",
+                                    "client_encoding",
+                                    "keepalives_idle",
+                                    "keepalives_interval",
+                                    "keepalives_count",
                                     nullptr};
     const char* const values[] = {url.expose().c_str(), "leeway", "UTF8", "15", "5", "3", nullptr};
     pg = PQconnectStartParams(keywords, values, 1);
@@ -129,11 +133,10 @@ Result<void> Connection::connect(const Secret& url, const OpenOptions& options) 
     for (auto state = PGRES_POLLING_WRITING; state != PGRES_POLLING_OK; state = PQconnectPoll(pg)) {
         if (state == PGRES_POLLING_FAILED) {
             Error error = lost(kDoing);
-            const bool denied =
-                error.message.find("authentication failed") != std::string::npos ||
-                error.message.find("no password supplied") != std::string::npos ||
-                (error.message.find("does not exist") != std::string::npos &&
-                 error.message.find("FATAL") != std::string::npos);
+            const bool denied = error.message.find("authentication failed") != std::string::npos ||
+                                error.message.find("no password supplied") != std::string::npos ||
+                                (error.message.find("does not exist") != std::string::npos &&
+                                 error.message.find("FATAL") != std::string::npos);
             if (denied) {
                 error.code = ErrorCode::kConfig;
                 error.reason = "denied";

@@ -39,7 +39,8 @@ Result<Database> Database::open(const Secret& url, const OpenOptions& options) {
     // A gateway that vanishes in the middle of a transaction must not keep the others waiting.
     auto set = db.exec(
         "SET idle_in_transaction_session_timeout = '60s'; SET lock_timeout = '20s';"
-        " SET standard_conforming_strings = on; SET bytea_output = 'hex'; SET extra_float_digits = 1");
+        " SET standard_conforming_strings = on; SET bytea_output = 'hex'; SET extra_float_digits = "
+        "1");
     if (set && options.read_only) set = db.exec("SET default_transaction_read_only = on");
     if (!set) return fail(std::move(set.error()));
     return db;
@@ -272,10 +273,10 @@ Result<bool> Statement::step() {
 Result<void> Statement::run() {
     if (connection_->queueing) {
         encode();
-        return connection_->queued(
-            PQsendQueryPrepared(connection_->pg, name_.c_str(),
-                                static_cast<int>(parameters_.size()), values_.data(),
-                                lengths_.data(), formats_.data(), 0) == 1);
+        return connection_->queued(PQsendQueryPrepared(connection_->pg, name_.c_str(),
+                                                       static_cast<int>(parameters_.size()),
+                                                       values_.data(), lengths_.data(),
+                                                       formats_.data(), 0) == 1);
     }
     const auto row = step();
     if (!row) return fail(row.error());

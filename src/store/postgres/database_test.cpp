@@ -36,8 +36,9 @@ protected:
         auto db = Database::open(server.make_database());
         ASSERT_TRUE(db) << db.error().text();
         db_.emplace(std::move(*db));
-        ASSERT_TRUE(db_->exec("CREATE TABLE t (id INTEGER NOT NULL PRIMARY KEY, text TEXT, bytes BLOB,"
-                              " number REAL) STRICT"));
+        ASSERT_TRUE(
+            db_->exec("CREATE TABLE t (id INTEGER NOT NULL PRIMARY KEY, text TEXT, bytes BLOB,"
+                      " number REAL) STRICT"));
     }
     std::optional<Database> db_;
 };
@@ -46,7 +47,10 @@ TEST_F(StorePostgresServer, KeepsEveryKindOfValue) {
     auto insert = db_->prepare("INSERT INTO t VALUES (?1, ?2, ?3, CAST(?4 AS REAL) / 3)");
     ASSERT_TRUE(insert) << insert.error().text();
     const std::uint8_t bytes[] = {0, 1, 0xff, '\\', '\''};
-    insert->bind(1, INT64_MIN).bind(2, std::string_view("it's größer")).bind_blob(3, bytes).bind(4, 1);
+    insert->bind(1, INT64_MIN)
+        .bind(2, std::string_view("it's größer"))
+        .bind_blob(3, bytes)
+        .bind(4, 1);
     ASSERT_TRUE(insert->run());
     insert->bind(1, INT64_MAX).bind_null(2).bind_blob(3, {}).bind_null(4);
     ASSERT_TRUE(insert->run());
@@ -56,8 +60,8 @@ TEST_F(StorePostgresServer, KeepsEveryKindOfValue) {
     ASSERT_TRUE(rows->step().value());
     EXPECT_EQ(rows->int64(0), INT64_MIN);
     EXPECT_EQ(rows->text(1), "it's größer");
-    EXPECT_TRUE(std::equal(std::begin(bytes), std::end(bytes), rows->blob(2).begin(),
-                           rows->blob(2).end()));
+    EXPECT_TRUE(
+        std::equal(std::begin(bytes), std::end(bytes), rows->blob(2).begin(), rows->blob(2).end()));
     EXPECT_EQ(rows->real(3), 1.0 / 3);
     EXPECT_EQ(rows->int64(4), 0);
     ASSERT_TRUE(rows->step().value());

@@ -14,8 +14,9 @@ struct FreeReply {
 using Reply = std::unique_ptr<redisReply, FreeReply>;
 
 tl::unexpected<Error> not_an_address() {
-    return fail(ErrorCode::kConfig, "budget_leases is no URL of a Redis or Valkey server",
-                "write redis://:PASSWORD@HOST:6379/0 or redis+unix:///PATH, and give it by ${VARIABLE}");
+    return fail(
+        ErrorCode::kConfig, "budget_leases is no URL of a Redis or Valkey server",
+        "write redis://:PASSWORD@HOST:6379/0 or redis+unix:///PATH, and give it by ${VARIABLE}");
 }
 
 std::string text_of(const redisReply& reply) {
