@@ -10,8 +10,8 @@ namespace leeway::store {
 /// One step forward of a schema. Steps are numbered 1, 2, … without gaps and never change once they
 /// were released; there is no way back.
 struct Migration {
-    int version;
-    const char* sql;  ///< one or more statements, run in one transaction with the version bump
+    int version = 0;
+    const char* sql = nullptr;  ///< one or more statements, run in one transaction with the version bump
     const char* postgres_also = nullptr;  ///< what PostgreSQL needs besides; null: nothing
 };
 

@@ -97,6 +97,8 @@ Result<Client> Client::open(const Address& address, Duration patience) {
 Result<std::vector<std::string>> Client::command(const std::vector<std::string_view>& words) {
     std::vector<const char*> texts;
     std::vector<std::size_t> lengths;
+    texts.reserve(words.size());
+    lengths.reserve(words.size());
     for (const std::string_view word : words) {
         texts.push_back(word.data());
         lengths.push_back(word.size());
@@ -111,6 +113,7 @@ Result<std::vector<std::string>> Client::command(const std::vector<std::string_v
     }
     std::vector<std::string> out;
     if (reply->type != REDIS_REPLY_ARRAY) return std::vector{text_of(*reply)};
+    out.reserve(reply->elements);
     for (std::size_t i = 0; i < reply->elements; ++i) out.push_back(text_of(*reply->element[i]));
     return out;
 }

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-struct redisContext;
+struct redisContext;  // NOLINT(readability-identifier-naming): of hiredis
 
 namespace leeway::store::redis {
 
