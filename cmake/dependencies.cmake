@@ -15,12 +15,14 @@ find_package(PkgConfig REQUIRED)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 # Not by pkg-config: its -pthread would change how every file is compiled.
 find_library(RE2_LIBRARY re2 REQUIRED)
+find_library(LIBPQ_LIBRARY pq REQUIRED)
+find_library(HIREDIS_LIBRARY hiredis REQUIRED)
 
 add_library(leeway_dependencies INTERFACE)
 add_library(leeway::dependencies ALIAS leeway_dependencies)
 target_link_libraries(leeway_dependencies INTERFACE
     Threads::Threads OpenSSL::SSL OpenSSL::Crypto SQLite::SQLite3 Boost::headers
-    simdjson::simdjson yaml-cpp CLI11::CLI11 tl::expected PkgConfig::XXHASH ${RE2_LIBRARY})
+    simdjson::simdjson yaml-cpp CLI11::CLI11 tl::expected PkgConfig::XXHASH ${RE2_LIBRARY} ${LIBPQ_LIBRARY} ${HIREDIS_LIBRARY})
 target_compile_definitions(leeway_dependencies INTERFACE BOOST_ASIO_NO_DEPRECATED)
 if(LEEWAY_HEADER_ONLY_LOG)
     # TSan reports false races at shutdown when these come from uninstrumented shared libraries.

@@ -30,7 +30,7 @@ export TSAN_OPTIONS=halt_on_error=0:external_symbolizer_path=$symbolizer:${TSAN_
 . "$leeway_root/tools/setup/progress.sh"
 run_e2e=0
 [[ -n $filter || ! -x $leeway_root/tests/e2e/run ]] || run_e2e=1
-step_total=$((2 + run_e2e))
+step_total=$((2 + 4 * run_e2e))
 passed=0 failed=0 skipped=0
 
 # ---------------------------------------------------------------- unit tests
@@ -93,6 +93,19 @@ if ((run_e2e)); then
         "$leeway_rivals/bin/python3" "$leeway_root/tests/tokens/differential.py" \
         --leeway "$binaries/leeway" --strings 2000 "${files[@]}" || status=$?
     if ((status == 0)); then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+fi
+
+# ---------------------------------------------------------------- several gateways
+if ((run_e2e)); then
+    for pool in "" --redis; do
+        status=0
+        step_show_failure() { tail -n 60 "$step_log" >&2; }
+        step "budgets of two gateways${pool:+ in Redis} ($preset)" "races$pool-$preset" \
+            timeout --kill-after=10 300 python3 "$leeway_root/tests/fault/races.py" \
+            --leeway "$binaries/leeway" $pool || status=$?
+        add_count tests/fault/races.py "$status"
+        grep ' is not installed' "$step_log" || true
+    done
 fi
 
 # ---------------------------------------------------------------- official SDKs

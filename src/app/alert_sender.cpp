@@ -8,7 +8,7 @@
 #include "json/write.hpp"
 #include "ledger/time_text.hpp"
 #include "net/deadline.hpp"
-#include "store/sqlite/migrations.hpp"
+#include "store/migrations.hpp"
 
 #include <fmt/format.h>
 #include <pthread.h>
@@ -21,7 +21,7 @@
 namespace leeway::app {
 namespace {
 
-constexpr std::array<store::sqlite::Migration, 1> kMigrations{{{1, R"sql(
+constexpr std::array<store::Migration, 1> kMigrations{{{1, R"sql(
 CREATE TABLE alert (
     number       INTEGER PRIMARY KEY,
     id           TEXT    NOT NULL,
@@ -80,7 +80,7 @@ Result<AlertOutbox> AlertOutbox::open(const std::string& state_folder) {
     if (auto made = make_private_folder(state_folder); !made) return fail(made.error());
     auto db = store::sqlite::Database::open(state_folder + "/alerts.db");
     if (!db) return fail(std::move(db.error()));
-    if (auto done = store::sqlite::migrate(*db, "alerts", kMigrations); !done) {
+    if (auto done = store::migrate(*db, "alerts", kMigrations); !done) {
         return fail(std::move(done.error()));
     }
     return AlertOutbox(std::move(*db));

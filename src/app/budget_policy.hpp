@@ -2,6 +2,7 @@
 
 #include "app/config.hpp"
 #include "guard/budget/book.hpp"
+#include "guard/budget/lease_keeper.hpp"
 #include "pipeline/context.hpp"
 #include "pipeline/model.hpp"
 
@@ -14,6 +15,7 @@ namespace leeway::app {
 /// Budgets as one snapshot sees them. Immutable but for the book, which is thread-safe and outlives it.
 struct BudgetPolicy {
     budget::Book* book = nullptr;
+    budget::LeaseKeeper* leases = nullptr;  ///< null: the budgets are this gateway's alone
     struct Action {
         OnExceeded what = OnExceeded::kRefuse;
         const pipeline::Model* model = nullptr;  ///< of kDegrade

@@ -268,7 +268,8 @@ std::optional<pipeline::Reject> ClientRequest::reserve_budget() {
         wanted.worst = wanted.floor = *worst;
         wanted.now_s = now_s;
         refusal = book.reserve(wanted);
-        if (!refusal) break;
+        budget_short_ = refusal && refusal->short_of_slice;
+        if (!refusal || budget_short_) break;
         const auto action = snapshot_->on_exceeded(refusal->budget);
         if (action.what == OnExceeded::kDegrade) {
             degrade_to(action.model);

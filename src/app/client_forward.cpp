@@ -115,7 +115,7 @@ Task<Result<void>> ClientRequest::admit(const providers::Provider& provider) {
 
 Task<void> ClientRequest::forward() {
     if (snapshot_->budgets() != nullptr) {
-        auto refused = reserve_budget();
+        auto refused = co_await pass_budgets();
         if (refused) {
             co_await refuse(std::move(refused->error), refused->retry_after_s);
             co_return;

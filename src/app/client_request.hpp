@@ -93,6 +93,9 @@ private:
     void settle_translation(Translation& work, ledger::EndState end);
     Task<void> finish_translation(Translation& work, std::optional<Error> broken);
 
+    // client_lease.cpp
+    Task<std::optional<pipeline::Reject>> pass_budgets();
+
     // client_budget.cpp: nothing of it runs where no budget is configured
     std::optional<pipeline::Reject> reserve_budget();
     Result<budget::Amount> worst_case(std::int64_t answer, bool needs_price) const;
@@ -138,6 +141,7 @@ private:
     bool resolved_ = false;  // has a model: worth a ledger row
     bool settled_ = false;
     bool budget_open_ = false;  // reserved and not settled
+    bool budget_short_ = false;  // refused, but the pool may have more
     std::int64_t budget_output_ = 0;  // output tokens that were reserved; 0: no limit
     budget::Amount budget_worst_;
     std::string budget_note_;  // value of x-leeway-budget; empty: none

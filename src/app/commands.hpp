@@ -196,5 +196,7 @@ int run_version(const VersionOptions& options);
 /// The state folder that `place` means, absolute. Of the configuration only server.state must be
 /// readable: revoking a key must work where the gateway's variables are not set.
 [[nodiscard]] Result<std::string> state_folder_of(const PlaceOptions& place);
+/// The ledger that `place` means. With `--state` alone and no configuration file to be found it is SQLite.
+[[nodiscard]] Result<LedgerPlace> ledger_place_of(const PlaceOptions& place);
 
 }  // namespace leeway::app

@@ -160,6 +160,7 @@ struct CacheConfig {
 
 struct LedgerConfig {
     bool enabled = true;
+    Secret database;  ///< URL of a PostgreSQL database; empty: a SQLite file in the state folder
     bool full_durability = false;  ///< `durability: full`: fsync every batch (power cuts)
     std::uint32_t retention_days = 0;  ///< 0: keep
 };
@@ -194,6 +195,9 @@ struct Config {
     std::vector<BudgetConfig> budgets;  ///< those of the keys too
     std::vector<limits::LimitSpec> limits;  ///< without those of the keys
     WebhookConfig webhook;
+    /// URL of the Redis or Valkey server that leases slices of budgets; empty: the ledger's PostgreSQL does, or the
+    /// budgets are this gateway's alone.
+    Secret budget_leases;
     CacheConfig cache;
     LedgerConfig ledger;
     PricesConfig prices;
@@ -226,6 +230,14 @@ struct ConfigReading {
 /// Only the state folder of a file, absolute; whatever else is wrong in it does not matter. For
 /// commands that must work where the variables of a running gateway are not set.
 [[nodiscard]] Result<std::string> read_state_folder(const std::string& path);
+
+/// Where the ledger of a gateway is.
+struct LedgerPlace {
+    std::string state_dir;
+    Secret database;  ///< as LedgerConfig::database
+};
+/// Likewise the state folder and ledger.database of a file.
+[[nodiscard]] Result<LedgerPlace> read_ledger_place(const std::string& path);
 
 /// "config/leeway.yaml" in the current folder, else that of the project which the running program
 /// was built in. The error says where it looked.

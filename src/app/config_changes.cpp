@@ -16,6 +16,8 @@ std::vector<std::string> changes_for_next_start(const Config& running, const Con
     compare("cache.disk", running.cache.disk_bytes, next.cache.disk_bytes);
     compare("cache.entry", running.cache.entry_bytes, next.cache.entry_bytes);
     compare("ledger.enabled", running.ledger.enabled, next.ledger.enabled);
+    compare("budget_leases", running.budget_leases, next.budget_leases);
+    compare("ledger.database", running.ledger.database, next.ledger.database);
     compare("ledger.durability", running.ledger.full_durability, next.ledger.full_durability);
     compare("log.format", running.log.format, next.log.format);
     return out;

@@ -2,6 +2,8 @@
 #include "app/config_reader.hpp"
 #include "base/clock.hpp"
 #include "base/strings.hpp"
+#include "store/postgres/database.hpp"
+#include "store/redis/client.hpp"
 
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -173,7 +175,14 @@ void read_key(ConfigSource& source, Section& section, Draft& draft) {
     draft.config.keys.push_back(std::move(out));
 }
 
-void read_rest(Section& top, Config& config) {
+void read_database(ConfigSource& source, Section& ledger, LedgerConfig& out) {
+    if (!ledger.secret("database", out.database) || out.database.empty()) return;
+    if (const auto shown = store::postgres::display_name(out.database); !shown) {
+        source.error(ledger.mark("database"), "database", shown.error());
+    }
+}
+
+void read_rest(ConfigSource& source, Section& top, Config& config) {
     Section cache = top.section("cache");
     cache.bytes("memory", config.cache.memory_bytes, 0, kTiB);
     cache.bytes("disk", config.cache.disk_bytes, 0, 1024 * kTiB);
@@ -183,6 +192,7 @@ void read_rest(Section& top, Config& config) {
 
     Section ledger = top.section("ledger");
     ledger.on_off("enabled", config.ledger.enabled);
+    read_database(source, ledger, config.ledger);
     ledger.choice<bool>("durability", config.ledger.full_durability,
                         {{"normal", false}, {"full", true}});
     ledger.number("retention_days", config.ledger.retention_days, 0, 36'500);
@@ -235,7 +245,12 @@ ConfigReading read_draft(ConfigSource& source, const std::string& text, const st
         read_budgets(source, top, draft);
         read_rate_limits(source, top, draft);
         read_webhook(source, top, draft);
-        read_rest(top, draft.config);
+        if (top.secret("budget_leases", draft.config.budget_leases) &&
+            !draft.config.budget_leases.empty()) {
+            const auto address = store::redis::parse_address(draft.config.budget_leases);
+            if (!address) source.error(top.mark("budget_leases"), "budget_leases", address.error());
+        }
+        read_rest(source, top, draft.config);
         top.finish();
         fill_paths(draft.config);
         check_draft(source, draft);
@@ -266,6 +281,38 @@ Result<std::string> read_text_file(const std::string& path) {
         return fail(ErrorCode::kConfig, "cannot be read", "check its permissions");
     }
     return text;
+}
+
+/// What commands need that must work where the variables of a running gateway are not set.
+Result<LedgerPlace> read_place(const std::string& path, bool with_database) {
+    const auto text = read_text_file(path);
+    if (!text) {
+        return fail(ErrorCode::kConfig, fmt::format("{}: {}", path, text.error().message),
+                    "or name the state folder with --state DIR");
+    }
+    Draft draft;
+    draft.config.path = path;
+    ConfigSource source(path);
+    try {
+        const auto root = source.parse(*text);
+        if (root && root->IsMap()) {
+            Section server(source, (*root)["server"], "server", YAML::Mark());
+            server.text("state", draft.config.server.state);
+            if (with_database) {
+                Section ledger(source, (*root)["ledger"], "ledger", YAML::Mark());
+                read_database(source, ledger, draft.config.ledger);
+            }
+        }
+    } catch (const YAML::Exception& exception) {
+        source.error(exception.mark, exception.msg);
+    }
+    const std::vector<ConfigProblem> problems = source.take_problems();
+    if (!problems.empty()) {
+        return fail(ErrorCode::kConfig, problems.front().text(),
+                    "or name the state folder with --state DIR");
+    }
+    fill_paths(draft.config);
+    return LedgerPlace{draft.config.server.state, draft.config.ledger.database};
 }
 
 Result<Config> to_result(ConfigReading reading) {
@@ -308,30 +355,11 @@ Result<Config> parse_config(const std::string& text, const std::string& name) {
 }
 
 Result<std::string> read_state_folder(const std::string& path) {
-    const auto text = read_text_file(path);
-    if (!text) {
-        return fail(ErrorCode::kConfig, fmt::format("{}: {}", path, text.error().message),
-                    "or name the state folder with --state DIR");
-    }
-    Draft draft;
-    draft.config.path = path;
-    ConfigSource source(path);
-    try {
-        const auto root = source.parse(*text);
-        if (root && root->IsMap()) {
-            Section server(source, (*root)["server"], "server", YAML::Mark());
-            server.text("state", draft.config.server.state);
-        }
-    } catch (const YAML::Exception& exception) {
-        source.error(exception.mark, exception.msg);
-    }
-    const std::vector<ConfigProblem> problems = source.take_problems();
-    if (!problems.empty()) {
-        return fail(ErrorCode::kConfig, problems.front().text(),
-                    "or name the state folder with --state DIR");
-    }
-    fill_paths(draft.config);
-    return draft.config.server.state;
+    auto place = read_place(path, false);
+    if (!place) return fail(std::move(place.error()));
+    return std::move(place->state_dir);
 }
+
+Result<LedgerPlace> read_ledger_place(const std::string& path) { return read_place(path, true); }
 
 }  // namespace leeway::app

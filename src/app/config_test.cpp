@@ -1,6 +1,7 @@
 #include "app/config.hpp"
 
 #include "base/money.hpp"
+#include "store/redis/client.hpp"
 
 #include <gtest/gtest.h>
 
@@ -394,6 +395,30 @@ TEST(Config, StateFolderIsFoundInAFileWithOtherErrors) {
     EXPECT_FALSE(state_of("server: {state: ${LEEWAY_TEST_NONE}}"));
     EXPECT_FALSE(read_state_folder("/nonexistent/x.yaml"));
     std::filesystem::remove(path);
+}
+
+TEST(Config, DatabasesComeFromTheEnvironmentAndAreNeverShown) {
+    const std::string text =
+        "ledger: {database: '${TEST_DATABASE}'}\nbudget_leases: '${TEST_REDIS}'\n";
+    {
+        const Variable database("TEST_DATABASE", "postgres://ada:hunter2@db.example/books");
+        const Variable redis("TEST_REDIS", "redis://:hunter2@cache.example:6380/3");
+        const ConfigReading reading = read_config_text(text, "leeway.yaml");
+        ASSERT_TRUE(reading.config) << all_text(reading.problems);
+        const auto address = store::redis::parse_address(reading.config->budget_leases);
+        ASSERT_TRUE(address);
+        EXPECT_EQ(address->name(), "redis://cache.example:6380");
+        EXPECT_EQ(address->password.expose(), "hunter2");
+        EXPECT_EQ(address->database, "3");
+        EXPECT_TRUE(store::redis::parse_address(Secret("redis+unix:///run/redis.sock")));
+    }
+    const Variable database("TEST_DATABASE", "mysql://ada:hunter2@db");
+    const Variable redis("TEST_REDIS", "rediss://:hunter2@cache");
+    const ConfigReading reading = read_config_text(text, "leeway.yaml");
+    EXPECT_EQ(reading.problems.size(), 2u);
+    EXPECT_EQ(all_text(reading.problems).find("hunter2"), std::string::npos)
+        << all_text(reading.problems);
+    EXPECT_NE(all_text(reading.problems).find("postgres://"), std::string::npos);
 }
 
 TEST(Config, ShippedFileStatesTheDefaults) {

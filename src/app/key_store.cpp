@@ -2,7 +2,7 @@
 
 #include "app/pepper.hpp"
 #include "base/strings.hpp"
-#include "store/sqlite/migrations.hpp"
+#include "store/migrations.hpp"
 
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -23,7 +23,7 @@ using store::sqlite::Database;
 using store::sqlite::Transaction;
 
 // Lists are names joined by line breaks; a name holds none.
-constexpr std::array<store::sqlite::Migration, 1> kMigrations{{{1, R"sql(
+constexpr std::array<store::Migration, 1> kMigrations{{{1, R"sql(
 CREATE TABLE key (
     name                TEXT    NOT NULL PRIMARY KEY,
     models              TEXT    NOT NULL,
@@ -85,7 +85,7 @@ Result<KeyStore> KeyStore::open(const std::string& state_folder) {
     if (auto made = make_private_folder(state_folder); !made) return fail(made.error());
     auto db = Database::open(database_path(state_folder));
     if (!db) return fail(db.error());
-    if (auto ok = store::sqlite::migrate(*db, "keys", kMigrations); !ok) return fail(ok.error());
+    if (auto ok = store::migrate(*db, "keys", kMigrations); !ok) return fail(ok.error());
     const auto count = db->query_int("SELECT count(*) FROM key");
     if (!count) return fail(count.error());
     auto pepper = load_pepper(state_folder, count->value_or(0) == 0);
@@ -256,7 +256,7 @@ Result<bool> has_stored_keys(const std::string& state_folder) {
     options.access = store::sqlite::Access::kReadOnly;
     auto db = Database::open(path, options);
     if (!db) return fail(db.error());
-    if (auto ok = store::sqlite::require_version(*db, "keys", kMigrations); !ok) {
+    if (auto ok = store::require_version(*db, "keys", kMigrations); !ok) {
         return fail(ok.error());
     }
     const auto count = db->query_int("SELECT count(*) FROM key");

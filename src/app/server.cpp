@@ -2,6 +2,8 @@
 
 #include "app/config_changes.hpp"
 #include "app/config_values.hpp"
+#include "guard/budget/postgres_lease.hpp"
+#include "guard/budget/redis_lease.hpp"
 #include "telemetry/log.hpp"
 
 #include <fmt/ranges.h>
@@ -73,6 +75,7 @@ Result<void> Server::open_stores() {
     if (config_.ledger.enabled) {
         ledger::LedgerOptions ledger_options;
         ledger_options.state_dir = state;
+        ledger_options.database = config_.ledger.database;
         ledger_options.workers = worker_count(config_);
         ledger_options.durability = config_.ledger.full_durability
                                         ? store::sqlite::Durability::kFull
@@ -82,6 +85,18 @@ Result<void> Server::open_stores() {
         if (!opened) return fail(std::move(opened.error()));
         ledger_ = std::move(*opened);
         for (const std::string& note : ledger_->notes()) spdlog::warn("ledger: {}", note);
+    }
+    std::unique_ptr<budget::LeaseSource> pool;
+    if (!config_.budget_leases.empty()) {
+        auto address = store::redis::parse_address(config_.budget_leases);
+        if (!address) return fail(std::move(address.error()));
+        pool = std::make_unique<budget::RedisLease>(std::move(*address));
+    } else if (ledger_ && !config_.ledger.database.empty()) {
+        pool = std::make_unique<budget::PostgresLease>(config_.ledger.database);
+    }
+    if (pool) {
+        book_.share();
+        leases_ = std::make_unique<budget::LeaseKeeper>(book_, std::move(pool));
     }
     if (auto used = use_budgets(config_); !used) return used;
     use_limits(config_);
@@ -124,8 +139,8 @@ Result<std::shared_ptr<const Snapshot>> Server::build_snapshot(const Config& con
     if (!address) return fail(std::move(address.error()));
     auto host = hosts_->host_for(config);
     if (!host) return fail(std::move(host.error()));
-    const Services services{cache_services_, *host,    books_.current(),
-                            &book_,          &limits_, &vocabularies_};
+    const Services services{cache_services_, *host,          books_.current(), &book_,
+                            &limits_,        &vocabularies_, leases_.get()};
     auto snapshot = Snapshot::build(config, keys_, services, address->is_loopback());
     // Only now, when nothing can be refused any more.
     if (snapshot) hosts_->use(std::move(*host));
@@ -164,6 +179,13 @@ Result<void> Server::start_admin() {
         return not_ready();
     };
     source.note = [this]() -> std::optional<std::string> {
+        if (ledger_) {
+            const ledger::LedgerStats stats = ledger_->stats();
+            if (stats.failing) {
+                return "the ledger's database takes no records, which wait in the journal: " +
+                       stats.last_error;
+            }
+        }
         if (!book_refused_.load(std::memory_order_relaxed)) return std::nullopt;
         return "the newest price book is refused, see the log; the prices before it stay in use";
     };
@@ -180,6 +202,10 @@ Result<void> Server::start_admin() {
 std::optional<std::string> Server::not_ready() const {
     if (draining_.load(std::memory_order_relaxed)) return "shutting down";
     if (ledger_ && !ledger_->healthy()) return "the ledger cannot keep records: is the disk full?";
+    if (leases_ && leases_->stats().failing) {
+        return "the pool of the shared budgets cannot be asked: " + leases_->stats().last_error;
+    }
+    if (book_.waiting()) return "the ledger's database has not answered yet, and budgets need it";
     return std::nullopt;
 }
 
@@ -199,6 +225,13 @@ void Server::tend() {
     }
     hosts_->end_unused();
     watch_ledger();
+    if (book_.waiting() && !ledger_failing_) {
+        if (auto used = use_budgets(config_); !used) {
+            spdlog::error("budgets wait: {}", used.error().text());
+        } else if (!book_.waiting()) {
+            spdlog::info("budgets are judged again");
+        }
+    }
     if (auto alerts = book_.take_alerts(); !alerts.empty() && alerts_) {
         alerts_->tell(std::move(alerts));
     }
@@ -268,10 +301,18 @@ Result<void> Server::use_budgets(const Config& config) {
     std::vector<budget::PastSpending> past;
     const std::int64_t now_s = unix_now_us() / 1'000'000;
     if (book_.needs_past(specs)) {
-        if (auto done = ledger_->wait_recovered(std::chrono::seconds(30)); !done) return done;
+        const bool local = started_with_.ledger.database.empty();
+        if (auto done = ledger_->wait_recovered(std::chrono::seconds(local ? 30 : 3)); !done) {
+            if (local) return done;
+            // The server will come; until then what a budget guards is refused, and all else goes on.
+            if (!book_.waiting()) spdlog::error("budgets wait: {}", done.error().text());
+            book_.set_waiting(true);
+            return {};
+        }
         if (auto done = ledger_->flush(); !done) return done;
         constexpr std::int64_t kLongestWindow = 32 * 86'400;
-        auto rows = ledger::read_spending(config_.server.state, now_s - kLongestWindow);
+        auto rows = ledger::read_spending(config_.server.state, started_with_.ledger.database,
+                                          now_s - kLongestWindow);
         if (!rows) return fail(std::move(rows.error()));
         for (const ledger::ScopeSpending& row : *rows) {
             auto scope = budget::parse_scope(row.scope);
@@ -280,6 +321,7 @@ Result<void> Server::use_budgets(const Config& config) {
         }
     }
     book_.configure(std::move(specs), past, now_s);
+    book_.set_waiting(false);
     return {};
 }
 
@@ -359,6 +401,7 @@ void Server::drain(const std::function<bool()>& hurry) {
 Server::~Server() {
     admin_.reset();
     for (auto& worker : workers_) worker->stop();
+    leases_.reset();  // wakes who waits for it, on loops that must still be there
     // Both post to the workers' loops what was waited for, so those must still be there.
     if (hosts_) hosts_->stop();
     cache_.reset();

@@ -74,6 +74,7 @@ private:
     std::unique_ptr<ledger::Ledger> ledger_;
     mutable budget::Book book_;  // asked how it stands, a limit may enter its next window
     std::unique_ptr<AlertSender> alerts_;  // null: no budget has been configured yet
+    std::unique_ptr<budget::LeaseKeeper> leases_;  // null: the budgets are ours alone
     std::unique_ptr<agent_cache::ExactStore> cache_;
     agent_cache::SingleFlight flights_;
     agent_cache::ShardedKeyMemo cache_keys_;

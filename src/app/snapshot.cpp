@@ -61,7 +61,10 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::build(
     }
     if (auto added = out->add_routes(config); !added) return fail(std::move(added.error()));
     out->limits_ = services.limits;
-    if (!config.budgets.empty()) out->budgets_.book = services.budgets;
+    if (!config.budgets.empty()) {
+        out->budgets_.book = services.budgets;
+        out->budgets_.leases = services.leases;
+    }
     for (const BudgetConfig& one : config.budgets) {
         if (one.on_exceeded == OnExceeded::kRefuse) continue;
         out->budgets_.actions.emplace(

@@ -29,6 +29,7 @@ struct Services {
     budget::Book* budgets = nullptr;  ///< outlives every snapshot
     limits::LimitBook* limits = nullptr;  ///< the same
     VocabularyShelf* vocabularies = nullptr;  ///< null: none; used while building only
+    budget::LeaseKeeper* leases = nullptr;  ///< likewise
 };
 
 /// One configuration, built into what the data plane runs on. Immutable; each request pins the one it

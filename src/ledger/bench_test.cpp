@@ -111,13 +111,17 @@ double seconds_since(TimePoint start) {
 }
 
 /// Through the real ring and writer: rows per second in slices of a tenth, then reports.
+/// LEEWAY_BENCH_DATABASE: an empty PostgreSQL database instead of SQLite.
 /// LEEWAY_BENCH_ROWS (default 100,000) says how many requests; each has one attempt, so twice as many rows.
 TEST(LedgerBench, DISABLED_InsertAndReport) {
     const char* asked = std::getenv("LEEWAY_BENCH_ROWS");
     const std::uint64_t rows = asked == nullptr ? 100'000 : std::strtoull(asked, nullptr, 10);
     const testing::TemporaryFolder folder;
-    auto ledger = Ledger::open({.state_dir = folder.path(), .ring_bytes = 64 << 20});
-    ASSERT_TRUE(ledger);
+    const char* url = std::getenv("LEEWAY_BENCH_DATABASE");
+    const Secret database(url == nullptr ? "" : url);
+    auto ledger =
+        Ledger::open({.state_dir = folder.path(), .database = database, .ring_bytes = 64 << 20});
+    ASSERT_TRUE(ledger) << ledger.error().text();
     for (int slice = 0; slice < 10; ++slice) {
         const TimePoint start = monotonic_now();
         const double process = cpu_us(CLOCK_PROCESS_CPUTIME_ID);
@@ -135,7 +139,7 @@ TEST(LedgerBench, DISABLED_InsertAndReport) {
                    thread / static_cast<double>(end - begin));
     }
     ASSERT_EQ((*ledger)->stats().rows_written, rows);
-    auto db = open_for_reading(folder.path());
+    auto db = open_for_reading(folder.path(), database);
     ASSERT_TRUE(db && *db);
     for (const char* by : {"day", "key,day", "route,day", "model,day", "provider,day", "user",
                            "user,day", "tag,day", "agent,day"}) {

@@ -1,5 +1,7 @@
 #include "ledger/codec.hpp"
 
+#include "json/text.hpp"
+
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -346,6 +348,56 @@ Result<void> decode(std::string_view bytes, RequestRecord& out) {
         return fail(ErrorCode::kInternal, "a journal record is damaged");
     }
     return {};
+}
+
+namespace {
+
+bool is_storable(std::string_view text) noexcept {
+    for (std::size_t i = 0; i < text.size();) {
+        const auto byte = static_cast<unsigned char>(text[i]);
+        const std::size_t length = byte < 0x80 ? 1 : json::utf8_length(text.substr(i));
+        if (byte == 0 || length == 0) return false;
+        i += length;
+    }
+    return true;
+}
+
+void clean(std::string& text) {
+    if (is_storable(text)) return;
+    std::string out;
+    for (std::size_t i = 0; i < text.size();) {
+        const std::size_t length =
+            text[i] == '\0' ? 0 : json::utf8_length(std::string_view(text).substr(i));
+        if (length == 0) {
+            json::append_utf8(out, 0xfffd);
+        } else {
+            out.append(text, i, length);
+        }
+        i += std::max<std::size_t>(length, 1);
+    }
+    text = std::move(out);
+}
+
+}  // namespace
+
+void make_storable(RequestRecord& r) {
+    for (std::string* text : {&r.key, &r.route, &r.endpoint, &r.model_asked, &r.model, &r.provider,
+                              &r.user, &r.tags, &r.session, &r.agent, &r.notes, &r.error}) {
+        clean(*text);
+    }
+    for (AttemptRow& a : r.attempts) {
+        for (std::string* text : {&a.provider, &a.model, &a.model_reported, &a.finish_reason}) {
+            clean(*text);
+        }
+    }
+}
+
+void make_storable(Intent& intent) {
+    for (std::string* text : {&intent.key, &intent.route, &intent.endpoint, &intent.model_asked,
+                              &intent.model, &intent.provider}) {
+        clean(*text);
+    }
+    for (std::string& scope : intent.scopes) clean(scope);
 }
 
 }  // namespace leeway::ledger

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "ledger/intent.hpp"
 #include "ledger/record.hpp"
 
 #include <string>
@@ -22,5 +23,10 @@ inline constexpr std::size_t kMaxNotesBytes = 4096;
 /// capacity. An error for anything that is cut, has bytes left over, or was written by a later version;
 /// never reads out of bounds.
 [[nodiscard]] Result<void> decode(std::string_view bytes, RequestRecord& out);
+
+/// What a database takes as text: bytes that are no UTF-8 and NUL become U+FFFD, as in every JSON that we
+/// print. SQLite would keep them and PostgreSQL refuse them; so both hold the same.
+void make_storable(RequestRecord& record);
+void make_storable(Intent& intent);
 
 }  // namespace leeway::ledger

@@ -17,23 +17,27 @@
 namespace leeway::ledger {
 namespace {
 
-using store::sqlite::Database;
-using store::sqlite::Statement;
-using store::sqlite::Transaction;
+using store::sql::Database;
+using store::sql::Statement;
+using store::sql::Transaction;
 
 // Requests per read transaction: a long one would keep the writer from emptying its WAL.
 constexpr std::int64_t kPage = 1000;
 constexpr std::int64_t kHourUs = 3'600'000'000;
 
 // The buckets of usage come last.
-constexpr const char* kRequestColumns =
-    "id, ts_us, key, route, endpoint, model, model_asked, http_status, end, source, stream,"
-    " baseline_pico_usd, total_us, error, iif(typeof(user) = 'integer', user, NULL), user,"
-    " iif(typeof(tags) = 'integer', tags, NULL), tags,"
-    " iif(typeof(agent) = 'integer', agent, NULL), agent, session, arm, cost_pico_usd,"
-    " saving_labels, saved_exact_cache_pico_usd, saved_tier_pico_usd, saved_route_pico_usd,"
-    " saved_prompt_cache_pico_usd, saved_billing_pico_usd, saved_attempts_pico_usd,"
-    " saved_gateway_pico_usd, usage_quality, usage_state";
+std::string request_columns(const Database& db) {
+    std::string out =
+        "id, ts_us, key, route, endpoint, model, model_asked, http_status, end, source, stream,"
+        " baseline_pico_usd, total_us, error";
+    for (const char* label : {"user", "tags", "agent"}) {
+        out += ", " + label_number_sql(db, label) + ", " + label_text_sql(db, label);
+    }
+    return out +
+           ", session, arm, cost_pico_usd, saving_labels, saved_exact_cache_pico_usd,"
+           " saved_tier_pico_usd, saved_route_pico_usd, saved_prompt_cache_pico_usd,"
+           " saved_billing_pico_usd, saved_attempts_pico_usd, saved_gateway_pico_usd, usage_quality, usage_state";
+}
 constexpr int kRequestLabels = 14;
 constexpr int kRequestSession = 20;
 constexpr int kRequestArm = 21;
@@ -45,8 +49,8 @@ constexpr const char* kAttemptColumns =
     " usage_state";
 constexpr int kAttemptUsage = 14;
 
-std::string select_sql(const char* columns, const char* rest) {
-    return std::string("SELECT ") + columns + ", " + bucket_columns() + " FROM " + rest;
+std::string select_sql(const std::string& columns, const char* rest) {
+    return "SELECT " + columns + ", " + bucket_columns() + " FROM " + rest;
 }
 
 std::string_view end_text(std::int64_t end) {
@@ -107,7 +111,7 @@ public:
 
     Result<void> run(std::optional<std::int64_t> since_us) {
         const std::string requests = select_sql(
-            kRequestColumns, "request WHERE id > ?1 AND ts_us >= ?2 ORDER BY id LIMIT ?3");
+            request_columns(db_), "request WHERE id > ?1 AND ts_us >= ?2 ORDER BY id LIMIT ?3");
         const std::string attempts =
             select_sql(kAttemptColumns, "attempt WHERE request_id = ?1 ORDER BY number");
         for (const auto& [sql, statement] :
@@ -309,8 +313,8 @@ Result<void> run(const ExportOptions& options, std::FILE* out, std::FILE* err) {
         if (!parsed) return fail(parsed.error());
         since_us = *parsed;
     }
-    replay_for_reader(options.state_dir, err);
-    auto db = open_for_reading(options.state_dir);
+    replay_for_reader(options.state_dir, options.database, err);
+    auto db = open_for_reading(options.state_dir, options.database);
     if (!db) return fail(std::move(db.error()));
     if (!*db) return {};  // no ledger yet: no lines
     return export_jsonl(**db, since_us, out);

@@ -1,7 +1,8 @@
 #pragma once
 
 #include "base/result.hpp"
-#include "store/sqlite/database.hpp"
+#include "base/secret.hpp"
+#include "store/sql/database.hpp"
 
 #include <cstdint>
 #include <cstdio>
@@ -14,12 +15,13 @@ namespace leeway::ledger {
 /// without an attempt (a cache hit, a refusal) is one line with `"attempt": 0`. `since_us`: only
 /// requests that arrived then or later. Needs constant memory and never holds a writer up. The
 /// baseline stands on the last attempt of a request only, so that sums over lines are right.
-[[nodiscard]] Result<void> export_jsonl(store::sqlite::Database& db,
+[[nodiscard]] Result<void> export_jsonl(store::sql::Database& db,
                                         std::optional<std::int64_t> since_us, std::FILE* out);
 
 /// `leeway ledger export --jsonl`.
 struct ExportOptions {
     std::string state_dir;
+    Secret database = {};  ///< see database_target
     std::string since;  ///< as `parse_time` reads it; empty: from the beginning
 };
 

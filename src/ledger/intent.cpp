@@ -3,7 +3,7 @@
 #include "ledger/codec.hpp"
 #include "ledger/reader.hpp"
 #include "ledger/schema.hpp"
-#include "store/sqlite/database.hpp"
+#include "store/sql/database.hpp"
 
 #include <cstring>
 
@@ -135,9 +135,10 @@ RequestRecord unknown_outcome(const Intent& intent) {
 }
 
 Result<std::vector<ScopeSpending>> read_spending(const std::string& state_dir,
+                                                 const Secret& database,
                                                  std::int64_t since_unix_s) {
     std::vector<ScopeSpending> out;
-    auto db = open_for_reading(state_dir);
+    auto db = open_for_reading(state_dir, database);
     if (!db) return fail(std::move(db.error()));
     if (!*db) return out;
     auto rows = (*db)->prepare(
@@ -157,9 +158,10 @@ Result<std::vector<ScopeSpending>> read_spending(const std::string& state_dir,
     }
 }
 
-Result<std::vector<Intent>> read_open_intents(const std::string& state_dir) {
+Result<std::vector<Intent>> read_open_intents(const std::string& state_dir,
+                                               const Secret& database) {
     std::vector<Intent> out;
-    auto db = open_for_reading(state_dir);
+    auto db = open_for_reading(state_dir, database);
     if (!db) return fail(std::move(db.error()));
     if (!*db) return out;
     auto rows = (*db)->prepare("SELECT record FROM intent");

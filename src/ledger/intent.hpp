@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "base/secret.hpp"
 #include "ledger/record.hpp"
 
 #include <cstdint>
@@ -47,12 +48,14 @@ struct ScopeSpending {
     std::int64_t tokens = 0;
 };
 
-/// Reads what was posted since `since_unix_s` from the database of a state folder. Any thread, also while
+/// Reads what was posted since `since_unix_s` from the database, see database_target. Any thread, also while
 /// a gateway writes. Empty when there is no database yet.
 [[nodiscard]] Result<std::vector<ScopeSpending>> read_spending(const std::string& state_dir,
+                                                               const Secret& database,
                                                                std::int64_t since_unix_s);
 
 /// The intents whose outcome is not in the database yet: what is reserved now. The same rules.
-[[nodiscard]] Result<std::vector<Intent>> read_open_intents(const std::string& state_dir);
+[[nodiscard]] Result<std::vector<Intent>> read_open_intents(const std::string& state_dir,
+                                                             const Secret& database);
 
 }  // namespace leeway::ledger

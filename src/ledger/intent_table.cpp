@@ -28,28 +28,32 @@ std::size_t IntentTable::IdHash::operator()(const RequestId& id) const noexcept 
     return static_cast<std::size_t>(random);
 }
 
-Result<std::unique_ptr<IntentTable>> IntentTable::open(store::sqlite::Database& db) {
-    std::unique_ptr<IntentTable> table(new IntentTable(db));
+Result<std::unique_ptr<IntentTable>> IntentTable::open(store::sql::Database& db,
+                                                       std::string gateway) {
+    std::unique_ptr<IntentTable> table(new IntentTable(db, std::move(gateway)));
     if (auto done = table->load(); !done) return fail(std::move(done.error()));
     return table;
 }
 
 Result<void> IntentTable::load() {
-    const std::pair<const char*, std::optional<store::sqlite::Statement>*> statements[] = {
-        {"SELECT 1 FROM request WHERE id = ?1", &find_request_},
-        {"INSERT OR IGNORE INTO intent VALUES (?1, ?2, ?3)", &insert_},
+    const std::pair<const char*, std::optional<store::sql::Statement>*> statements[] = {
+        {"INSERT INTO intent VALUES (?1, ?2, ?3, ?4) ON CONFLICT (request_id, attempt) DO NOTHING",
+         &insert_},
         {"DELETE FROM intent WHERE request_id = ?1", &remove_},
-        {"INSERT INTO budget_spent VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (scope, slot) DO UPDATE"
-         " SET spent_hi = spent_hi + excluded.spent_hi, spent_lo = spent_lo + excluded.spent_lo,"
-         " tokens = min(tokens + excluded.tokens, 4000000000000000000)",
+        {"INSERT INTO budget_spent AS o VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (scope, slot)"
+         " DO UPDATE SET spent_hi = o.spent_hi + excluded.spent_hi,"
+         " spent_lo = o.spent_lo + excluded.spent_lo, tokens ="
+         " CASE WHEN o.tokens + excluded.tokens > 4000000000000000000 THEN 4000000000000000000"
+         " ELSE o.tokens + excluded.tokens END",
          &spend_}};
     for (const auto& [sql, statement] : statements) {
         auto made = db_.prepare(sql);
         if (!made) return fail(std::move(made.error()));
         statement->emplace(std::move(*made));
     }
-    auto all = db_.prepare("SELECT record FROM intent");
+    auto all = db_.prepare("SELECT record FROM intent WHERE gateway = ?1");
     if (!all) return fail(std::move(all.error()));
+    all->bind(1, std::string_view(gateway_));
     while (true) {
         const auto row = all->step();
         if (!row) return fail(row.error());
@@ -62,20 +66,19 @@ Result<void> IntentTable::load() {
     }
 }
 
-Result<bool> IntentTable::add(const Intent& intent) {
-    find_request_->bind_blob(1, intent.id.bytes);
-    const auto known = find_request_->step();
-    if (!known) return fail(known.error());
-    find_request_->reset();
-    if (*known) return false;
+Result<void> IntentTable::add(const Intent& intent) {
+    std::vector<Intent>& of_request = open_[intent.id];
+    const bool known = std::any_of(of_request.begin(), of_request.end(), [&](const Intent& one) {
+        return one.attempt == intent.attempt;
+    });
+    if (known) return {};
     const std::string_view bytes = encode(intent, buffer_);
     insert_->bind_blob(1, intent.id.bytes);
     insert_->bind(2, std::int64_t{intent.attempt});
     insert_->bind_blob(3, {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()});
-    if (auto done = insert_->run(); !done) return fail(std::move(done.error()));
-    if (db_.changes() == 0) return false;
-    open_[intent.id].push_back(intent);
-    return true;
+    insert_->bind(4, std::string_view(gateway_));
+    of_request.push_back(intent);
+    return insert_->run();
 }
 
 Result<void> IntentTable::charge(const Intent& intent, const Charge& charge) {

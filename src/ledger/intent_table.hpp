@@ -1,7 +1,7 @@
 #pragma once
 
 #include "ledger/intent.hpp"
-#include "store/sqlite/database.hpp"
+#include "store/sql/database.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -25,10 +25,12 @@ struct Charge {
 /// in the moment its outcome comes. Ledger thread only; void after an error, like the writer.
 class IntentTable {
 public:
-    [[nodiscard]] static Result<std::unique_ptr<IntentTable>> open(store::sqlite::Database& db);
+    /// `gateway`: a name that no other gateway of this database has.
+    [[nodiscard]] static Result<std::unique_ptr<IntentTable>> open(store::sql::Database& db,
+                                                                   std::string gateway);
 
-    /// False: it was here before, or its outcome is known already (a journal that is read again).
-    [[nodiscard]] Result<bool> add(const Intent& intent);
+    /// Nothing happens when it was here before. The caller knows that its outcome is not in the database.
+    [[nodiscard]] Result<void> add(const Intent& intent);
     /// Whether any is open; false costs nothing.
     [[nodiscard]] bool any() const noexcept { return !open_.empty(); }
     [[nodiscard]] std::size_t count() const noexcept { return open_.size(); }
@@ -41,12 +43,14 @@ private:
     struct IdHash {
         std::size_t operator()(const RequestId& id) const noexcept;
     };
-    explicit IntentTable(store::sqlite::Database& db) : db_(db) {}
+    IntentTable(store::sql::Database& db, std::string gateway)
+        : db_(db), gateway_(std::move(gateway)) {}
     [[nodiscard]] Result<void> load();
     [[nodiscard]] Result<void> charge(const Intent& intent, const Charge& charge);
 
-    store::sqlite::Database& db_;
-    std::optional<store::sqlite::Statement> find_request_, insert_, remove_, spend_;
+    store::sql::Database& db_;
+    const std::string gateway_;  // whose intents: those of others are none of our business
+    std::optional<store::sql::Statement> insert_, remove_, spend_;
     std::unordered_map<RequestId, std::vector<Intent>, IdHash> open_;
     std::string buffer_;
 };

@@ -40,6 +40,32 @@ std::optional<unsigned> worker_number(std::string_view name) {
     return static_cast<unsigned>(*number);
 }
 
+/// The name that this state folder has in a database which others write as well; made on first use.
+Result<std::string> gateway_id(const std::string& state_dir) {
+    const std::string path = state_dir + "/gateway_id";
+    const auto unusable = [&](const char* doing) {
+        return fail(ErrorCode::kConfig,
+                    fmt::format("cannot {} {}: {}", doing, path, std::strerror(errno)),
+                    "check the state folder and its permissions");
+    };
+    std::string id(26, '\0');
+    const int old = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (old >= 0) {
+        const ssize_t n = ::read(old, id.data(), id.size());
+        ::close(old);
+        if (n == static_cast<ssize_t>(id.size())) return id;
+    }
+    id = RequestId::make(unix_now_us() / 1000).text();
+    const std::string fresh = path + ".tmp";
+    const int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0) return unusable("write");
+    const bool written =
+        ::write(fd, id.data(), id.size()) == static_cast<ssize_t>(id.size()) && ::fsync(fd) == 0;
+    ::close(fd);
+    if (!written || ::rename(fresh.c_str(), path.c_str()) != 0) return unusable("write");
+    return id;
+}
+
 Result<void> make_folder(const std::string& path) {
     std::error_code code;
     const bool made = std::filesystem::create_directories(path, code);
@@ -64,10 +90,17 @@ Result<std::unique_ptr<Ledger>> Ledger::open(const LedgerOptions& options) {
     if (!lock) return fail(std::move(lock.error()));
     std::unique_ptr<Ledger> ledger(new Ledger(options, std::move(*lock)));
     ledger->batch_limit_ = kMaxBatch;
+    if (!options.database.empty()) {
+        auto gateway = gateway_id(options.state_dir);
+        if (!gateway) return fail(std::move(gateway.error()));
+        ledger->gateway_ = std::move(*gateway);
+    }
     // The database first: a folder of a newer version must not be touched at all.
-    auto writer = RowWriter::open(database_path(options.state_dir), options.durability);
-    if (!writer) return fail(std::move(writer.error()));
-    ledger->writer_ = std::move(*writer);
+    if (auto opened = ledger->open_writer(); !opened) {
+        if (opened.error().reason != "unreachable") return fail(std::move(opened.error()));
+        ledger->stats_.failing = true;
+        ledger->stats_.last_error = opened.error().text();
+    }
     if (auto done = ledger->open_journals(); !done) return fail(std::move(done.error()));
     ledger->thread_ = std::thread([raw = ledger.get()] { raw->run(); });
     return ledger;
@@ -179,14 +212,19 @@ void Ledger::wait_for_work(bool unhealthy) noexcept {
     wake_.sleep(retention_.patience(), has_work);
 }
 
+Result<void> Ledger::open_writer() {
+    if (writer_) return {};
+    auto writer = RowWriter::open(database_target(options_.state_dir, options_.database),
+                                  options_.durability, gateway_);
+    if (!writer) return fail(std::move(writer.error()));
+    writer_ = std::move(*writer);
+    return {};
+}
+
 /// What earlier processes left open gets its row: in one transaction, so a kill in between changes nothing.
 Result<void> Ledger::recover_intents() {
     std::uint64_t count = 0;
-    if (!writer_) {
-        auto writer = RowWriter::open(database_path(options_.state_dir), options_.durability);
-        if (!writer) return fail(std::move(writer.error()));
-        writer_ = std::move(*writer);
-    }
+    if (auto opened = open_writer(); !opened) return opened;
     if (writer_->intents().any()) {
         if (auto begun = writer_->begin(); !begun) return begun;
         for (const RequestRecord& record : writer_->intents().unknown_outcomes()) {
@@ -194,7 +232,9 @@ Result<void> Ledger::recover_intents() {
             if (!added) return fail(added.error());
             ++count;
         }
-        if (auto committed = writer_->commit(); !committed) return committed;
+        if (auto committed = writer_->commit(); !committed) {
+            return fail(std::move(committed.error()));
+        }
     }
     const std::lock_guard lock(mutex_);
     stats_.unknown += count;
@@ -275,6 +315,10 @@ void Ledger::retry_later(const Error& error) {
 /// Moves up to `batch_limit_` records from the journals into the database, in one transaction.
 /// After an error nothing was released.
 Result<std::size_t> Ledger::write_batch() {
+    // A database that never answered is not well, even while there is nothing to write.
+    if (!recovered_) {
+        if (auto opened = open_writer(); !opened) return fail(std::move(opened.error()));
+    }
     sources_.clear();
     for (const auto& journal : journals_) sources_.push_back(journal.get());
     for (const auto& journal : orphans_) sources_.push_back(journal.get());
@@ -286,20 +330,17 @@ Result<std::size_t> Ledger::write_batch() {
     std::size_t taken = 0;
     std::uint64_t fresh = 0;
     std::uint64_t repeated = 0;
+    std::string last;  // of a batch of one, see below
     for (Journal* source : sources_) {
         while (taken < batch_limit_) {
             const auto bytes = source->next();
             if (!bytes) break;
             if (taken == 0) {
-                if (!writer_) {
-                    auto writer =
-                        RowWriter::open(database_path(options_.state_dir), options_.durability);
-                    if (!writer) return fail(std::move(writer.error()));
-                    writer_ = std::move(*writer);
-                }
+                if (auto opened = open_writer(); !opened) return fail(std::move(opened.error()));
                 if (auto begun = writer_->begin(); !begun) return fail(std::move(begun.error()));
             }
             ++taken;
+            if (batch_limit_ == 1) last = *bytes;
             const auto added = write_one(*bytes);
             if (!added) return fail(added.error());
             const bool row = !is_intent(*bytes);
@@ -310,8 +351,17 @@ Result<std::size_t> Ledger::write_batch() {
     if (taken == 0) return taken;
     memory_given_back_ = false;
     if (writer_) {
-        if (auto committed = writer_->commit(); !committed)
+        auto committed = writer_->commit();
+        if (committed) {
+            fresh -= *committed;
+            repeated += *committed;
+        } else if (committed.error().reason != "constraint") {
             return fail(std::move(committed.error()));
+        } else if (auto aside = set_aside(last, committed.error()); !aside) {
+            return fail(std::move(aside.error()));
+        } else {
+            fresh = 0;
+        }
     }
     if (options_.durability == store::sqlite::Durability::kFull) {
         for (Journal* source : sources_) source->sync_spill();
@@ -328,7 +378,11 @@ Result<std::size_t> Ledger::write_batch() {
 Result<bool> Ledger::write_one(std::string_view bytes) {
     if (is_intent(bytes)) {
         auto intent = decode(bytes, intent_);
-        if (intent) return writer_->intents().add(intent_);
+        if (intent) {
+            make_storable(intent_);
+            if (auto added = writer_->add(intent_); !added) return fail(std::move(added.error()));
+            return false;
+        }
         auto kept = quarantine(bytes, intent.error().message);
         if (!kept) return fail(std::move(kept.error()));
         return false;
@@ -339,18 +393,23 @@ Result<bool> Ledger::write_one(std::string_view bytes) {
         if (!kept) return fail(std::move(kept.error()));
         return false;
     }
+    make_storable(record_);
     auto added = writer_->add(record_);
     if (added || added.error().reason != "constraint") return added;
-    // One record that the tables do not take must not hold up all others: find it by writing one at
-    // a time, then set it aside.
+    auto aside = set_aside(bytes, added.error());
+    if (!aside) return fail(std::move(aside.error()));
+    return false;
+}
+
+/// One record that the tables do not take must not hold up all others: find it by writing one at a time, then
+/// set it aside.
+Result<void> Ledger::set_aside(std::string_view bytes, const Error& why) {
     if (batch_limit_ > 1) {
         batch_limit_ = 1;
-        return added;
+        return fail(why);
     }
-    auto kept = quarantine(bytes, added.error().message);
-    if (!kept) return fail(std::move(kept.error()));
     writer_.reset();
-    return false;
+    return quarantine(bytes, why.message);
 }
 
 Result<void> Ledger::quarantine(std::string_view bytes, const std::string& why) {

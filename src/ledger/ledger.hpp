@@ -2,6 +2,7 @@
 
 #include "base/clock.hpp"
 #include "base/result.hpp"
+#include "base/secret.hpp"
 #include "ledger/journal.hpp"
 #include "ledger/retention.hpp"
 #include "ledger/row_writer.hpp"
@@ -22,6 +23,7 @@ namespace leeway::ledger {
 
 struct LedgerOptions {
     std::string state_dir;  ///< made if it is missing
+    Secret database = {};   ///< see database_target
     unsigned workers = 1;   ///< sinks 0 … workers−1; 0: only replay what is left
     store::sqlite::Durability durability = store::sqlite::Durability::kNormal;
     std::uint64_t ring_bytes = 4 << 20;  ///< of each worker's ring file when it is made; × 4096
@@ -47,13 +49,14 @@ struct LedgerStats {
     std::string last_error;           ///< of the database; kept after it recovered
 };
 
-/// The ledger of one process: the workers' journals, the thread that moves them into SQLite, and the
+/// The ledger of one process: the workers' journals, the thread that moves them into the database, and the
 /// lock on the state folder. Records reach the database within about `batch_time`; while it takes
 /// none they stay in the journals and are tried again with back-off.
 class Ledger {
 public:
     /// Takes the folder, opens the database, finds what earlier processes left in their journals and
-    /// starts the thread, which replays it. Errors say what to do.
+    /// starts the thread, which replays it. A PostgreSQL server that cannot be reached is no error: it is
+    /// tried again until it comes. Errors say what to do.
     [[nodiscard]] static Result<std::unique_ptr<Ledger>> open(const LedgerOptions& options);
     Ledger(const Ledger&) = delete;
     Ledger& operator=(const Ledger&) = delete;
@@ -91,7 +94,9 @@ private:
     [[nodiscard]] bool write_pending() noexcept;
     [[nodiscard]] Result<std::size_t> write_batch();
     [[nodiscard]] Result<bool> write_one(std::string_view bytes);
+    [[nodiscard]] Result<void> open_writer();
     [[nodiscard]] Result<void> recover_intents();
+    [[nodiscard]] Result<void> set_aside(std::string_view bytes, const Error& why);
     [[nodiscard]] Result<void> quarantine(std::string_view bytes, const std::string& why);
     void retry_later(const Error& error);
     [[nodiscard]] bool expire_some() noexcept;
@@ -106,6 +111,7 @@ private:
     // Ledger thread only.
     std::vector<std::unique_ptr<Journal>> orphans_;  // of workers that are no more
     std::unique_ptr<RowWriter> writer_;  // null after an error
+    std::string gateway_;  // whose intents we write; empty: SQLite, which is ours alone
     Retention retention_;
     RequestRecord record_;  // reused: its strings keep their capacity
     Intent intent_;  // likewise

@@ -199,7 +199,7 @@ TEST(Ledger, DatabasesOfTheFirstVersionAreBroughtUpToDate) {
     {
         auto db = store::sqlite::Database::open(database_path(folder.path()), {});
         ASSERT_TRUE(db);
-        ASSERT_TRUE(store::sqlite::migrate(*db, "ledger", migrations().first(1)));
+        ASSERT_TRUE(store::migrate(*db, "ledger", migrations().first(1)));
         ASSERT_TRUE(
             db->exec("INSERT INTO request VALUES (x'00000000000000000000000000000001', 1, 0, 0, 0, "
                      "0, NULL, 200,"

@@ -11,8 +11,8 @@
 namespace leeway::ledger {
 namespace {
 
+using store::sql::Database;
 using store::sqlite::Access;
-using store::sqlite::Database;
 
 bool has_journals(const std::string& state_dir) {
     std::error_code code;
@@ -25,12 +25,14 @@ bool has_journals(const std::string& state_dir) {
 
 }  // namespace
 
-Result<void> replay_leftovers(const std::string& state_dir) {
+Result<void> replay_leftovers(const std::string& state_dir, const Secret& database) {
     if (!has_journals(state_dir)) return {};
     // Reading needs no rights to write; someone who has none sees what is in the database.
     if (::access(ledger_folder(state_dir).c_str(), W_OK) != 0) return {};
-    auto ledger =
-        Ledger::open({.state_dir = state_dir, .workers = 0, .lock_patience = Duration::zero()});
+    auto ledger = Ledger::open({.state_dir = state_dir,
+                                .database = database,
+                                .workers = 0,
+                                .lock_patience = Duration::zero()});
     if (!ledger) {
         if (ledger.error().reason == "in_use") return {};
         return fail(std::move(ledger.error()));
@@ -42,20 +44,26 @@ Result<void> replay_leftovers(const std::string& state_dir) {
     }
 }
 
-Result<std::optional<Database>> open_for_reading(const std::string& state_dir) {
-    const std::string path = database_path(state_dir);
+Result<std::optional<Database>> open_for_reading(const std::string& state_dir,
+                                                 const Secret& database) {
+    const store::sql::Target target = database_target(state_dir, database);
     std::error_code code;
-    if (!std::filesystem::exists(path, code)) return std::nullopt;
-    auto db = Database::open(path, {.access = Access::kReadOnly});
+    if (!target.is_postgres() && !std::filesystem::exists(target.file, code)) return std::nullopt;
+    auto db = Database::open(target, {.access = Access::kReadOnly});
     if (!db) return fail(std::move(db.error()));
-    if (auto same = store::sqlite::require_version(*db, "ledger", migrations()); !same) {
+    if (target.is_postgres()) {
+        const auto made = db->has_table("schema_version");
+        if (!made) return fail(made.error());
+        if (!*made) return std::nullopt;
+    }
+    if (auto same = store::require_version(*db, "ledger", migrations()); !same) {
         return fail(std::move(same.error()));
     }
     return std::optional<Database>(std::move(*db));
 }
 
-void replay_for_reader(const std::string& state_dir, std::FILE* err) {
-    const auto replayed = replay_leftovers(state_dir);
+void replay_for_reader(const std::string& state_dir, const Secret& database, std::FILE* err) {
+    const auto replayed = replay_leftovers(state_dir, database);
     if (!replayed) {
         fmt::print(err, "note: records of a gateway that was killed are not in here yet: {}\n",
                    replayed.error().text());

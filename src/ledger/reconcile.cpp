@@ -18,8 +18,8 @@
 namespace leeway::ledger {
 namespace {
 
-using store::sqlite::Database;
-using store::sqlite::Transaction;
+using store::sql::Database;
+using store::sql::Transaction;
 
 using Key = std::pair<std::int64_t, std::string>;
 
@@ -121,7 +121,7 @@ Result<std::map<Key, LedgerSide>> ledger_sides(Database& db, const Bill& bill,
         std::string& sum = info.kind == prices::BucketKind::kInputTokens ? input : output;
         sum += fmt::format("{}coalesce(a.{}, 0)", sum.empty() ? "" : " + ", info.name);
     }
-    auto rows = db.prepare(fmt::format(
+    auto rows = db.prepare_scan(fmt::format(
         "SELECT r.ts_us, a.model, a.model_reported, a.cost_pico_usd, {}, {},"
         " coalesce(a.cached_input, 0) + coalesce(a.cached_audio_input, 0) +"
         " coalesce(a.cached_image_input, 0) FROM attempt a JOIN request r ON r.id = a.request_id"
@@ -198,8 +198,8 @@ Result<Reconciliation> run(const ReconcileOptions& options, std::FILE* err) {
         if (!time) return fail(time.error());
         *day = day_of(*time + (up ? kDayUs - 1 : 0));
     }
-    replay_for_reader(options.state_dir, err);
-    auto db = open_for_reading(options.state_dir);
+    replay_for_reader(options.state_dir, options.database, err);
+    auto db = open_for_reading(options.state_dir, options.database);
     if (!db) return fail(std::move(db.error()));
     if (!*db) return fail(ErrorCode::kConfig, "there is no ledger yet");
     return reconcile(**db, *bill, options.provider, first_day, end_day);

@@ -1,8 +1,9 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "base/secret.hpp"
 #include "ledger/bill.hpp"
-#include "store/sqlite/database.hpp"
+#include "store/sql/database.hpp"
 
 #include <array>
 #include <cstdint>
@@ -62,7 +63,7 @@ struct Reconciliation {
 };
 
 /// Compares, over the days [first_day, end_day). `provider` empty: all.
-[[nodiscard]] Result<Reconciliation> reconcile(store::sqlite::Database& db, const Bill& bill,
+[[nodiscard]] Result<Reconciliation> reconcile(store::sql::Database& db, const Bill& bill,
                                                std::string_view provider, std::int64_t first_day,
                                                std::int64_t end_day);
 [[nodiscard]] std::string render_reconciliation_table(const Reconciliation& result);
@@ -71,6 +72,7 @@ struct Reconciliation {
 /// `leeway reconcile`.
 struct ReconcileOptions {
     std::string state_dir;
+    Secret database = {};  ///< see database_target
     std::string file;
     std::string provider;
     std::string since;

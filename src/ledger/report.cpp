@@ -14,8 +14,8 @@
 namespace leeway::ledger {
 namespace {
 
-using store::sqlite::Database;
-using store::sqlite::Transaction;
+using store::sql::Database;
+using store::sql::Transaction;
 
 Result<std::string> read_all(Database& db, const ReportOptions& options, std::int64_t now_us,
                              std::FILE* err) {
@@ -42,14 +42,14 @@ Result<std::string> read_all(Database& db, const ReportOptions& options, std::in
 }
 
 Result<std::string> report_text(const ReportOptions& options, std::FILE* err) {
-    replay_for_reader(options.state_dir, err);
-    auto db = open_for_reading(options.state_dir);
+    replay_for_reader(options.state_dir, options.database, err);
+    auto db = open_for_reading(options.state_dir, options.database);
     if (!db) return fail(std::move(db.error()));
     if (!*db) {
         // Before the first start there is no database: report on an empty one in memory.
-        auto empty = Database::open(":memory:");
+        auto empty = Database::in_memory();
         if (!empty) return fail(std::move(empty.error()));
-        if (auto made = store::sqlite::migrate(*empty, "ledger", migrations()); !made) {
+        if (auto made = store::migrate(*empty, "ledger", migrations()); !made) {
             return fail(std::move(made.error()));
         }
         return read_all(*empty, options, unix_now_us(), err);

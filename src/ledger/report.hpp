@@ -1,8 +1,9 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "base/secret.hpp"
 #include "ledger/totals.hpp"
-#include "store/sqlite/database.hpp"
+#include "store/sql/database.hpp"
 
 #include <array>
 #include <cstdint>
@@ -68,7 +69,7 @@ struct Report {
 /// the range cuts, comes from the rows; where `ledger.retention_days` has taken those away, a cut day
 /// counts as a whole or a note says how many requests are missing. Works on one snapshot of the
 /// database. Exact to the picodollar.
-[[nodiscard]] Result<Report> build_report(store::sqlite::Database& db, const ReportQuery& query);
+[[nodiscard]] Result<Report> build_report(store::sql::Database& db, const ReportQuery& query);
 
 /// For a terminal: aligned columns and a bar of spent against saved. `colour` adds ANSI colours.
 [[nodiscard]] std::string render_table(const Report& report, bool colour);
@@ -85,6 +86,7 @@ struct Report {
 /// `leeway report`.
 struct ReportOptions {
     std::string state_dir;
+    Secret database = {};  ///< see database_target
     std::vector<ReportBy> by{ReportBy::kDay};
     std::vector<ReportFilter> filters;
     std::string since;  ///< as `parse_time` reads it; empty: from the beginning

@@ -9,7 +9,7 @@
 namespace leeway::ledger {
 namespace {
 
-using store::sqlite::Statement;
+using store::sql::Statement;
 
 // Far enough for any row, near enough to compute with.
 constexpr std::int64_t kFarPast = -std::int64_t{1} << 60;
@@ -21,11 +21,15 @@ constexpr const char* kTotalsColumns =
     " output_tokens, spent_hi, spent_lo, baseline_hi, baseline_lo, saved_hi, saved_lo";
 
 // A label is its number, or the text itself where it has none.
-constexpr const char* kRowColumns =
-    "ts_us, key, route, model, provider, session, end, source, usage_state, cost_pico_usd,"
-    " baseline_pico_usd, iif(typeof(user) = 'integer', user, NULL), user,"
-    " iif(typeof(tags) = 'integer', tags, NULL), tags,"
-    " iif(typeof(agent) = 'integer', agent, NULL), agent, ";
+std::string row_columns(const store::sql::Database& db) {
+    std::string out =
+        "ts_us, key, route, model, provider, session, end, source, usage_state, cost_pico_usd,"
+        " baseline_pico_usd";
+    for (const char* label : {"user", "tags", "agent"}) {
+        out += ", " + label_number_sql(db, label) + ", " + label_text_sql(db, label);
+    }
+    return out + ", ";
+}
 constexpr int kRowUsage = 17;
 
 Totals totals_of(const Statement& row, int first) {
@@ -248,12 +252,12 @@ Result<void> ReportScan::read_rollups(const std::string& sql, std::int64_t first
 /// around it allows for an id that was made a little off.
 Result<void> ReportScan::add_rows(std::int64_t from_us, std::int64_t to_us) {
     if (from_us >= to_us) return {};
-    std::string sql = std::string("SELECT ") + kRowColumns + bucket_columns() +
+    std::string sql = "SELECT " + row_columns(db_) + bucket_columns() +
                       " FROM request WHERE id >= ?1 AND id < ?2 AND ts_us >= ?3 AND ts_us < ?4";
     for (const Wanted& wanted : wanted_) {
         if (is_name(wanted.by)) sql += fmt::format(" AND {} = {}", to_string(wanted.by), wanted.id);
     }
-    auto rows = db_.prepare(sql);
+    auto rows = db_.prepare_scan(sql);
     if (!rows) return fail(std::move(rows.error()));
     const auto low = id_bound(std::max(from_us, kFarPast + kHourUs) - kHourUs);
     auto high = id_bound(std::min(to_us, kFarFuture - kHourUs) + kHourUs);

@@ -33,7 +33,7 @@ public:
     /// Numbers of the groups: days, hours, ids of names or labels, or of `interned_`.
     using Group = std::array<std::int64_t, 2>;
 
-    ReportScan(store::sqlite::Database& db, const ReportQuery& query)
+    ReportScan(store::sql::Database& db, const ReportQuery& query)
         : db_(db), query_(query), names_(db) {}
 
     [[nodiscard]] Result<void> run();
@@ -61,7 +61,7 @@ private:
                                             bool into_total);
     [[nodiscard]] Result<void> add_cut_days(std::int64_t from_us, std::int64_t to_us);
     [[nodiscard]] Result<void> add_rows(std::int64_t from_us, std::int64_t to_us);
-    void add_row(const store::sqlite::Statement& row);
+    void add_row(const store::sql::Statement& row);
     [[nodiscard]] Result<void> note_missing_rows(const ReportRange& range);
     [[nodiscard]] std::int64_t intern(std::string_view text);
     [[nodiscard]] Result<std::optional<std::int64_t>> label_of(LabelKind kind,
@@ -70,7 +70,7 @@ private:
     [[nodiscard]] const std::string& label_text(std::int64_t id);
     void load_labels();
 
-    store::sqlite::Database& db_;
+    store::sql::Database& db_;
     const ReportQuery& query_;
     Names names_;
     Table table_ = Table::kDay;

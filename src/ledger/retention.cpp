@@ -7,8 +7,8 @@
 namespace leeway::ledger {
 namespace {
 
-using store::sqlite::Database;
-using store::sqlite::Transaction;
+using store::sql::Database;
+using store::sql::Transaction;
 
 constexpr std::int64_t kDayUs = 86'400'000'000;
 constexpr std::int64_t kHourUs = 3'600'000'000;

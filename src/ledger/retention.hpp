@@ -2,7 +2,7 @@
 
 #include "base/clock.hpp"
 #include "base/result.hpp"
-#include "store/sqlite/database.hpp"
+#include "store/sql/database.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -28,7 +28,7 @@ public:
     /// Takes up to `kBatch` requests with their attempts away, in one transaction, and says how many;
     /// as long as that is not 0, more may be due. After an error nothing was changed, and none of it is
     /// due again for an hour.
-    [[nodiscard]] Result<std::int64_t> prune(store::sqlite::Database& db);
+    [[nodiscard]] Result<std::int64_t> prune(store::sql::Database& db);
     /// How long one who has nothing else to do may sleep. nullopt: for ever.
     [[nodiscard]] std::optional<Duration> patience() const noexcept;
 
@@ -37,8 +37,7 @@ public:
 
 private:
     [[nodiscard]] std::int64_t first_kept_day() const;
-    [[nodiscard]] Result<std::int64_t> take_away(store::sqlite::Database& db,
-                                                 std::int64_t before_us);
+    [[nodiscard]] Result<std::int64_t> take_away(store::sql::Database& db, std::int64_t before_us);
 
     std::atomic<std::uint32_t> days_;
     const NowUs now_us_;

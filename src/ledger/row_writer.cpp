@@ -3,14 +3,16 @@
 #include "ledger/schema.hpp"
 
 #include <algorithm>
+#include <set>
 #include <tuple>
 #include <utility>
 
 namespace leeway::ledger {
 namespace {
 
-using store::sqlite::Database;
-using store::sqlite::Statement;
+using store::sql::Database;
+using store::sql::Statement;
+using store::sql::Transaction;
 
 // The buckets of usage come last: from the parameters below on, one for each.
 constexpr const char* kRequestColumns =
@@ -27,44 +29,50 @@ constexpr const char* kAttemptColumns =
     " usage_state, cost_pico_usd, reported_cost_pico_usd, computed_cost_pico_usd, price_id, tier,"
     " first_byte_us, total_us, usage_quality";
 constexpr std::size_t kAttemptUsage = 18;
+// PostgreSQL: the texts of labels that have no number.
+constexpr const char* kLabelTexts = ", user_text, tags_text, agent_text";
+constexpr std::size_t kRequestTexts = kRequestUsage + prices::kBucketCount;
 
-std::string insert_sql(const char* verb, const char* table, const char* columns,
-                       std::size_t first_bucket) {
-    std::string sql = std::string(verb) + " INTO " + table + " (" + columns + ", " +
-                      bucket_columns() + ") VALUES (?1";
-    for (std::size_t i = 2; i < first_bucket + prices::kBucketCount; ++i) {
-        sql += ", ?" + std::to_string(i);
-    }
-    return sql + ")";
+std::string insert_sql(const char* table, const char* columns, std::size_t first_bucket,
+                       const char* last_columns, const char* key) {
+    const std::size_t texts = std::string_view(last_columns).empty() ? 0 : 3;
+    const std::size_t last = first_bucket + prices::kBucketCount - 1 + texts;
+    std::string sql = std::string("INSERT INTO ") + table + " (" + columns + ", " +
+                      bucket_columns() + last_columns + ") VALUES (?1";
+    for (std::size_t i = 2; i <= last; ++i) sql += ", ?" + std::to_string(i);
+    return sql + ") ON CONFLICT (" + key + ") DO NOTHING";
 }
 // 4e18 is kMaxTokenSum: two such values still add up to less than 2⁶³.
 constexpr const char* kAddTotals =
     " DO UPDATE SET"
-    " requests = requests + excluded.requests, errors = errors + excluded.errors,"
-    " hits = hits + excluded.hits, unknown_cost = unknown_cost + excluded.unknown_cost,"
-    " known_baseline = known_baseline + excluded.known_baseline,"
-    " known_saved = known_saved + excluded.known_saved,"
-    " input_tokens = min(input_tokens + excluded.input_tokens, 4000000000000000000),"
-    " output_tokens = min(output_tokens + excluded.output_tokens, 4000000000000000000),"
-    " spent_hi = spent_hi + excluded.spent_hi, spent_lo = spent_lo + excluded.spent_lo,"
-    " baseline_hi = baseline_hi + excluded.baseline_hi,"
-    " baseline_lo = baseline_lo + excluded.baseline_lo,"
-    " saved_hi = saved_hi + excluded.saved_hi, saved_lo = saved_lo + excluded.saved_lo";
+    " requests = o.requests + excluded.requests, errors = o.errors + excluded.errors,"
+    " hits = o.hits + excluded.hits, unknown_cost = o.unknown_cost + excluded.unknown_cost,"
+    " known_baseline = o.known_baseline + excluded.known_baseline,"
+    " known_saved = o.known_saved + excluded.known_saved,"
+    " input_tokens = CASE WHEN o.input_tokens + excluded.input_tokens > 4000000000000000000"
+    " THEN 4000000000000000000 ELSE o.input_tokens + excluded.input_tokens END,"
+    " output_tokens = CASE WHEN o.output_tokens + excluded.output_tokens > 4000000000000000000"
+    " THEN 4000000000000000000 ELSE o.output_tokens + excluded.output_tokens END,"
+    " spent_hi = o.spent_hi + excluded.spent_hi, spent_lo = o.spent_lo + excluded.spent_lo,"
+    " baseline_hi = o.baseline_hi + excluded.baseline_hi,"
+    " baseline_lo = o.baseline_lo + excluded.baseline_lo,"
+    " saved_hi = o.saved_hi + excluded.saved_hi, saved_lo = o.saved_lo + excluded.saved_lo";
 constexpr int kTotalsColumns = 14;
 constexpr const char* kUpsertSaving =
-    "INSERT INTO rollup_saving VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
-    " ON CONFLICT (day, route, step, label) DO UPDATE SET requests = requests + excluded.requests,"
-    " hi = hi + excluded.hi, lo = lo + excluded.lo";
+    "INSERT INTO rollup_saving AS o VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
+    " ON CONFLICT (day, route, step, label) DO UPDATE SET"
+    " requests = o.requests + excluded.requests, hi = o.hi + excluded.hi, lo = o.lo + excluded.lo";
 // The squares come as a quotient of integers: the statements bind no floating point.
 constexpr const char* kUpsertArm =
-    "INSERT INTO rollup_arm VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 / 1e18)"
-    " ON CONFLICT (day, route, arm) DO UPDATE SET requests = requests + excluded.requests,"
-    " errors = errors + excluded.errors, known = known + excluded.known,"
-    " spent_hi = spent_hi + excluded.spent_hi, spent_lo = spent_lo + excluded.spent_lo,"
-    " squares_usd2 = squares_usd2 + excluded.squares_usd2";
+    "INSERT INTO rollup_arm AS o VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"
+    " CAST(?9 AS DOUBLE PRECISION) / CAST(1e18 AS DOUBLE PRECISION))"
+    " ON CONFLICT (day, route, arm) DO UPDATE SET requests = o.requests + excluded.requests,"
+    " errors = o.errors + excluded.errors, known = o.known + excluded.known,"
+    " spent_hi = o.spent_hi + excluded.spent_hi, spent_lo = o.spent_lo + excluded.spent_lo,"
+    " squares_usd2 = o.squares_usd2 + excluded.squares_usd2";
 
 std::string upsert_totals_sql(const char* table, const char* key, int key_columns) {
-    std::string sql = std::string("INSERT INTO ") + table + " VALUES (?1";
+    std::string sql = std::string("INSERT INTO ") + table + " AS o VALUES (?1";
     for (int i = 2; i <= key_columns + kTotalsColumns; ++i) sql += ", ?" + std::to_string(i);
     return sql + ") ON CONFLICT (" + key + ")" + kAddTotals;
 }
@@ -119,8 +127,17 @@ void bind_unless_same(Statement& statement, int index, std::string_view text,
 
 }  // namespace
 
-void RowWriter::IntBinder::label(std::size_t index, std::int64_t id,
+void RowWriter::IntBinder::label(std::size_t index, std::size_t text_index, std::int64_t id,
                                  std::string_view text) noexcept {
+    if (text_index != 0) {
+        (*this)(index, id);
+        if (id == kOtherLabel) {
+            statement_.bind(static_cast<int>(text_index), text);
+        } else {
+            statement_.bind_null(static_cast<int>(text_index));
+        }
+        return;
+    }
     if (id != kOtherLabel) {
         (*this)(index, id);
         return;
@@ -141,35 +158,43 @@ void RowWriter::IntBinder::usage(std::size_t first, prices::UsageState state,
     }
 }
 
-Result<std::unique_ptr<RowWriter>> RowWriter::open(const std::string& path,
-                                                   store::sqlite::Durability durability) {
+Result<std::unique_ptr<RowWriter>> RowWriter::open(const store::sql::Target& target,
+                                                   store::sqlite::Durability durability,
+                                                   std::string gateway) {
     auto db = Database::open(
-        path, {.durability = durability, .wal_autocheckpoint = kWalPages, .cache_kib = kCacheKib});
+        target,
+        {.durability = durability, .wal_autocheckpoint = kWalPages, .cache_kib = kCacheKib});
     if (!db) return fail(std::move(db.error()));
-    if (auto done = store::sqlite::migrate(*db, "ledger", migrations()); !done) {
+    if (auto done = store::migrate(*db, "ledger", migrations()); !done) {
         return fail(std::move(done.error()));
     }
     std::unique_ptr<RowWriter> writer(new RowWriter(std::move(*db)));
-    if (auto done = writer->prepare(); !done) return fail(std::move(done.error()));
+    if (auto done = writer->prepare(std::move(gateway)); !done)
+        return fail(std::move(done.error()));
     return writer;
 }
 
-Result<void> RowWriter::prepare() {
-    const std::string insert_request =
-        insert_sql("INSERT OR IGNORE", "request", kRequestColumns, kRequestUsage);
+Result<void> RowWriter::prepare(std::string gateway) {
+    const std::string insert_request = insert_sql("request", kRequestColumns, kRequestUsage,
+                                                  db_.is_postgres() ? kLabelTexts : "", "id");
     const std::string insert_attempt =
-        insert_sql("INSERT", "attempt", kAttemptColumns, kAttemptUsage);
+        insert_sql("attempt", kAttemptColumns, kAttemptUsage, "", "request_id, number");
     const std::string upsert_rollup =
         upsert_totals_sql("rollup_day", "day, key, route, model, provider", 5);
     const std::string upsert_label = upsert_totals_sql("rollup_label", "kind, day, label", 3);
     const std::pair<const char*, std::optional<Statement>*> statements[] = {
-        {"BEGIN IMMEDIATE", &begin_},
-        {"COMMIT", &commit_},
-        {"INSERT INTO name (text) VALUES (?1) RETURNING id", &insert_name_},
+        {"INSERT INTO name (text) VALUES (?1)"
+         " ON CONFLICT (text) DO UPDATE SET text = excluded.text RETURNING id",
+         &insert_name_},
+        {db_.is_postgres() ? "SELECT id FROM request WHERE id = SOME (CAST(?1 AS BYTEA[]))"
+                           : "SELECT 1 FROM request WHERE id = ?1",
+         &find_request_},
         {insert_request.c_str(), &insert_request_},
         {insert_attempt.c_str(), &insert_attempt_},
         {upsert_rollup.c_str(), &upsert_rollup_},
-        {"INSERT INTO label (kind, text) VALUES (?1, ?2) RETURNING id", &insert_label_},
+        {"INSERT INTO label (kind, text) VALUES (?1, ?2)"
+         " ON CONFLICT (kind, text) DO UPDATE SET text = excluded.text RETURNING id",
+         &insert_label_},
         {upsert_label.c_str(), &upsert_label_},
         {kUpsertSaving, &upsert_saving_},
         {kUpsertArm, &upsert_arm_}};
@@ -178,7 +203,7 @@ Result<void> RowWriter::prepare() {
     }
     request_.emplace(*insert_request_);
     attempt_.emplace(*insert_attempt_);
-    auto intents = IntentTable::open(db_);
+    auto intents = IntentTable::open(db_, std::move(gateway));
     if (!intents) return fail(std::move(intents.error()));
     intents_ = std::move(*intents);
     auto all = db_.prepare("SELECT id, text FROM name");
@@ -236,10 +261,77 @@ Result<void> RowWriter::begin() {
     label_groups_.clear();
     savings_.clear();
     arms_.clear();
-    return begin_->run();
+    waiting_.clear();
+    transaction_.reset();
+    auto begun = Transaction::begin(db_);
+    if (!begun) return fail(std::move(begun.error()));
+    transaction_.emplace(std::move(*begun));
+    return {};
 }
 
 Result<bool> RowWriter::add(const RequestRecord& r) {
+    if (!db_.is_postgres()) return add_now(r);
+    waiting_.emplace_back(r);
+    return true;
+}
+
+Result<void> RowWriter::add(const Intent& intent) {
+    if (db_.is_postgres()) {
+        waiting_.emplace_back(intent);
+        return {};
+    }
+    find_request_->bind_blob(1, intent.id.bytes);
+    const auto known = find_request_->step();
+    if (!known) return fail(known.error());
+    find_request_->reset();
+    return *known ? Result<void>() : intents_->add(intent);
+}
+
+/// One question tells which of the batch are there already; then all statements go out without a wait for
+/// each. Nobody else adds them meanwhile: they come from this process, and it holds the writers' lock.
+Result<std::size_t> RowWriter::add_waiting() {
+    if (waiting_.empty()) return 0;
+    std::string ids;  // an array as PostgreSQL writes it
+    for (const auto& one : waiting_) {
+        ids += ids.empty() ? '{' : ',';
+        ids += "\"\\\\x";
+        const RequestId id = std::visit([](const auto& of) { return of.id; }, one);
+        for (const std::uint8_t byte : id.bytes) {
+            ids += "0123456789abcdef"[byte >> 4];
+            ids += "0123456789abcdef"[byte & 15];
+        }
+        ids += '"';
+    }
+    ids += '}';
+    std::set<std::vector<std::uint8_t>> known;
+    find_request_->bind(1, std::string_view(ids));
+    while (true) {
+        const auto row = find_request_->step();
+        if (!row) return fail(row.error());
+        if (!*row) break;
+        const auto blob = find_request_->blob(0);
+        known.emplace(blob.begin(), blob.end());
+    }
+    std::size_t repeated = 0;
+    for (const auto& one : waiting_) {
+        const auto* intent = std::get_if<Intent>(&one);
+        const RequestId& id = intent != nullptr ? intent->id : std::get<RequestRecord>(one).id;
+        std::vector<std::uint8_t> bytes(id.bytes.begin(), id.bytes.end());
+        if (intent != nullptr) {
+            if (known.contains(bytes)) continue;
+            if (auto done = intents_->add(*intent); !done) return fail(std::move(done.error()));
+        } else if (known.insert(std::move(bytes)).second) {
+            const auto added = add_now(std::get<RequestRecord>(one));
+            if (!added) return fail(added.error());
+        } else {
+            ++repeated;
+        }
+    }
+    waiting_.clear();
+    return repeated;
+}
+
+Result<bool> RowWriter::add_now(const RequestRecord& r) {
     GroupKey group;
     group.day = day_of(r.ts_us);
     std::int64_t endpoint = 0;
@@ -286,10 +378,11 @@ Result<bool> RowWriter::add(const RequestRecord& r) {
     bind_text(*insert_request_, 17, r.notes);
     bind_text(*insert_request_, 18, r.error);
     put(19, group.provider);
-    put.label(20, user, r.user);
-    put.label(21, tags, r.tags);
+    const std::size_t texts = db_.is_postgres() ? kRequestTexts : 0;
+    put.label(20, texts, user, r.user);
+    put.label(21, texts == 0 ? 0 : texts + 1, tags, r.tags);
     bind_text(*insert_request_, 22, r.session);
-    put.label(23, agent, r.agent);
+    put.label(23, texts == 0 ? 0 : texts + 2, agent, r.agent);
     put(24, static_cast<std::int64_t>(r.arm));
     put(25, static_cast<std::int64_t>(r.usage_quality));
     const bool closes = closed(r);
@@ -307,7 +400,7 @@ Result<bool> RowWriter::add(const RequestRecord& r) {
     }
     put.usage(kRequestUsage, r.usage_state, r.usage);
     if (auto done = insert_request_->run(); !done) return fail(std::move(done.error()));
-    if (db_.changes() == 0) return false;
+    if (!db_.is_postgres() && db_.changes() == 0) return false;
 
     std::uint32_t number = 0;
     for (const AttemptRow& attempt : r.attempts) {
@@ -493,9 +586,15 @@ Result<void> RowWriter::write_savings() {
     return {};
 }
 
-Result<void> RowWriter::commit() {
-    if (auto done = write_groups(); !done) return done;
-    return commit_->run();
+Result<std::size_t> RowWriter::commit() {
+    if (auto begun = db_.begin_queue(); !begun) return fail(std::move(begun.error()));
+    auto repeated = add_waiting();
+    if (!repeated) return repeated;
+    if (auto done = write_groups(); !done) return fail(std::move(done.error()));
+    if (auto done = db_.end_queue(); !done) return fail(std::move(done.error()));
+    if (auto done = transaction_->commit(); !done) return fail(std::move(done.error()));
+    transaction_.reset();
+    return repeated;
 }
 
 }  // namespace leeway::ledger

@@ -5,7 +5,7 @@
 #include "ledger/record.hpp"
 #include "ledger/schema.hpp"
 #include "ledger/totals.hpp"
-#include "store/sqlite/database.hpp"
+#include "store/sql/database.hpp"
 
 #include <array>
 #include <compare>
@@ -16,6 +16,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <variant>
 #include <vector>
 
 namespace leeway::ledger {
@@ -26,15 +27,21 @@ namespace leeway::ledger {
 class RowWriter {
 public:
     /// Opens (or makes) the database and brings its schema up to date.
+    /// `gateway` as for IntentTable.
     [[nodiscard]] static Result<std::unique_ptr<RowWriter>> open(
-        const std::string& path, store::sqlite::Durability durability);
+        const store::sql::Target& target, store::sqlite::Durability durability,
+        std::string gateway = {});
 
     [[nodiscard]] Result<void> begin();
-    /// False: the record is in the database already and nothing was changed.
+    /// False: the record is in the database already and nothing was changed. PostgreSQL: always true, the
+    /// whole batch is sent with the commit, and its errors show there.
     [[nodiscard]] Result<bool> add(const RequestRecord& record);
-    [[nodiscard]] Result<void> commit();
+    /// Nothing happens when it, or its outcome, was here before.
+    [[nodiscard]] Result<void> add(const Intent& intent);
+    /// How many records turned out to be in the database already, of those where `add` could not say.
+    [[nodiscard]] Result<std::size_t> commit();
 
-    [[nodiscard]] store::sqlite::Database& database() noexcept { return db_; }
+    [[nodiscard]] store::sql::Database& database() noexcept { return db_; }
     [[nodiscard]] IntentTable& intents() noexcept { return *intents_; }
 
 private:
@@ -42,7 +49,7 @@ private:
     /// several times cheaper than binding.
     class IntBinder {
     public:
-        explicit IntBinder(store::sqlite::Statement& statement) : statement_(statement) {}
+        explicit IntBinder(store::sql::Statement& statement) : statement_(statement) {}
         void operator()(std::size_t index, std::int64_t value) noexcept {
             if (bound_[index] == value) return;
             statement_.bind(static_cast<int>(index), value);
@@ -57,13 +64,15 @@ private:
             value ? (*this)(index, value->value()) : null(index);
         }
         /// A label: its number, or `text` itself where it has none.
-        void label(std::size_t index, std::int64_t id, std::string_view text) noexcept;
+        /// `text_index`: parameter of the text; 0: the same one.
+        void label(std::size_t index, std::size_t text_index, std::int64_t id,
+                   std::string_view text) noexcept;
         void usage(std::size_t first, prices::UsageState state,
                    const prices::Usage& usage) noexcept;
 
     private:
-        store::sqlite::Statement& statement_;
-        std::array<std::optional<std::int64_t>, 64> bound_{};
+        store::sql::Statement& statement_;
+        std::array<std::optional<std::int64_t>, 72> bound_{};
     };
     struct TextHash {
         using is_transparent = void;
@@ -125,8 +134,10 @@ private:
         }
     };
 
-    explicit RowWriter(store::sqlite::Database db) : db_(std::move(db)) {}
-    [[nodiscard]] Result<void> prepare();
+    explicit RowWriter(store::sql::Database db) : db_(std::move(db)) {}
+    [[nodiscard]] Result<void> prepare(std::string gateway);
+    [[nodiscard]] Result<bool> add_now(const RequestRecord& record);
+    [[nodiscard]] Result<std::size_t> add_waiting();
     [[nodiscard]] Result<std::int64_t> name_id(std::string_view text, Memo& memo);
     [[nodiscard]] Result<void> add_attempt(const RequestRecord& record, const AttemptRow& attempt,
                                            std::uint32_t number);
@@ -143,14 +154,16 @@ private:
     [[nodiscard]] Result<void> write_savings();
     [[nodiscard]] Result<void> write_groups();
 
-    store::sqlite::Database db_;  // outlives the statements below
-    std::optional<store::sqlite::Statement> begin_, commit_, insert_name_, insert_request_,
+    store::sql::Database db_;  // outlives the statements below
+    std::optional<store::sql::Transaction> transaction_;
+    std::optional<store::sql::Statement> find_request_, insert_name_, insert_request_,
         insert_attempt_, upsert_rollup_, insert_label_, upsert_label_, upsert_saving_, upsert_arm_;
     std::optional<IntBinder> request_, attempt_;
     std::unique_ptr<IntentTable> intents_;
     Texts names_;
     std::array<Texts, 5> labels_;  // by kind
     Memo key_, route_, endpoint_, model_, provider_, attempt_model_;
+    std::vector<std::variant<RequestRecord, Intent>> waiting_;  // PostgreSQL: the batch
     std::vector<Group> groups_;
     std::unordered_map<LabelKey, Totals, LabelHash> label_groups_;
     std::vector<Saving> savings_;

@@ -14,20 +14,22 @@
 namespace leeway::ledger {
 namespace {
 
-using store::sqlite::Database;
-using store::sqlite::Statement;
-using store::sqlite::Transaction;
+using store::sql::Database;
+using store::sql::Statement;
+using store::sql::Transaction;
 
 /// What the arms of the routes add up to, by the route's number.
 using Arms = std::map<std::int64_t, std::array<ArmTotals, 3>>;
 
 /// The condition of one filter on `request`; its value is parameter ?`number`.
-std::string condition(const ReportFilter& filter, int number) {
+std::string condition(const Database& db, const ReportFilter& filter, int number) {
     const bool none = filter.value.empty();
     const auto label = [&](const char* column, LabelKind kind) {
         if (none) return fmt::format("{} = 0", column);
-        return fmt::format("{0} IN ((SELECT id FROM label WHERE kind = {1} AND text = ?{2}), ?{2})",
-                           column, static_cast<int>(kind), number);
+        return fmt::format(
+            "({0} = (SELECT id FROM label WHERE kind = {1} AND text = ?{2}) OR"
+            " {3} = ?{2})",
+            column, static_cast<int>(kind), number, label_text_sql(db, column));
     };
     switch (filter.by) {
         case ReportBy::kUser: return label("user", LabelKind::kUser);
@@ -36,15 +38,22 @@ std::string condition(const ReportFilter& filter, int number) {
             return none ? "session IS NULL" : fmt::format("session = ?{}", number);
         case ReportBy::kTag:
             if (none) return "tags = 0";
+            // A set holds a tag if it is another text without it.
             return fmt::format(
                 "(tags IN (SELECT id FROM label WHERE kind = 3 AND"
-                " instr(',' || text || ',', ',' || ?{0} || ',') > 0) OR (typeof(tags) = 'text' AND"
-                " instr(',' || tags || ',', ',' || ?{0} || ',') > 0))",
-                number);
+                " replace(',' || text || ',', ',' || ?{0} || ',', '') <> ',' || text || ',') OR"
+                " replace(',' || {1} || ',', ',' || ?{0} || ',', '') <> ',' || {1} || ',')",
+                number, label_text_sql(db, "tags"));
         default:
             return fmt::format("{} = (SELECT id FROM name WHERE text = ?{})", to_string(filter.by),
                                number);
     }
+}
+
+bool has_parameter(const ReportFilter& filter) {
+    const bool name = filter.by == ReportBy::kKey || filter.by == ReportBy::kRoute ||
+                      filter.by == ReportBy::kModel || filter.by == ReportBy::kProvider;
+    return name || !filter.value.empty();
 }
 
 class Builder {
@@ -83,21 +92,19 @@ public:
     }
 
 private:
-    [[nodiscard]] std::string conditions() const {
+    /// Their parameters count from `number` on, without gaps: PostgreSQL asks for each one's type.
+    [[nodiscard]] std::string conditions(int number) const {
         std::string out;
-        int number = 4;
         for (const ReportFilter& filter : report_.query.filters) {
-            out += " AND " + condition(filter, ++number);
+            out += " AND " + condition(db_, filter, number);
+            number += has_parameter(filter) ? 1 : 0;
         }
         return out;
     }
 
-    void bind_filters(Statement& rows) const {
-        int number = 4;
+    void bind_filters(Statement& rows, int number) const {
         for (const ReportFilter& filter : report_.query.filters) {
-            ++number;
-            if (!filter.value.empty() || filter.by < ReportBy::kTag)
-                rows.bind(number, filter.value);
+            if (has_parameter(filter)) rows.bind(number++, filter.value);
         }
     }
 
@@ -115,11 +122,11 @@ private:
     }
 
     Result<void> add_rollups(std::int64_t first_day, std::int64_t end_day) {
-        const std::string where = " WHERE day >= ?1 AND day < ?2" + conditions();
+        const std::string where = " WHERE day >= ?1 AND day < ?2" + conditions(3);
         auto steps = db_.prepare("SELECT step, label, requests, hi, lo FROM rollup_saving" + where);
         if (!steps) return fail(std::move(steps.error()));
         steps->bind(1, first_day).bind(2, end_day);
-        bind_filters(*steps);
+        bind_filters(*steps, 3);
         while (true) {
             const auto row = steps->step();
             if (!row) return fail(row.error());
@@ -128,12 +135,12 @@ private:
                      join({steps->int64(3), steps->int64(4)}));
         }
         auto arms = db_.prepare(
-            "SELECT route, arm, requests, errors, known, spent_hi, spent_lo,"
-            " CAST(min(squares_usd2 * 1e12, 9e18) AS INTEGER) FROM rollup_arm" +
+            "SELECT route, arm, requests, errors, known, spent_hi, spent_lo, squares_usd2"
+            " FROM rollup_arm" +
             where);
         if (!arms) return fail(std::move(arms.error()));
         arms->bind(1, first_day).bind(2, end_day);
-        bind_filters(*arms);
+        bind_filters(*arms, 3);
         while (true) {
             const auto row = arms->step();
             if (!row) return fail(row.error());
@@ -143,25 +150,25 @@ private:
             sum.errors += arms->int64(3);
             sum.known += arms->int64(4);
             sum.spent.add(join({arms->int64(5), arms->int64(6)}));
-            sum.squares_usd2 += static_cast<double>(arms->int64(7)) / 1e12;
+            sum.squares_usd2 += arms->real(7);
         }
     }
 
     Result<void> add_rows(std::int64_t from_us, std::int64_t to_us) {
         if (from_us >= to_us) return {};
-        auto rows = db_.prepare(
+        auto rows = db_.prepare_scan(
             "SELECT route, arm, end, cost_pico_usd, baseline_pico_usd, saving_labels,"
             " saved_exact_cache_pico_usd, saved_tier_pico_usd, saved_route_pico_usd,"
             " saved_prompt_cache_pico_usd, saved_billing_pico_usd, saved_attempts_pico_usd,"
             " saved_gateway_pico_usd FROM request WHERE id >= ?1 AND id < ?2 AND ts_us >= ?3 AND"
             " ts_us < ?4" +
-            conditions());
+            conditions(5));
         if (!rows) return fail(std::move(rows.error()));
         const auto low = id_bound(from_us - kHourUs);
         auto high = id_bound(to_us + kHourUs);
         if (!report_.query.until_us) high.bytes.fill(0xff);
         rows->bind_blob(1, low.bytes).bind_blob(2, high.bytes).bind(3, from_us).bind(4, to_us);
-        bind_filters(*rows);
+        bind_filters(*rows, 5);
         while (true) {
             const auto row = rows->step();
             if (!row) return fail(row.error());
@@ -205,7 +212,7 @@ private:
 };
 
 Result<std::string> text_of(const ReportOptions& options, std::FILE* err) {
-    replay_for_reader(options.state_dir, err);
+    replay_for_reader(options.state_dir, options.database, err);
     ReportQuery query;
     query.filters = options.filters;
     const std::int64_t now_us = unix_now_us();
@@ -217,7 +224,7 @@ Result<std::string> text_of(const ReportOptions& options, std::FILE* err) {
         if (!parsed) return fail(parsed.error());
         *value = *parsed;
     }
-    auto db = open_for_reading(options.state_dir);
+    auto db = open_for_reading(options.state_dir, options.database);
     if (!db) return fail(std::move(db.error()));
     SavingsReport report;
     report.query = query;

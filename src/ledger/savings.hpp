@@ -4,7 +4,7 @@
 #include "base/result.hpp"
 #include "ledger/report.hpp"
 #include "prices/waterfall.hpp"
-#include "store/sqlite/database.hpp"
+#include "store/sql/database.hpp"
 
 #include <array>
 #include <cstdint>
@@ -69,7 +69,7 @@ struct SavingsReport {
 
 /// Adds the waterfalls up: whole days from the roll-ups, unless a filter asks for more than a route. An
 /// error when the steps do not add up to the picodollar: then the database was changed by someone else.
-[[nodiscard]] Result<SavingsReport> build_savings(store::sqlite::Database& db,
+[[nodiscard]] Result<SavingsReport> build_savings(store::sql::Database& db,
                                                   const ReportQuery& query);
 
 [[nodiscard]] std::string render_savings_table(const SavingsReport& report, bool colour);

@@ -2,6 +2,8 @@
 
 #include "prices/usage.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 
@@ -292,17 +294,58 @@ ALTER TABLE request ADD COLUMN usage_quality INTEGER NOT NULL DEFAULT 4;
 ALTER TABLE attempt ADD COLUMN usage_quality INTEGER NOT NULL DEFAULT 4;
 )sql";
 
-constexpr std::array<store::sqlite::Migration, 5> kMigrations{
-    {{1, kVersion1}, {2, kVersion2}, {3, kVersion3}, {4, kVersion4}, {5, kVersion5}}};
+// The texts of labels without a number, see label_text_sql.
+constexpr const char* kPostgresVersion3 = R"sql(
+ALTER TABLE request ADD COLUMN user_text TEXT;
+ALTER TABLE request ADD COLUMN tags_text TEXT;
+ALTER TABLE request ADD COLUMN agent_text TEXT;
+)sql";
+
+// Whose intent it is: several gateways may write one database. Empty: the only one of its state folder.
+constexpr const char* kVersion6 = R"sql(
+ALTER TABLE intent ADD COLUMN gateway TEXT NOT NULL DEFAULT '';
+)sql";
+
+// What gateways leased of shared budgets, see docs/formats/budgets.md.
+constexpr const char* kPostgresVersion6 = R"sql(
+CREATE TABLE budget_pool (
+    account TEXT   NOT NULL,
+    period  BIGINT NOT NULL,
+    taken   BIGINT NOT NULL,
+    PRIMARY KEY (account, period)
+);
+)sql";
+
+constexpr std::array<store::Migration, 6> kMigrations{{{1, kVersion1},
+                                                       {2, kVersion2},
+                                                       {3, kVersion3, kPostgresVersion3},
+                                                       {4, kVersion4},
+                                                        {5, kVersion5},
+                                                       {6, kVersion6, kPostgresVersion6}}};
 
 }  // namespace
 
-std::span<const store::sqlite::Migration> migrations() noexcept { return kMigrations; }
+std::span<const store::Migration> migrations() noexcept { return kMigrations; }
 
 std::string ledger_folder(const std::string& state_dir) { return state_dir + "/ledger"; }
 
 std::string database_path(const std::string& state_dir) {
     return ledger_folder(state_dir) + "/ledger.db";
+}
+
+store::sql::Target database_target(const std::string& state_dir, const Secret& database) {
+    if (database.empty()) return {database_path(state_dir)};
+    return store::sql::Target(database);
+}
+
+std::string label_number_sql(const store::sql::Database& db, std::string_view column) {
+    if (db.is_postgres()) return fmt::format("nullif({}, {})", column, kOtherLabel);
+    return fmt::format("iif(typeof({0}) = 'integer', {0}, NULL)", column);
+}
+
+std::string label_text_sql(const store::sql::Database& db, std::string_view column) {
+    if (db.is_postgres()) return fmt::format("{}_text", column);
+    return fmt::format("iif(typeof({0}) = 'text', {0}, NULL)", column);
 }
 
 std::string bucket_columns() {

@@ -2,20 +2,32 @@
 
 #include "base/ids.hpp"
 #include "base/money.hpp"
-#include "store/sqlite/migrations.hpp"
+#include "base/secret.hpp"
+#include "store/migrations.hpp"
+#include "store/sql/database.hpp"
 
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace leeway::ledger {
 
 /// The steps of the ledger's schema.
-[[nodiscard]] std::span<const store::sqlite::Migration> migrations() noexcept;
+[[nodiscard]] std::span<const store::Migration> migrations() noexcept;
+
+/// `user`, `tags` and `agent` of a request hold the number of a label, or its text where it has none. Parts
+/// of a statement that give the one or the other, NULL where it is the other kind. In PostgreSQL a column has
+/// one type, so the text stands in a column of its own.
+[[nodiscard]] std::string label_number_sql(const store::sql::Database& db, std::string_view column);
+[[nodiscard]] std::string label_text_sql(const store::sql::Database& db, std::string_view column);
 
 /// Where things lie under a state folder.
 [[nodiscard]] std::string ledger_folder(const std::string& state_dir);
 [[nodiscard]] std::string database_path(const std::string& state_dir);
+/// The database of a ledger: `database` is a PostgreSQL URL; empty: the SQLite file in the state folder.
+[[nodiscard]] store::sql::Target database_target(const std::string& state_dir,
+                                                 const Secret& database);
 
 /// The columns of usage in `request` and `attempt`, in the order of the buckets: "input, cached_input, …".
 [[nodiscard]] std::string bucket_columns();

@@ -3,7 +3,9 @@
 twice: every call that reached the provider has its row, every whole answer is a row "ok", what is unknown is at
 most what was in flight, and the budget stands exactly where the rows add up to.
 
-    tests/fault/kill_points.py --leeway build/release/leeway [--points 5] [--seed N]
+    tests/fault/kill_points.py --leeway build/release/leeway [--points 5] [--seed N] [--postgres]
+
+--postgres: the ledger and the budgets are in a throwaway PostgreSQL.
 
 The last line is 'N passed, N failed'.
 """
@@ -23,10 +25,12 @@ import time
 import urllib.parse
 import urllib.request
 
+POSTGRES = pathlib.Path(__file__).resolve().parent.parent / "support" / "postgres"
 THREADS = 8
 KEY = "lw-fault-0123456789abcdef"
 CONFIG = """\
 server: {{listen: "127.0.0.1:0", admin: "127.0.0.1:0", workers: 2, state: "{state}"}}
+{ledger}
 providers:
   fake: {{dialect: openai, base_url: "{upstream}", api_key: sk-upstream}}
 models:
@@ -160,17 +164,23 @@ def main():
     options.add_argument("--leeway", required=True)
     options.add_argument("--points", type=int, default=5)
     options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--postgres", action="store_true")
     arguments = options.parse_args()
     rng = random.Random(arguments.seed)
     provider = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Provider)
     provider.daemon_threads = True
+    provider.handle_error = lambda *_: None  # connections of a killed gateway break
     provider.lock, provider.calls, provider.random = threading.Lock(), 0, random.Random(arguments.seed)
     threading.Thread(target=provider.serve_forever, daemon=True).start()
     faults, unknown, rows, answered = [], 0, 0, []
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         config = folder / "leeway.yaml"
-        config.write_text(CONFIG.format(state=folder / "state", key=KEY,
+        ledger = ""
+        if arguments.postgres:
+            url = subprocess.run([POSTGRES, "start", folder / "postgres"], capture_output=True, text=True, check=True)
+            ledger = f'ledger: {{database: "{url.stdout.strip()}"}}'
+        config.write_text(CONFIG.format(state=folder / "state", key=KEY, ledger=ledger,
                                         upstream=f"http://127.0.0.1:{provider.server_port}/v1"))
         for point in range(arguments.points + 1):
             gateway = Gateway(arguments.leeway, config, folder / f"log-{point}")
@@ -193,6 +203,8 @@ def main():
             stop.set()
             for thread in threads:
                 thread.join()
+        if arguments.postgres:
+            subprocess.run([POSTGRES, "stop", folder / "postgres"], check=False)
     print(f"{arguments.points} kills: {provider.calls} calls, {rows} rows, {len(answered)} answered, {unknown} unknown")
     print(f"{arguments.points if not faults else 0} passed, {len(faults)} failed")
     return 1 if faults else 0

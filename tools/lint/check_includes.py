@@ -44,6 +44,8 @@ LIBRARIES = {
     "ggml*.h": ["models/host"],
     "gguf.h": ["models/host"],
     "sqlite3.h": ["store"],
+    "postgresql/*": ["store/postgres"],
+    "hiredis/*": ["store/redis"],
     "re2/*": ["prices"],
     "yaml-cpp/*": ["app"],
     "CLI/*": ["app"],

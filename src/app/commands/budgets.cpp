@@ -35,10 +35,11 @@ std::string amount(budget::Unit unit, Int128 value) {
 Result<std::vector<budget::Standing>> read_standings(const Config& config,
                                                      const std::string& state) {
     const std::int64_t now_s = unix_now_us() / 1'000'000;
-    ledger::replay_for_reader(state, stderr);
-    auto open = ledger::read_open_intents(state);
+    const Secret& database = config.ledger.database;
+    ledger::replay_for_reader(state, database, stderr);
+    auto open = ledger::read_open_intents(state, database);
     if (!open) return fail(std::move(open.error()));
-    auto rows = ledger::read_spending(state, now_s - kLongestWindow);
+    auto rows = ledger::read_spending(state, database, now_s - kLongestWindow);
     if (!rows) return fail(std::move(rows.error()));
     budget::Book book;
     for (const ledger::Intent& intent : *open) {

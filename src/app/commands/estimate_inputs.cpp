@@ -38,7 +38,7 @@ Result<std::optional<std::int64_t>> moment(const char* option, const std::string
 using File = std::unique_ptr<std::FILE, CloseFile>;
 
 /// The lines of an export, by way of a file without a name: they may be more than fit into memory.
-Result<File> export_of(store::sqlite::Database& db, std::optional<std::int64_t> since_us) {
+Result<File> export_of(store::sql::Database& db, std::optional<std::int64_t> since_us) {
     File file(std::tmpfile());
     if (!file) {
         return fail(ErrorCode::kUnavailable, "no temporary file can be made",
@@ -65,10 +65,10 @@ Result<File> recorded_lines(const EstimateOptions& options, std::optional<std::i
         }
         return file;
     }
-    const auto state = state_folder_of(options.place);
-    if (!state) return fail(state.error());
-    ledger::replay_for_reader(*state, stderr);
-    auto db = ledger::open_for_reading(*state);
+    const auto place = ledger_place_of(options.place);
+    if (!place) return fail(place.error());
+    ledger::replay_for_reader(place->state_dir, place->database, stderr);
+    auto db = ledger::open_for_reading(place->state_dir, place->database);
     if (!db) return fail(std::move(db.error()));
     return *db ? export_of(**db, since_us) : File();
 }

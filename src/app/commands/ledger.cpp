@@ -10,8 +10,8 @@
 namespace leeway::app {
 
 int run_report_command(const ReportCommand& options) {
-    const auto state = state_folder_of(options.place);
-    if (!state) return report_failure(state.error());
+    const auto place = ledger_place_of(options.place);
+    if (!place) return report_failure(place.error());
     const auto by = ledger::parse_report_groups(options.by);
     if (!by) {
         return report_failure({ErrorCode::kConfig,
@@ -21,7 +21,8 @@ int run_report_command(const ReportCommand& options) {
                                {}});
     }
     ledger::ReportOptions report;
-    report.state_dir = *state;
+    report.state_dir = place->state_dir;
+    report.database = place->database;
     report.by = *by;
     for (const auto& [name, value] : options.filters) {
         const auto dimension = ledger::parse_report_by(name);
@@ -38,10 +39,11 @@ int run_report_command(const ReportCommand& options) {
 }
 
 int run_reconcile(const ReconcileCommand& options) {
-    const auto state = state_folder_of(options.place);
-    if (!state) return report_failure(state.error());
+    const auto place = ledger_place_of(options.place);
+    if (!place) return report_failure(place.error());
     ledger::ReconcileOptions reconcile;
-    reconcile.state_dir = *state;
+    reconcile.state_dir = place->state_dir;
+    reconcile.database = place->database;
     reconcile.file = options.file;
     reconcile.provider = options.provider;
     reconcile.since = options.since;
@@ -52,10 +54,11 @@ int run_reconcile(const ReconcileCommand& options) {
 }
 
 int run_ledger_export(const LedgerExportCommand& options) {
-    const auto state = state_folder_of(options.place);
-    if (!state) return report_failure(state.error());
+    const auto place = ledger_place_of(options.place);
+    if (!place) return report_failure(place.error());
     ledger::ExportOptions ledger_options;
-    ledger_options.state_dir = *state;
+    ledger_options.state_dir = place->state_dir;
+    ledger_options.database = place->database;
     ledger_options.since = options.since;
     return ledger::run_export(ledger_options, stdout, stderr);
 }

@@ -24,6 +24,23 @@ Result<std::string> state_folder_of(const PlaceOptions& place) {
     return read_state_folder(*config);
 }
 
+Result<LedgerPlace> ledger_place_of(const PlaceOptions& place) {
+    const auto config = config_path_of(place);
+    if (!config && place.state.empty()) return fail(config.error());
+    LedgerPlace out;
+    if (config) {
+        auto read = read_ledger_place(*config);
+        if (!read) return read;
+        out = std::move(*read);
+    }
+    if (!place.state.empty()) {
+        auto state = state_folder_of(place);
+        if (!state) return fail(std::move(state.error()));
+        out.state_dir = std::move(*state);
+    }
+    return out;
+}
+
 Result<Config> load_config_for(const ServeOptions& options) {
     const auto path = config_path_of(options.place);
     if (!path) return fail(path.error());

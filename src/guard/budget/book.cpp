@@ -79,7 +79,7 @@ void Book::enter(Account& account, std::int64_t now_s) {
 void Book::forget_idle(Limit& limit, std::int64_t now_s) {
     std::erase_if(limit.accounts, [&](const auto& entry) {
         const Account& account = *entry.second;
-        return account.holds == 0 &&
+        return account.holds == 0 && account.slice.free() == 0 && account.slice.wanted == 0 &&
                (account.window.end <= now_s || (account.posted == 0 && account.pending == 0));
     });
 }
@@ -132,8 +132,17 @@ std::optional<Refusal> Book::reserve(const Reservation& wanted) {
         touched_.push_back(&account);
         return true;
     });
+    if (!refusal && shared_) {
+        // All that are short say so at once: one question to the pool then serves them all.
+        for (Account* account : touched_) {
+            const BudgetSpec& spec = limits_[account->spec]->spec;
+            const bool covered =
+                !leased(spec) || draw(*account, wanted.worst.of(spec.unit), wanted.now_s, refusal);
+            if (!covered && !refusal->short_of_slice) break;
+        }
+    }
     if (refusal) {
-        ++counters_.refused;
+        counters_.refused += refusal->short_of_slice ? 0 : 1;
         return refusal;
     }
     Open open;
@@ -143,6 +152,11 @@ std::optional<Refusal> Book::reserve(const Reservation& wanted) {
         account->pending += amount;
         ++account->holds;
         open.holds.push_back({account, account->window.begin, amount});
+        if (leased(limits_[account->spec]->spec)) {
+            account->slice.used += amount;
+            account->slice.idle = 0;
+            open.holds.back().period = account->slice.period;
+        }
     }
     open.scopes.assign(wanted.scopes.begin(), wanted.scopes.end());
     open.worst = wanted.worst;
@@ -160,6 +174,11 @@ Amount Book::room(std::span<const Scope> scopes, std::int64_t now_s) {
         if (!spec.hard) return true;
         auto& least = spec.unit == Unit::kUsd ? out.pico_usd : out.tokens;
         least = std::min(least, clamped(Int128{spec.limit} - account.posted - account.pending));
+        if (leased(spec)) {
+            enter_period(account, now_s);
+            least =
+                std::min(least, clamped(Int128{account.slice.free()} + account.slice.pool_left));
+        }
         return true;
     });
     return out;
@@ -192,6 +211,7 @@ void Book::raise_alerts(Account& account, bool silently) {
 
 void Book::post(Account& account, const Hold& hold, std::int64_t slot, std::int64_t amount) {
     --account.holds;
+    settle_slice(account, hold, amount);
     if (account.spec >= limits_.size()) return;  // of a limit that is no more
     const bool rolling = limits_[account.spec]->spec.window.per == Per::kRolling;
     // A calendar window that is over has taken its reservations with it.

@@ -2,8 +2,10 @@
 
 #include "base/ids.hpp"
 #include "base/money.hpp"
+#include "guard/budget/lease.hpp"
 #include "guard/budget/spec.hpp"
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -27,6 +29,7 @@ struct Refusal {
     std::int64_t left = 0;  ///< limit − posted − pending, not below 0
     std::int64_t wanted = 0;
     std::int64_t resets_unix_s = 0;
+    bool short_of_slice = false;  ///< the pool may have more: ask it, then try again
 };
 
 /// How one limit stands, for lists and metrics.
@@ -101,6 +104,21 @@ public:
     /// have told it.
     void configure(std::vector<BudgetSpec> specs, std::span<const PastSpending> past,
                    std::int64_t now_s);
+    /// While it is not known what was spent before, nothing may be admitted: who reserves asks first. Any
+    /// thread.
+    void set_waiting(bool waiting) noexcept { waiting_.store(waiting, std::memory_order_release); }
+    [[nodiscard]] bool waiting() const noexcept { return waiting_.load(std::memory_order_acquire); }
+    /// From now on hard limits are shared: what is reserved must be covered by slices of a pool. Before the first
+    /// `configure`.
+    void share() noexcept { shared_ = true; }
+    [[nodiscard]] bool shared() const noexcept { return shared_; }
+    /// What refused reservations need, once each.
+    [[nodiscard]] std::vector<LeaseWant> take_wants();
+    /// The answer to take_wants.
+    void grant(const LeaseGrant& grant);
+    /// What need not be leased any more, and debts. Of slices, the free part of those that nobody drew on since
+    /// the last call but one; `all`: of every slice, for the end.
+    [[nodiscard]] std::vector<LeaseReturn> take_returns(bool all);
     /// True when a limit of `specs` needs `past`.
     [[nodiscard]] bool needs_past(std::span<const BudgetSpec> specs) const;
 
@@ -129,6 +147,18 @@ private:
         std::int64_t slot = 0;
         Int128 amount = 0;
     };
+    /// A shared account's part of its pool, for reservations of one period.
+    struct Slice {
+        std::int64_t period = INT64_MIN;
+        std::int64_t granted = 0;
+        std::int64_t used = 0;  // reserved or posted
+        std::int64_t wanted = 0;
+        std::int64_t pool_left = INT64_MAX;  // as last told
+        std::int64_t asked_s = INT64_MIN;  // arrival of the latest request that drew on it
+        std::int64_t told_s = INT64_MIN;  // that at the last answer
+        std::uint32_t idle = 0;  // rounds of take_returns without a reservation
+        [[nodiscard]] std::int64_t free() const noexcept { return granted - used; }
+    };
     struct Account {
         std::size_t spec = 0;
         Scope scope;
@@ -138,11 +168,13 @@ private:
         std::deque<Posted> slots;  // of a rolling window
         std::size_t alerted = 0;
         std::uint64_t holds = 0;  // reservations that point here
+        Slice slice;
     };
     struct Hold {
         Account* account = nullptr;
         std::int64_t window_begin = 0;
         std::int64_t amount = 0;
+        std::int64_t period = INT64_MIN;  // of the slice
     };
     struct OperationKey {
         RequestId id;
@@ -176,10 +208,22 @@ private:
     void raise_alerts(Account& account, bool silently);
     Settled close(const RequestId& operation, std::uint32_t attempt, const Amount* actual,
                   Amount counted, Amount* charged);
+    [[nodiscard]] bool leased(const BudgetSpec& spec) const noexcept {
+        return shared_ && spec.hard;
+    }
+    void enter_period(Account& account, std::int64_t now_s);
+    /// False: `refusal` says why.
+    [[nodiscard]] bool draw(Account& account, std::int64_t amount, std::int64_t now_s,
+                            std::optional<Refusal>& refusal);
+    void settle_slice(Account& account, const Hold& hold, std::int64_t amount);
+    void return_later(const Account& account, std::int64_t period, std::int64_t amount);
     void forget_idle(Limit& limit, std::int64_t now_s);
     template <class Visit>
     void each_account(std::span<const Scope> scopes, std::int64_t now_s, const Visit& visit);
 
+    std::atomic<bool> waiting_{false};
+    bool shared_ = false;
+    std::vector<LeaseReturn> returns_;
     mutable std::mutex mutex_;
     std::vector<std::unique_ptr<Limit>> limits_;
     std::vector<std::unique_ptr<Limit>> retired_;  // reservations still point there

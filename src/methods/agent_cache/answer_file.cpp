@@ -1,6 +1,6 @@
 #include "methods/agent_cache/answer_file.hpp"
 
-#include "store/sqlite/migrations.hpp"
+#include "store/migrations.hpp"
 
 #include <algorithm>
 #include <array>
@@ -9,8 +9,8 @@
 namespace leeway::agent_cache {
 namespace {
 
+using store::Migration;
 using store::sqlite::Database;
-using store::sqlite::Migration;
 using store::sqlite::Transaction;
 
 // Both indexes cover what is asked of them: counting, evicting and purging never read a body.
@@ -63,7 +63,7 @@ void AnswerFile::Drop::operator()(Statements* statements) const noexcept { delet
 Result<std::unique_ptr<AnswerFile>> AnswerFile::open(const std::string& path) {
     auto db = Database::open(path);
     if (!db) return fail(std::move(db.error()));
-    const auto version = store::sqlite::schema_version(*db);
+    const auto version = store::schema_version(*db);
     if (!version) return fail(version.error());
     if (*version == 0) {
         // Only possible while there are no tables, and in WAL mode only through VACUUM.
@@ -72,7 +72,7 @@ Result<std::unique_ptr<AnswerFile>> AnswerFile::open(const std::string& path) {
     }
     // What was erased should not be readable in the file where that costs no extra writes.
     auto done = db->exec("PRAGMA secure_delete = FAST");
-    if (done) done = store::sqlite::migrate(*db, "cache", kMigrations);
+    if (done) done = store::migrate(*db, "cache", kMigrations);
     if (!done) return fail(std::move(done.error()));
     std::unique_ptr<AnswerFile> file(new AnswerFile(std::move(*db)));
     done = file->prepare();

@@ -139,6 +139,16 @@ Result<std::optional<std::int64_t>> Database::query_int(std::string_view sql) {
     return statement->optional_int64(0);
 }
 
+Result<bool> Database::has_table(std::string_view name) {
+    auto statement =
+        prepare("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?1");
+    if (!statement) return fail(std::move(statement.error()));
+    statement->bind(1, name);
+    const auto row = statement->step();
+    if (!row) return fail(row.error());
+    return *row && statement->int64(0) > 0;
+}
+
 std::int64_t Database::changes() const noexcept { return sqlite3_changes64(db_.get()); }
 
 bool Database::in_transaction() const noexcept { return sqlite3_get_autocommit(db_.get()) == 0; }
@@ -221,6 +231,10 @@ std::span<const std::uint8_t> Statement::blob(int column) const noexcept {
     if (data == nullptr) return {};
     return {static_cast<const std::uint8_t*>(data),
             static_cast<std::size_t>(sqlite3_column_bytes(statement_.get(), column))};
+}
+
+double Statement::real(int column) const noexcept {
+    return sqlite3_column_double(statement_.get(), column);
 }
 
 bool Statement::is_null(int column) const noexcept {

@@ -16,6 +16,7 @@ struct sqlite3_stmt;
 namespace leeway::store::sqlite {
 
 class Statement;
+class Transaction;
 
 enum class Access : std::uint8_t {
     kCreate = 0,     ///< read and write; the file is made if it is missing (mode 0600)
@@ -42,6 +43,8 @@ struct OpenOptions {
 /// "read_only", "cannot_open", "constraint" or "sqlite".
 class Database {
 public:
+    using Transaction = sqlite::Transaction;
+
     [[nodiscard]] static Result<Database> open(const std::string& path,
                                                const OpenOptions& options = {});
 
@@ -59,6 +62,7 @@ public:
     [[nodiscard]] Result<Statement> prepare(std::string_view sql);
     /// First column of the first row as an integer; nullopt when there is no row or it is NULL.
     [[nodiscard]] Result<std::optional<std::int64_t>> query_int(std::string_view sql);
+    [[nodiscard]] Result<bool> has_table(std::string_view name);
     /// Rows that the last INSERT, UPDATE or DELETE touched.
     [[nodiscard]] std::int64_t changes() const noexcept;
     [[nodiscard]] bool in_transaction() const noexcept;
@@ -102,6 +106,7 @@ public:
     [[nodiscard]] std::string_view text(int column) const noexcept;
     /// Valid until the next `step` or `reset`. NULL reads as empty.
     [[nodiscard]] std::span<const std::uint8_t> blob(int column) const noexcept;
+    [[nodiscard]] double real(int column) const noexcept;
     [[nodiscard]] bool is_null(int column) const noexcept;
 
 private:

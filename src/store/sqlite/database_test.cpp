@@ -1,7 +1,7 @@
 #include "store/sqlite/database.hpp"
 
 #include "ledger/testing.hpp"
-#include "store/sqlite/migrations.hpp"
+#include "store/migrations.hpp"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

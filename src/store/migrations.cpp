@@ -1,10 +1,12 @@
-#include "store/sqlite/migrations.hpp"
+#include "store/migrations.hpp"
+
+#include "store/sql/database.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 
-namespace leeway::store::sqlite {
+namespace leeway::store {
 namespace {
 
 constexpr const char* kVersionTable =
@@ -17,13 +19,16 @@ int newest(std::span<const Migration> migrations) {
     return migrations.empty() ? 0 : migrations.back().version;
 }
 
-Error too_new(const Database& db, std::string_view what, int found, int known) {
+constexpr bool is_postgres(const sqlite::Database&) { return false; }
+bool is_postgres(const sql::Database& db) { return db.is_postgres(); }
+
+Error too_new(const std::string& name, std::string_view what, int found, int known) {
     Error error;
     error.code = ErrorCode::kConfig;
     error.reason = "newer_state";
     error.message = fmt::format(
         "the {} database {} has schema version {}, this program knows versions up to {}", what,
-        db.path(), found, known);
+        name, found, known);
     error.hint =
         "it was written by a newer leeway: run that version again, or give this one another state "
         "folder; nothing was changed";
@@ -32,24 +37,26 @@ Error too_new(const Database& db, std::string_view what, int found, int known) {
 
 }  // namespace
 
-Result<int> schema_version(Database& db) {
-    const auto table = db.query_int(
-        "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'schema_version'");
+template <class Db>
+Result<int> schema_version(Db& db) {
+    const auto table = db.has_table("schema_version");
     if (!table) return fail(table.error());
-    if (table->value_or(0) == 0) return 0;
+    if (!*table) return 0;
     const auto version = db.query_int("SELECT version FROM schema_version");
     if (!version) return fail(version.error());
     return static_cast<int>(version->value_or(0));
 }
 
-Result<void> migrate(Database& db, std::string_view what, std::span<const Migration> migrations) {
+template <class Db>
+Result<void> migrate(Db& db, std::string_view what, std::span<const Migration> migrations) {
     // Looked at before the write lock is taken: the usual start changes nothing.
     const auto before = schema_version(db);
     if (!before) return fail(before.error());
-    if (*before > newest(migrations)) return fail(too_new(db, what, *before, newest(migrations)));
+    if (*before > newest(migrations))
+        return fail(too_new(db.path(), what, *before, newest(migrations)));
     if (*before == newest(migrations)) return {};
 
-    auto transaction = Transaction::begin(db);
+    auto transaction = Db::Transaction::begin(db);
     if (!transaction) return fail(transaction.error());
     const auto current = schema_version(db);  // another process may have been quicker
     if (!current) return fail(current.error());
@@ -57,6 +64,9 @@ Result<void> migrate(Database& db, std::string_view what, std::span<const Migrat
     for (const Migration& migration : migrations) {
         if (migration.version <= *current) continue;
         auto applied = db.exec(migration.sql);
+        if (applied && migration.postgres_also != nullptr && is_postgres(db)) {
+            applied = db.exec(migration.postgres_also);
+        }
         if (!applied) {
             applied.error().message = fmt::format("migration {} of the {} database failed: {}",
                                                   migration.version, what, applied.error().message);
@@ -72,11 +82,12 @@ Result<void> migrate(Database& db, std::string_view what, std::span<const Migrat
     return transaction->commit();
 }
 
-Result<void> require_version(Database& db, std::string_view what,
-                             std::span<const Migration> migrations) {
+template <class Db>
+Result<void> require_version(Db& db, std::string_view what, std::span<const Migration> migrations) {
     const auto version = schema_version(db);
     if (!version) return fail(version.error());
-    if (*version > newest(migrations)) return fail(too_new(db, what, *version, newest(migrations)));
+    if (*version > newest(migrations))
+        return fail(too_new(db.path(), what, *version, newest(migrations)));
     if (*version < newest(migrations)) {
         return fail(ErrorCode::kConfig,
                     fmt::format("the {} database {} has schema version {}, this program needs {}",
@@ -86,4 +97,12 @@ Result<void> require_version(Database& db, std::string_view what,
     return {};
 }
 
-}  // namespace leeway::store::sqlite
+template Result<void> migrate(sqlite::Database&, std::string_view, std::span<const Migration>);
+template Result<void> migrate(sql::Database&, std::string_view, std::span<const Migration>);
+template Result<void> require_version(sqlite::Database&, std::string_view,
+                                      std::span<const Migration>);
+template Result<void> require_version(sql::Database&, std::string_view, std::span<const Migration>);
+template Result<int> schema_version(sqlite::Database&);
+template Result<int> schema_version(sql::Database&);
+
+}  // namespace leeway::store
