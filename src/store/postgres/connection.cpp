@@ -29,7 +29,8 @@ Error not_a_url() {
 std::string one_line(const char* text) {
     std::string out(text == nullptr ? "" : text);
     while (!out.empty() && (out.back() == '\n' || out.back() == ' ')) out.pop_back();
-    std::replace(out.begin(), out.end(), '\n', ' ');
+    std::replace(out.begin(), out.end(), '\n', ';');
+    std::erase(out, '\t');
     return out;
 }
 
