@@ -36,7 +36,8 @@ std::string request_columns(const Database& db) {
     return out +
            ", session, arm, cost_pico_usd, saving_labels, saved_exact_cache_pico_usd,"
            " saved_tier_pico_usd, saved_route_pico_usd, saved_prompt_cache_pico_usd,"
-           " saved_billing_pico_usd, saved_attempts_pico_usd, saved_gateway_pico_usd, usage_quality, usage_state";
+           " saved_billing_pico_usd, saved_attempts_pico_usd, saved_gateway_pico_usd, "
+           "usage_quality, usage_state";
 }
 constexpr int kRequestLabels = 14;
 constexpr int kRequestSession = 20;

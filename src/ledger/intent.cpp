@@ -159,7 +159,7 @@ Result<std::vector<ScopeSpending>> read_spending(const std::string& state_dir,
 }
 
 Result<std::vector<Intent>> read_open_intents(const std::string& state_dir,
-                                               const Secret& database) {
+                                              const Secret& database) {
     std::vector<Intent> out;
     auto db = open_for_reading(state_dir, database);
     if (!db) return fail(std::move(db.error()));

@@ -56,6 +56,6 @@ struct ScopeSpending {
 
 /// The intents whose outcome is not in the database yet: what is reserved now. The same rules.
 [[nodiscard]] Result<std::vector<Intent>> read_open_intents(const std::string& state_dir,
-                                                             const Secret& database);
+                                                            const Secret& database);
 
 }  // namespace leeway::ledger

@@ -320,7 +320,7 @@ constexpr std::array<store::Migration, 6> kMigrations{{{1, kVersion1},
                                                        {2, kVersion2},
                                                        {3, kVersion3, kPostgresVersion3},
                                                        {4, kVersion4},
-                                                        {5, kVersion5},
+                                                       {5, kVersion5},
                                                        {6, kVersion6, kPostgresVersion6}}};
 
 }  // namespace

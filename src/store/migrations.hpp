@@ -11,7 +11,8 @@ namespace leeway::store {
 /// were released; there is no way back.
 struct Migration {
     int version = 0;
-    const char* sql = nullptr;  ///< one or more statements, run in one transaction with the version bump
+    const char* sql =
+        nullptr;  ///< one or more statements, run in one transaction with the version bump
     const char* postgres_also = nullptr;  ///< what PostgreSQL needs besides; null: nothing
 };
 
