@@ -384,7 +384,7 @@ void finish_cache(LitellmState& state) {
     }
     if (state.cache_ttl) {
         const auto seconds = scaled(state.cache_ttl->text(), 0, 0);
-        if (draft.cache && seconds && seconds->size() <= 9 && *seconds != "0") {
+        if (draft.cache && seconds && seconds->size() <= 8 && *seconds != "0") {
             draft.cache_ttl = *seconds + "s";
             report.carried(*state.cache_ttl, "routes.default.cache.ttl");
         } else {
