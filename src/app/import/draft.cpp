@@ -2,6 +2,7 @@
 
 #include "app/config.hpp"
 #include "base/money.hpp"
+#include "base/strings.hpp"
 #include "json/write.hpp"
 #include "net/address.hpp"
 
@@ -70,8 +71,16 @@ void append_entry(std::string& out, std::string_view head,
     out += fmt::format("{}{{{}}}\n", head, fmt::join(parts, ", "));
 }
 
-/// A YAML scalar that reads as this text.
-std::string quoted(const std::string& text) { return text.empty() ? text : json::quoted(text); }
+/// A YAML scalar that reads as this text; empty text stays empty.
+std::string quoted(const std::string& text) {
+    constexpr std::string_view kPlain =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+    // Words that are more than text to YAML; all are short.
+    const bool plain = text.size() > 5 && ascii_lower(text.front()) >= 'a' &&
+                       ascii_lower(text.front()) <= 'z' &&
+                       text.find_first_not_of(kPlain) == std::string::npos;
+    return text.empty() || plain ? text : json::quoted(text);
+}
 
 std::string timeouts_of(const Draft::Provider& provider) {
     std::vector<std::string> parts;

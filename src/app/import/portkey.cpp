@@ -228,37 +228,37 @@ std::optional<std::string> address_of(const Item& target, const Preset& preset,
     return plain_url(fmt::format("https://{}.openai.azure.com{}", resource->text(), preset.path));
 }
 
-/// The key of a target as a value of ours, with what is to be known about it.
-std::string api_key_of(Level& level, const Item& target, const Identity& identity,
-                       const std::string& place) {
-    Draft& draft = level.all.draft;
+/// The key of a target as a value of ours; empty: it needs none.
+std::string api_key_of(Draft& draft, const Item& target, const Identity& identity) {
     std::string wanted(identity.preset->variable);
     if (wanted.empty()) wanted = "PROVIDER_API_KEY";
-    const auto name_of = [](const std::string& value) {
-        return value.substr(2, value.size() - 3);
-    };
+    if (const auto key = target.member("api_key"))
+        return draft.secret_variable(wanted, key->text());
+    if (!identity.slug.empty()) {
+        return draft.secret_variable(wanted, "in Portkey's vault: " + identity.slug);
+    }
+    return identity.preset->variable.empty() ? std::string() : draft.variable(wanted);
+}
+
+void report_api_key(Report& report, const Item& target, const Identity& identity,
+                    const std::string& place, const std::string& value) {
+    const std::string name = value.empty() ? value : value.substr(2, value.size() - 3);
     if (const auto key = target.member("api_key")) {
-        const std::string value = draft.secret_variable(wanted, key->text());
-        level.report.carried(
-            *key, place + ".api_key",
-            fmt::format("the key stands in the file; put it into the environment as {}",
-                        name_of(value)));
-        return value;
+        report.carried(
+            *key, place,
+            fmt::format("the key stands in the file; put it into the environment as {}", name));
     }
-    if (identity.slug.empty()) {
-        return identity.preset->variable.empty() ? std::string() : draft.variable(wanted);
-    }
-    const std::string value = draft.secret_variable(wanted, "in Portkey's vault: " + identity.slug);
-    const std::string note = fmt::format(
-        "the key is in Portkey's vault; put it into the environment as {}{}", name_of(value),
+    const std::string guess =
         identity.guessed ? fmt::format(" (taken for one of {} by its name)", identity.preset->name)
-                         : "");
+                         : "";
     for (const std::string_view key : {"virtual_key", "provider"}) {
         const auto item = target.member(key);
-        const bool is_slug = item && (key == "virtual_key" || item->text().starts_with('@'));
-        if (is_slug) level.report.carried(*item, place + ".api_key", note);
+        if (!item || (key == "provider" && !item->text().starts_with('@'))) continue;
+        report.carried(
+            *item, place,
+            fmt::format("the key is in Portkey's vault; put it into the environment as {}{}", name,
+                        guess));
     }
-    return value;
 }
 
 /// A target that takes requests. Returns the name of its model here; empty: it has none.
@@ -291,10 +291,12 @@ std::string add_target(Level& level, const Item& target, const Inherited& around
     provider.name = identity.preset->name;
     provider.dialect = identity.preset->dialect;
     provider.base_url = *url;
-    provider.api_key =
-        api_key_of(level, target, identity, fmt::format("providers.{}", provider.name));
+    provider.api_key = api_key_of(draft, target, identity);
+    const std::string api_key = provider.api_key;
     if (around.timeout) provider.first_byte = duration_of_ms(*around.timeout).value_or("");
     const std::string provider_name = draft.provider(std::move(provider));
+    report_api_key(report, target, identity, fmt::format("providers.{}.api_key", provider_name),
+                   api_key);
     if (identity.model.empty() || !usable_name(identity.model)) {
         report.dropped(
             target,
