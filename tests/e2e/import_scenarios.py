@@ -55,7 +55,7 @@ def test_import_of_litellm_serves(gateway, upstream):
     source.write_text(LITELLM.format(upstream=upstream.url))
     done = run(gateway, "import", "litellm", str(source), "--output", str(made))
     assert done.returncode == 0 and done.stdout == "", done
-    assert f"{source}:12: not carried over: model_list[1].litellm_params.rpm:" in done.stderr, done.stderr
+    assert f"{source}:11: not carried over: model_list[1].litellm_params.rpm:" in done.stderr, done.stderr
     assert "OPENAI_API_KEY" in done.stderr and "sk-in-the-file" not in done.stderr + made.read_text()
     checked = run(gateway, "check", "--config", str(made), variables=VARIABLES)
     assert checked.returncode == 0, checked

@@ -53,8 +53,25 @@ void add_leaves(const Item& item, std::vector<Item>& out) {
 }
 
 bool covers(const std::string& path, const std::string& leaf) {
+    if (path == kWhole) return true;
     return leaf.starts_with(path) &&
            (leaf.size() == path.size() || leaf[path.size()] == '.' || leaf[path.size()] == '[');
+}
+
+/// Each setting of the source must be carried over or listed, itself or with the entry that it is in.
+void expect_all_told(const std::string& text, bool portkey, const Imported& out) {
+    std::vector<std::string> places;
+    for (const Carried& one : out.carried) places.push_back(one.from);
+    for (const NotCarried& one : out.not_carried) places.push_back(one.from);
+    std::vector<Item> leaves;
+    add_leaves(*read_source(text, portkey), leaves);
+    for (const Item& leaf : leaves) {
+        if (!leaf.is_scalar()) continue;  // an empty map or list
+        const bool listed = std::any_of(places.begin(), places.end(), [&](const auto& place) {
+            return covers(place, leaf.path);
+        });
+        EXPECT_TRUE(listed) << leaf.path << " of " << text << " is neither carried over nor listed";
+    }
 }
 
 TEST(Import, ScalesDecimalsExactly) {
@@ -144,7 +161,7 @@ TEST(Import, BadInputIsAnErrorWithItsLine) {
         ASSERT_FALSE(out) << bad;
         EXPECT_EQ(out.error().code, ErrorCode::kConfig) << bad;
     }
-    EXPECT_EQ(import_litellm("model_list:\n  - a: 'b\n").error().message.substr(0, 5), "line ");
+    EXPECT_EQ(import_litellm("model_list:\n  - [a\n").error().message.substr(0, 5), "line ");
     for (const char* bad : {"", "[]", "{}", "{'provider': 'openai'}", "{\"provider\": \"openai\"",
                             "provider: openai", "{\"provider\": 1, \"provider\": 2}"}) {
         EXPECT_FALSE(import_portkey(bad)) << bad;
@@ -155,12 +172,16 @@ TEST(Import, BadInputIsAnErrorWithItsLine) {
           "model_list: [{model_name: [a], litellm_params: b}]", "general_settings: [1]",
           "router_settings: {timeout: {a: b}, model_group_alias: x}",
           "litellm_settings: {cache: {a: 1}, max_budget: [1], tag_budget_config: {t: 1}}"}) {
-        EXPECT_TRUE(import_litellm(odd)) << odd;
+        const auto out = import_litellm(odd);
+        ASSERT_TRUE(out) << odd;
+        expect_all_told(odd, false, *out);
     }
     for (const char* odd : {R"({"targets": 5})", R"({"targets": [1, [], {}]})",
                             R"({"provider": {"a": 1}, "override_params": []})",
                             R"({"targets": [{"targets": [{"targets": []}]}], "strategy": 1})"}) {
-        EXPECT_TRUE(import_portkey(odd)) << odd;
+        const auto out = import_portkey(odd);
+        ASSERT_TRUE(out) << odd;
+        expect_all_told(odd, true, *out);
     }
 }
 
@@ -189,15 +210,7 @@ TEST(Import, EverySettingIsToldAndNoSecretIs) {
                 places.emplace_back(one.from, one.line);
             }
             EXPECT_EQ(told.find("hidden"), std::string::npos) << told;
-            std::vector<Item> leaves;
-            add_leaves(*read_source(text.str(), portkey), leaves);
-            EXPECT_GE(leaves.size(), 2u);
-            for (const Item& leaf : leaves) {
-                const bool listed =
-                    std::any_of(places.begin(), places.end(),
-                                [&](const auto& place) { return covers(place.first, leaf.path); });
-                EXPECT_TRUE(listed) << leaf.path << " is neither carried over nor listed";
-            }
+            expect_all_told(text.str(), portkey, *out);
             for (const auto& [path, line] : places) {
                 if (path.ends_with(']')) continue;
                 std::string row;

@@ -75,7 +75,7 @@ constexpr Rule<LitellmState> kRouter[] = {
     {"timeout", [](LitellmState& s, const Item& item) { s.timeout = item; }, {}, {}},
     {"model_group_alias",
      [](LitellmState& s, const Item& item) {
-         for (const Item& alias : item.members()) s.aliases.push_back(alias);
+         for (const Item& alias : s.report.members_of(item)) s.aliases.push_back(alias);
      },
      {},
      {}},
@@ -122,6 +122,29 @@ constexpr Rule<LitellmState> kCacheParams[] = {
     {"similarity_threshold", nullptr, "the exact cache answers equal requests only", {}},
 };
 
+void carry_tag_budgets(LitellmState& state, const Item& tags) {
+    for (const Item& tag : state.report.members_of(tags)) {
+        const auto amount = tag.member("max_budget");
+        const std::string name = "tag:" + tag.key;
+        if (!amount || !usable_name(name)) {
+            state.report.dropped(tag, "it has no max_budget, or its tag cannot be a name here",
+                                 "budgets: with scope tag");
+            continue;
+        }
+        const auto duration = tag.member("budget_duration");
+        const bool added = add_budget(state, *amount, duration, {name, "tag", tag.key, {}, {}});
+        for (const Item& item : tag.members()) {
+            if (item.word == "max_budget") continue;
+            if (added && item.word == "budget_duration") {
+                state.report.carried(item, "budgets." + name);
+            } else {
+                state.report.dropped(item,
+                                     added ? kUnknownKey : "its max_budget is not carried over");
+            }
+        }
+    }
+}
+
 constexpr Rule<LitellmState> kLitellm[] = {
     {"request_timeout",
      [](LitellmState& s, const Item& item) { s.request_timeout = item; },
@@ -132,26 +155,7 @@ constexpr Rule<LitellmState> kLitellm[] = {
      [](LitellmState& s, const Item& item) { s.budget_duration = item; },
      {},
      {}},
-    {"tag_budget_config",
-     [](LitellmState& s, const Item& item) {
-         for (const Item& tag : item.members()) {
-             const auto amount = tag.member("max_budget");
-             const std::string name = "tag:" + tag.key;
-             if (!amount || !usable_name(name)) {
-                 s.report.dropped(tag, "it has no max_budget, or its tag cannot be a name here",
-                                  "budgets: with scope tag");
-                 continue;
-             }
-             const auto duration = tag.member("budget_duration");
-             if (add_budget(s, *amount, duration, {name, "tag", tag.key, {}, {}})) {
-                 s.report.carried(*duration, "budgets." + name);
-             } else if (duration) {
-                 s.report.dropped(*duration, "its max_budget is not carried over");
-             }
-         }
-     },
-     {},
-     {}},
+    {"tag_budget_config", carry_tag_budgets, {}, {}},
     {"max_end_user_budget*", nullptr, "it names no span of time",
      "budgets: - {name: each-user, scope: user, usd: …, per: …}"},
     {"max_user_budget", nullptr, "it names no span of time",
@@ -201,6 +205,10 @@ constexpr Rule<LitellmState> kLitellm[] = {
 constexpr Rule<LitellmState> kGeneral[] = {
     {"master_key",
      [](LitellmState& s, const Item& item) {
+         if (item.text().empty()) {
+             s.report.dropped(item, "it is no text", "keys: or `leeway keys create`");
+             return;
+         }
          const std::string name = variable_of(item.text());
          s.draft.key_name = "litellm-master";
          s.draft.key_secret = name.empty()
@@ -297,11 +305,11 @@ constexpr Rule<LitellmState> kGeneral[] = {
 
 constexpr Rule<LitellmState> kTop[] = {
     {"model_list",
-     [](LitellmState& s, const Item& item) { s.deployments = item.elements(); },
+     [](LitellmState& s, const Item& item) { s.deployments = s.report.elements_of(item); },
      {},
      {}},
     {"credential_list",
-     [](LitellmState& s, const Item& item) { s.credentials = item.elements(); },
+     [](LitellmState& s, const Item& item) { s.credentials = s.report.elements_of(item); },
      {},
      {}},
     {"router_settings",
@@ -319,7 +327,7 @@ constexpr Rule<LitellmState> kTop[] = {
      {}},
     {"environment_variables",
      [](LitellmState& s, const Item& item) {
-         for (const Item& one : item.members()) {
+         for (const Item& one : s.report.members_of(item)) {
              s.report.dropped(one, "Leeway sets no variables of its environment",
                               usable_name(one.key)
                                   ? fmt::format("export {} before it starts", one.key)
@@ -354,6 +362,8 @@ void finish_cache(LitellmState& state) {
                                : "a model is called `default`, which is the name of the route that "
                                  "has the cache",
                            "a route with stages: [exact_cache], and that name as `model`");
+        } else if (!parse_switch(state.cache->text())) {
+            report.dropped(*state.cache, "it is neither true nor false", "routes: and cache:");
         } else {
             report.carried(*state.cache, "routes.default.stages");
         }
@@ -451,7 +461,7 @@ void finish_credentials(LitellmState& state) {
         state.report.carried(*name, "providers");
         for (const Item& item : credential.members()) {
             if (item.word == "credential_values") {
-                for (const Item& value : item.members()) {
+                for (const Item& value : state.report.members_of(item)) {
                     const bool known = value.word == "api_key" || value.word == "api_base" ||
                                        value.word == "base_url";
                     if (!known) state.report.dropped(value, kUnknownKey);

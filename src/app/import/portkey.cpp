@@ -364,7 +364,7 @@ std::string add_level(PortkeyState& state, const Item& item, Inherited around, i
     bool usable = true;
     if (level.group) {
         std::vector<std::pair<Item, std::string>> models;
-        for (const Item& target : targets->elements()) {
+        for (const Item& target : state.report.elements_of(*targets)) {
             models.emplace_back(target, add_level(state, target, around, depth + 1));
         }
         model = chosen_model(item, models);
@@ -382,6 +382,10 @@ void finish_cache(PortkeyState& state) {
     Draft& draft = state.draft;
     if (draft.has_model("default")) {
         state.report.dropped(cache, "a model is called `default`, which is the name of a route");
+        return;
+    }
+    if (!cache.is_map() && !cache.is_scalar()) {
+        state.report.dropped(cache, "it is neither a mode nor a map", "routes: and cache:");
         return;
     }
     draft.cache = true;

@@ -59,9 +59,7 @@ void add_members(const Item& item, const YAML::Node& map, int merges, std::vecto
 
 }  // namespace
 
-std::string Item::text() const {
-    return value.IsDefined() && value.IsScalar() ? value.Scalar() : std::string();
-}
+std::string Item::text() const { return is_scalar() ? value.Scalar() : std::string(); }
 
 std::vector<Item> Item::members() const {
     std::vector<Item> out;
@@ -72,7 +70,7 @@ std::vector<Item> Item::members() const {
 
 std::vector<Item> Item::elements() const {
     std::vector<Item> out;
-    if (!value.IsDefined() || !value.IsSequence()) return out;
+    if (!is_list()) return out;
     std::size_t number = 0;
     for (const YAML::Node& node : value) {
         const std::string step = fmt::format("[{}]", number++);
@@ -118,6 +116,16 @@ Result<Item> read_source(const std::string& text, bool is_json) {
         return bad(
             fmt::format("line {}: not valid YAML: {}", exception.mark.line + 1, exception.msg));
     }
+}
+
+std::vector<Item> Report::members_of(const Item& map) {
+    if (!map.is_map()) dropped(map, "it is no map of keys and values");
+    return map.members();
+}
+
+std::vector<Item> Report::elements_of(const Item& list) {
+    if (!list.is_list()) dropped(list, "it is no list");
+    return list.elements();
 }
 
 void Report::finish(Imported& out) {

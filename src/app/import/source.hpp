@@ -25,6 +25,8 @@ struct Item {
 
     [[nodiscard]] bool is_null() const { return !value.IsDefined() || value.IsNull(); }
     [[nodiscard]] bool is_map() const { return value.IsDefined() && value.IsMap(); }
+    [[nodiscard]] bool is_list() const { return value.IsDefined() && value.IsSequence(); }
+    [[nodiscard]] bool is_scalar() const { return value.IsDefined() && value.IsScalar(); }
     /// Its text as it stands in the source; empty when it is no scalar.
     [[nodiscard]] std::string text() const;
     /// Its members that are not null, with those of merge keys (`<<`); none when it is no map.
@@ -37,6 +39,9 @@ struct Item {
 /// most 1 MiB.
 [[nodiscard]] Result<Item> read_source(const std::string& text, bool is_json);
 
+/// Place of what is about the whole source.
+inline constexpr std::string_view kWhole = "(the file)";
+
 /// Gathers what was carried over and what was not.
 class Report {
 public:
@@ -44,8 +49,12 @@ public:
         carried_.push_back({item.line, item.path, std::move(to), std::move(note)});
     }
     void dropped(const Item& item, std::string_view why, std::string_view instead = {}) {
-        dropped_.push_back({item.line, item.path, std::string(why), std::string(instead)});
+        dropped_.push_back({item.line, item.path.empty() ? std::string(kWhole) : item.path,
+                            std::string(why), std::string(instead)});
     }
+    /// The members of a map, or the elements of a list; another value is dropped.
+    [[nodiscard]] std::vector<Item> members_of(const Item& map);
+    [[nodiscard]] std::vector<Item> elements_of(const Item& list);
     /// Moves all of it to `out`, in the order of the lines.
     void finish(Imported& out);
 
@@ -71,11 +80,7 @@ inline constexpr std::string_view kUnknownKey = "the importer does not know it";
 template <class State>
 void apply(const Item& map, std::initializer_list<std::span<const Rule<State>>> tables,
            State& state, std::string_view unknown = kUnknownKey) {
-    if (!map.is_map()) {
-        state.report.dropped(map, "it is no map of keys and values");
-        return;
-    }
-    for (const Item& item : map.members()) {
+    for (const Item& item : state.report.members_of(map)) {
         const Rule<State>* found = nullptr;
         for (const auto& rules : tables) {
             for (std::size_t i = 0; i < rules.size() && found == nullptr; ++i) {
