@@ -75,8 +75,12 @@ void append_entry(std::string& out, std::string_view head,
 std::string quoted(const std::string& text) {
     constexpr std::string_view kPlain =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
-    // Words that are more than text to YAML; all are short.
-    const bool plain = text.size() > 5 && ascii_lower(text.front()) >= 'a' &&
+    // To YAML these are more than text.
+    constexpr std::array kWords{"true", "false", "null", "yes", "no", "on", "off", "y", "n"};
+    const bool word = std::any_of(kWords.begin(), kWords.end(), [&](std::string_view known) {
+        return equals_ignore_case(known, text);
+    });
+    const bool plain = !word && !text.empty() && ascii_lower(text.front()) >= 'a' &&
                        ascii_lower(text.front()) <= 'z' &&
                        text.find_first_not_of(kPlain) == std::string::npos;
     return text.empty() || plain ? text : json::quoted(text);

@@ -174,6 +174,7 @@ constexpr Rule<LitellmState> kLitellm[] = {
      },
      {},
      {}},
+    {"telemetry", nullptr, "Leeway tells nobody anything", {}},
     {"json_logs",
      [](LitellmState& s, const Item& item) {
          if (is_on(item)) s.draft.log_format = "json";
@@ -284,6 +285,8 @@ constexpr Rule<LitellmState> kGeneral[] = {
     {"supported_db_objects", nullptr, kDatabase, {}},
     {"max_parallel_requests", nullptr, "limits count callers, not deployments",
      "limits: with parallel"},
+    {"use_redis_*", nullptr, "Leeway shares its state in its own folder, not in Redis",
+     "server.state"},
     {"completion_model", nullptr, "requests name their model", "a route"},
     {"embedding_model", nullptr, "requests name their model", "a route"},
     {"custom_auth", nullptr, "callers are known by their key", "keys: or `leeway keys create`"},

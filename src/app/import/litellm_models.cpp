@@ -133,6 +133,8 @@ constexpr Rule<Deployment> kParams[] = {
     {"stream_timeout", nullptr, "streams and whole answers have the same timeouts",
      "timeouts of the provider"},
     {"tags", nullptr, "routing by tags is not in the configuration", "a model name for each"},
+    {"region_name", nullptr, "routing by region is not in the configuration",
+     "region: of the provider, where prices depend on it"},
     {"organization", nullptr, "Leeway sends no OpenAI-Organization header",
      "a key of that organization"},
     {"extra_headers", nullptr, "Leeway adds no headers to a request", kSendIt},
