@@ -62,10 +62,10 @@ def test_import_of_litellm_serves(gateway, upstream):
     again = run(gateway, "import", "litellm", str(source), "--output", str(made))
     assert again.returncode == 1 and "cannot be written" in again.stderr, "a file that is there stays"
     serve(gateway, made.read_text())
-    for model, cache in (("gpt-4o", "miss"), ("gpt-4o", "exact"), ("chat", "miss"), ("chat", "exact")):
-        status, headers, body = gateway.raw(CHAT, {**ask("hello"), "model": model})
+    for model, cache in (("gpt-4o", "miss"), ("chat", "exact")):
+        status, headers, body = gateway.raw(CHAT, {**ask("hello", max_tokens=50), "model": model})
         assert status == 200 and headers["x-leeway-cache"] == cache, (headers.items(), body)
-    assert json.loads(upstream.bodies[-1])["model"] == "upstream-4o" and upstream.calls == 2
+    assert json.loads(upstream.bodies[-1])["model"] == "upstream-4o" and upstream.calls == 1
     assert gateway.rows()[0]["cost_pico_usd"] == COST_PICO, gateway.rows()
     assert gateway.raw(CHAT, ask("x"), key="sk-in-the-file-0000")[0] == 401
 
