@@ -61,14 +61,15 @@ bool contains(const std::vector<std::string>& list, std::string_view word) {
     return std::find(list.begin(), list.end(), word) != list.end();
 }
 
-/// One line `  name: {a: b, …}`; empty values are left out.
-void append_entry(std::string& out, std::string_view head,
-                  const std::vector<std::pair<std::string_view, std::string>>& values) {
-    std::vector<std::string> parts;
+using Values = std::vector<std::pair<std::string, std::string>>;
+
+/// "{a: b, c: d}" without those that are empty; nothing when all are.
+std::string map_of(const Values& values) {
+    std::string out;
     for (const auto& [key, value] : values) {
-        if (!value.empty()) parts.push_back(fmt::format("{}: {}", key, value));
+        if (!value.empty()) out += fmt::format("{}{}: {}", out.empty() ? "{" : ", ", key, value);
     }
-    out += fmt::format("{}{{{}}}\n", head, fmt::join(parts, ", "));
+    return out.empty() ? out : out + "}";
 }
 
 /// A YAML scalar that reads as this text; empty text stays empty.
@@ -86,79 +87,57 @@ std::string quoted(const std::string& text) {
     return text.empty() || plain ? text : json::quoted(text);
 }
 
-std::string timeouts_of(const Draft::Provider& provider) {
-    std::vector<std::string> parts;
-    for (const auto& [key, value] : {std::pair("first_byte", provider.first_byte),
-                                     std::pair("between_chunks", provider.between_chunks),
-                                     std::pair("total", provider.total)}) {
-        if (!value.empty()) parts.push_back(fmt::format("{}: {}", key, value));
-    }
-    return parts.empty() ? std::string() : fmt::format("{{{}}}", fmt::join(parts, ", "));
-}
-
-std::string price_of(const Draft::Model& model) {
-    std::vector<std::string> parts;
-    for (const auto& [key, value] : model.price) parts.push_back(fmt::format("{}: {}", key, value));
-    return parts.empty() ? std::string() : fmt::format("{{{}}}", fmt::join(parts, ", "));
-}
-
 void render_catalog(const Draft& draft, std::string& out) {
+    const auto entry = [&out](const std::string& name, const Values& values) {
+        out += fmt::format("  {}: {}\n", quoted(name), map_of(values));
+    };
     if (!draft.providers.empty()) out += "providers:\n";
     for (const Draft::Provider& one : draft.providers) {
-        append_entry(out, fmt::format("  {}: ", quoted(one.name)),
-                     {{"dialect", one.dialect},
-                      {"base_url", quoted(one.base_url)},
-                      {"api_key", quoted(one.api_key)},
-                      {"timeouts", timeouts_of(one)}});
+        entry(one.name, {{"dialect", one.dialect},
+                         {"base_url", quoted(one.base_url)},
+                         {"api_key", quoted(one.api_key)},
+                         {"timeouts", map_of({{"first_byte", one.first_byte},
+                                              {"between_chunks", one.between_chunks},
+                                              {"total", one.total}})}});
     }
     if (!draft.models.empty()) out += "models:\n";
     for (const Draft::Model& one : draft.models) {
-        append_entry(
-            out, fmt::format("  {}: ", quoted(one.name)),
-            {{"provider", quoted(one.provider)},
-             {"name", one.upstream == one.name ? "" : quoted(Draft::literal(one.upstream))},
-             {"price", price_of(one)},
-             {"tags", one.embedding ? "[embedding]" : ""}});
+        const bool same = one.upstream == one.name;
+        entry(one.name, {{"provider", quoted(one.provider)},
+                         {"name", same ? "" : quoted(Draft::literal(one.upstream))},
+                         {"price", map_of(one.price)},
+                         {"tags", one.embedding ? "[embedding]" : ""}});
     }
-}
-
-void render_routes(const Draft& draft, std::string& out) {
     const std::string stages = draft.cache ? "[exact_cache]" : "";
-    std::string cache;
-    if (draft.cache) {
-        cache = draft.cache_ttl.empty() ? "{exact: on}"
-                                        : fmt::format("{{exact: on, ttl: {}}}", draft.cache_ttl);
-    }
+    const std::string cache =
+        draft.cache ? map_of({{"exact", "on"}, {"ttl", draft.cache_ttl}}) : "";
     if (draft.cache || !draft.routes.empty()) out += "routes:\n";
-    if (draft.cache) append_entry(out, "  default: ", {{"stages", stages}, {"cache", cache}});
+    if (draft.cache) entry("default", {{"stages", stages}, {"cache", cache}});
     for (const Draft::Route& one : draft.routes) {
-        append_entry(out, fmt::format("  {}: ", quoted(one.name)),
-                     {{"model", quoted(one.model)}, {"stages", stages}, {"cache", cache}});
+        entry(one.name, {{"model", quoted(one.model)}, {"stages", stages}, {"cache", cache}});
     }
 }
 
 void render_rest(const Draft& draft, std::string& out) {
-    if (!draft.key_name.empty()) {
-        out += "keys:\n";
-        append_entry(out, "  - ", {{"name", draft.key_name}, {"secret", quoted(draft.key_secret)}});
-    }
+    const auto line = [&out](std::string_view head, const Values& values) {
+        const std::string map = map_of(values);
+        if (!map.empty()) out += fmt::format("{}{}\n", head, map);
+    };
+    line("keys:\n  - ", {{"name", draft.key_name}, {"secret", quoted(draft.key_secret)}});
     if (!draft.budgets.empty()) out += "budgets:\n";
     for (const Draft::Budget& one : draft.budgets) {
-        out += fmt::format(
-            "  - {{name: {}, scope: {}, {}usd: {}, {}}}\n", quoted(one.name), one.scope,
-            one.match.empty() ? "" : fmt::format("match: {}, ", quoted(Draft::literal(one.match))),
-            one.usd, one.window);
+        line("  - ", {{"name", quoted(one.name)},
+                      {"scope", one.scope},
+                      {"match", quoted(Draft::literal(one.match))},
+                      {"usd", one.usd},
+                      {one.window_key, one.window}});
     }
     if (draft.parallel > 0) {
-        out += fmt::format("limits:\n  - {{name: all, scope: global, parallel: {}}}\n",
-                           draft.parallel);
+        line("limits:\n  - ",
+             {{"name", "all"}, {"scope", "global"}, {"parallel", std::to_string(draft.parallel)}});
     }
-    if (!draft.retention_days.empty()) {
-        out += fmt::format("ledger: {{retention_days: {}}}\n", draft.retention_days);
-    }
-    if (!draft.log_level.empty() || !draft.log_format.empty()) {
-        append_entry(out, "log: ", {{"level", draft.log_level}, {"format", draft.log_format}});
-    }
+    line("ledger: ", {{"retention_days", draft.retention_days}});
+    line("log: ", {{"level", draft.log_level}, {"format", draft.log_format}});
 }
 
 /// With something that fits everywhere a variable stands here, be it a key, a secret or an address.
@@ -283,7 +262,6 @@ Result<std::string> render(const Draft& draft, std::string_view command) {
         out += fmt::format("server:\n  limits: {{body_bytes: {}}}\n", draft.body_bytes);
     }
     render_catalog(draft, out);
-    render_routes(draft, out);
     render_rest(draft, out);
     const auto read = parse_config(with_variables_set(out, draft.variables), "leeway.yaml");
     if (!read) {

@@ -40,7 +40,8 @@ struct Draft {
         std::string name, model;
     };
     struct Budget {
-        std::string name, scope, match, usd, window;  ///< window: "per: day"
+        std::string name, scope, match, usd;
+        std::string window_key, window;  ///< "per" and "day", or "rolling" and "300m"
     };
 
     std::vector<Provider> providers;

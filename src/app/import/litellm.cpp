@@ -12,27 +12,29 @@ namespace {
 
 bool is_on(const Item& item) { return parse_switch(item.text()).value_or(false); }
 
+using Window = std::pair<std::string, std::string>;  // "per" and "day"
+
 /// When a budget of LiteLLM begins anew, as ours says it: a day, a week from Monday and a month are the
 /// calendar's in both; what has no calendar rolls.
-std::optional<std::string> window_of(std::string_view duration) {
+std::optional<Window> window_of(std::string_view duration) {
     const std::size_t at = duration.find_first_not_of("0123456789");
     const auto count = parse_u64(duration.substr(0, at));
     if (!count || *count == 0 || *count > 1'000'000 || at == std::string_view::npos)
         return std::nullopt;
     const std::string_view unit = duration.substr(at);
     std::uint64_t minutes = 0;
-    if (unit == "mo") return *count == 1 ? std::optional<std::string>("per: month") : std::nullopt;
+    if (unit == "mo") minutes = *count == 1 ? 43'200 : 0;
     if (unit == "m") minutes = *count;
     if (unit == "h") minutes = *count * 60;
     if (unit == "d") minutes = *count * 1440;
     if (unit == "w") minutes = *count * 10'080;
     if (unit == "s" && *count % 60 == 0) minutes = *count / 60;
-    if (minutes == 60) return "per: hour";
-    if (minutes == 1440) return "per: day";
-    if (minutes == 10'080) return "per: week";
-    if (minutes == 43'200) return "per: month";
+    if (minutes == 60) return Window("per", "hour");
+    if (minutes == 1440) return Window("per", "day");
+    if (minutes == 10'080) return Window("per", "week");
+    if (minutes == 43'200) return Window("per", "month");
     if (minutes == 0 || minutes % 15 != 0 || minutes > 44'640) return std::nullopt;
-    return fmt::format("rolling: {}m", minutes);
+    return Window("rolling", fmt::format("{}m", minutes));
 }
 
 bool add_budget(LitellmState& state, const Item& amount, const std::optional<Item>& duration,
@@ -57,11 +59,12 @@ bool add_budget(LitellmState& state, const Item& amount, const std::optional<Ite
     const std::string to = fmt::format("budgets.{}", budget.name);
     state.report.carried(
         amount, to,
-        window->starts_with("rolling")
+        window->first == "rolling"
             ? "counts the last such span at any moment; LiteLLM begins anew at fixed times"
             : "");
     budget.usd = *usd;
-    budget.window = *window;
+    budget.window_key = window->first;
+    budget.window = window->second;
     state.draft.budgets.push_back(std::move(budget));
     return true;
 }
@@ -132,7 +135,7 @@ void carry_tag_budgets(LitellmState& state, const Item& tags) {
             continue;
         }
         const auto duration = tag.member("budget_duration");
-        const bool added = add_budget(state, *amount, duration, {name, "tag", tag.key, {}, {}});
+        const bool added = add_budget(state, *amount, duration, {name, "tag", tag.key, {}, {}, {}});
         for (const Item& item : tag.members()) {
             if (item.word == "max_budget") continue;
             if (added && item.word == "budget_duration") {
@@ -432,7 +435,7 @@ void finish_budget(LitellmState& state) {
     }
     const bool added =
         state.max_budget && add_budget(state, *state.max_budget, state.budget_duration,
-                                       {"litellm", "global", {}, {}, {}});
+                                       {"litellm", "global", {}, {}, {}, {}});
     if (!state.budget_duration) return;
     if (added) {
         state.report.carried(*state.budget_duration, "budgets.litellm");
