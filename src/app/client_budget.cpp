@@ -202,7 +202,7 @@ Result<std::int64_t> ClientRequest::answer_bound(const budget::Amount& room, boo
                           "max_tokens",
                           "invalid_value"});
     }
-    const auto longest =
+    auto longest =
         longest_answer(room, needs_price, completions ? kUsualCompletion : kUsualAnswer);
     if (!longest) return longest;
     return std::max<std::int64_t>(*longest, 1);
