@@ -202,9 +202,9 @@ Result<std::int64_t> ClientRequest::answer_bound(const budget::Amount& room, boo
                           "max_tokens",
                           "invalid_value"});
     }
-    auto longest =
+    const auto longest =
         longest_answer(room, needs_price, completions ? kUsualCompletion : kUsualAnswer);
-    if (!longest) return longest;
+    if (!longest) return fail(longest.error());
     return std::max<std::int64_t>(*longest, 1);
 }
 

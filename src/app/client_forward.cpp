@@ -160,7 +160,8 @@ Task<void> ClientRequest::forward() {
     attempt_.first_byte_us = to_us(monotonic_now() - attempt_start_);
     record_.first_byte_us = to_us(monotonic_now() - exchange_.arrival());
     const auto type = call.head().fields.find("content-type");
-    const bool streams = call.head().status == 200 && type && type->starts_with("text/event-stream");
+    const bool streams =
+        call.head().status == 200 && type && type->starts_with("text/event-stream");
     if (translates(provider)) {
         if (streams) {
             co_await stream_translated(call, provider);

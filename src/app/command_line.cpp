@@ -1,6 +1,7 @@
 #include "app/command_line.hpp"
 
-#include "app/command_line_import.hpp"
+#include "app/commands/estimate_options.hpp"
+#include "app/commands/import_options.hpp"
 #include "app/config_values.hpp"
 #include "base/strings.hpp"
 #include "ledger/report.hpp"
@@ -39,6 +40,7 @@ struct Parser {
     bool jsonl = true;
     TokensOptions tokens;
     BudgetsOptions budgets;
+    EstimateOptions estimate;
     ImportOptions imported;
     VersionOptions version;
 };
@@ -565,6 +567,7 @@ CommandLine parse_command_line(std::vector<std::string> arguments) {
     add_prices(*parser);
     add_model_host(*parser);
     add_tokens(*parser);
+    add_estimate(parser->app, parser->estimate, parser->chosen);
     add_import(app, parser->imported, parser->chosen);
     add_version(*parser);
 

@@ -45,11 +45,12 @@ std::optional<Place> google_place(std::string_view rest) {
 
 std::optional<Place> find_place(std::string_view path) {
     if (path == "/v1/chat/completions") return Place{};
-    if (path == "/v1/completions") {
+    if (path == "/v1/completions")
         return Place{Place::Kind::kCompletions, Dialect::kOpenAiChat, {}, false};
-    }
-    if (path == "/v1/embeddings") return Place{Place::Kind::kEmbeddings, Dialect::kOpenAiChat, {}, false};
-    if (path == "/v1/responses") return Place{Place::Kind::kChat, Dialect::kOpenAiResponses, {}, false};
+    if (path == "/v1/embeddings")
+        return Place{Place::Kind::kEmbeddings, Dialect::kOpenAiChat, {}, false};
+    if (path == "/v1/responses")
+        return Place{Place::Kind::kChat, Dialect::kOpenAiResponses, {}, false};
     if (path == "/v1/messages") return Place{Place::Kind::kChat, Dialect::kAnthropic, {}, false};
     if (path == "/v1/messages/count_tokens")
         return Place{Place::Kind::kCountTokens, Dialect::kAnthropic, {}, false};
@@ -59,7 +60,8 @@ std::optional<Place> find_place(std::string_view path) {
         if (!rest.empty() && !rest.starts_with('/')) continue;
         if (const auto place = google_place(rest.empty() ? rest : rest.substr(1))) return place;
         const bool beta = prefix != kModelsPath;
-        return Place{Place::Kind::kModels, beta ? Dialect::kGemini : Dialect::kOpenAiChat, {}, false};
+        return Place{
+            Place::Kind::kModels, beta ? Dialect::kGemini : Dialect::kOpenAiChat, {}, false};
     }
     return std::nullopt;
 }
@@ -106,8 +108,9 @@ Task<void> list_models(WorkerState& worker, net::Exchange& exchange) {
     const std::string_view path = exchange.head().path;
     const std::size_t at = path.find("/models") + 7;
     if (path.size() <= at + 1) {
-        const std::string body =
-            dialect == Dialect::kOpenAiChat ? std::string() : models_list(*worker.snapshot, dialect);
+        const std::string body = dialect == Dialect::kOpenAiChat
+                                     ? std::string()
+                                     : models_list(*worker.snapshot, dialect);
         co_await exchange.respond(
             200, fields, body.empty() ? std::string_view(worker.snapshot->models_json()) : body);
         co_return;

@@ -1,4 +1,4 @@
-#include "app/command_line_import.hpp"
+#include "app/commands/import_options.hpp"
 
 #include <CLI/CLI.hpp>
 
