@@ -150,10 +150,12 @@ void AnswerMeter::parse(std::string_view data) {
             const std::uint32_t here = cursor.token();
             const unsigned depth = cursor.depth();
             choice = 0;
+            bool has_delta = false;
             members([&] {
                 if (key == "index") {
                     number(choice);
                 } else {
+                    has_delta = has_delta || key == "delta";
                     cursor.skip_unchecked();
                 }
             });
@@ -161,6 +163,8 @@ void AnswerMeter::parse(std::string_view data) {
             members([&] {
                 if (key == "delta") {
                     members(delta);
+                } else if (key == "text" && !has_delta) {  // legacy completions
+                    text(Kind::kText);
                 } else {
                     cursor.skip_unchecked();
                 }

@@ -88,6 +88,18 @@ TEST(AnswerMeter, ReadsAllThatIsBilledOfADelta) {
     }
 }
 
+TEST(AnswerMeter, ReadsTheTextOfLegacyCompletions) {
+    const TokenRule rule = small_rule();
+    tokens::Tokenizer tokenizer(rule.vocabulary);
+    AnswerMeter meter(rule, &tokenizer);
+    meter.add(R"({"choices":[{"text":" world","index":0,"logprobs":null,"finish_reason":null}]})");
+    meter.add(R"({"choices":[{"text":" world","index":1},{"index":0,"text":" world"}]})");
+    EXPECT_EQ(meter.counted().all.tokens, 3);
+    // Some providers repeat the text of a chat there.
+    meter.add(R"({"choices":[{"index":0,"text":" world","delta":{"content":" world","x":1}}]})");
+    EXPECT_EQ(meter.counted().all.tokens, 4);
+}
+
 TEST(AnswerMeter, ChoicesAndCallsAreCountedApart) {
     const TokenRule rule = small_rule();
     tokens::Tokenizer tokenizer(rule.vocabulary);

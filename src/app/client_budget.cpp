@@ -16,6 +16,8 @@ namespace {
 
 // What is reserved for an answer whose request sets no limit; the request gets it as its limit.
 constexpr std::int64_t kUsualAnswer = 16'384;
+// The legacy completions have a default, and it is this.
+constexpr std::int64_t kUsualCompletion = 16;
 // What a provider's template adds to the text: at most, for each message and for each request.
 constexpr std::int64_t kPerMessage = 16;
 constexpr std::int64_t kPerRequest = 512;
@@ -189,15 +191,19 @@ Result<std::int64_t> ClientRequest::longest_answer(const budget::Amount& room, b
 /// afford.
 Result<std::int64_t> ClientRequest::answer_bound(const budget::Amount& room, bool needs_price) {
     if (context_.endpoint == pipeline::Endpoint::kEmbeddings) return 0;
+    const bool completions = context_.endpoint == pipeline::Endpoint::kCompletions;
     if (const auto limit = context_.view.answer_limit()) {
-        if (*limit > 0) return *limit;
+        // Legacy completions may only rate their prompt: echo with 0 tokens.
+        const bool none = completions && *limit == 0;
+        if (*limit > 0 || none) return *limit;
         return fail(Error{ErrorCode::kInvalidRequest,
                           "Under a budget the limit on the answer must be at least 1.",
                           {},
                           "max_tokens",
                           "invalid_value"});
     }
-    const auto longest = longest_answer(room, needs_price, kUsualAnswer);
+    const auto longest =
+        longest_answer(room, needs_price, completions ? kUsualCompletion : kUsualAnswer);
     if (!longest) return fail(longest.error());
     return std::max<std::int64_t>(*longest, 1);
 }
@@ -207,7 +213,9 @@ void ClientRequest::limit_answer(std::int64_t tokens) {
     const std::string text = std::to_string(tokens);
     std::string_view told;
     std::optional<std::pair<std::string_view, wire::openai::Span>> null;
+    const bool chat = context_.endpoint == pipeline::Endpoint::kChatCompletions;
     for (const std::string_view key : {"max_completion_tokens", "max_tokens"}) {
+        if (!chat && key != "max_tokens") continue;
         const wire::openai::Span value = wire::openai::find_member(context_.body, key);
         if (!value.present()) continue;
         if (value.in(context_.body) == "null") {
@@ -227,7 +235,7 @@ void ClientRequest::limit_answer(std::int64_t tokens) {
     } else if (told.empty()) {
         const bool openai =
             snapshot_->provider(*context_.model).origin.url.address.host == "api.openai.com";
-        told = openai ? "max_completion_tokens" : "max_tokens";
+        told = openai && chat ? "max_completion_tokens" : "max_tokens";
         context_.edit("budget", wire::openai::insert_member(context_.view, told, text));
     }
     if (!budget_note_.empty()) budget_note_ += ", ";
@@ -291,7 +299,10 @@ std::optional<pipeline::Reject> ClientRequest::reserve_budget() {
     budget_open_ = true;
     budget_worst_ = wanted.worst;
     if (answer > 0 && (lowered > 0 || !context_.view.answer_limit())) limit_answer(answer);
-    budget_output_ = capped(Int128{answer} * std::max<std::int64_t>(context_.view.n, 1));
+    // What is echoed is no output, and cannot be told from it.
+    if (!context_.view.echo) {
+        budget_output_ = capped(Int128{answer} * std::max<std::int64_t>(context_.view.n, 1));
+    }
     ledger::Intent intent;
     intent.id = context_.id;
     intent.ts_us = context_.arrived_unix_us;

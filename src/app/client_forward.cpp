@@ -341,6 +341,7 @@ Task<void> ClientRequest::finish_relay(Relay& relay, std::optional<Error> broken
 
 // The provider bills what it made until the end, and never told how much: we count.
 void ClientRequest::count_own(Relay& relay, wire::openai::UsageReading& usage) {
+    if (context_.view.echo) return;  // the prompt that came back would count as output
     const TokenRule& rule = snapshot_->token_rule(*context_.model);
     const auto own = count_cut_stream(context_.body, rule, context_.model->upstream_name,
                                       worker_.tokenizers.of(rule), relay.meter);

@@ -72,9 +72,11 @@ struct ClientRequest::Translation {
 
 /// The body for an upstream of another dialect, or of the caller's own that is not chat.
 Result<std::string> ClientRequest::upstream_body(const providers::Provider& provider) {
-    if (context_.endpoint == pipeline::Endpoint::kEmbeddings) {
+    if (context_.endpoint != pipeline::Endpoint::kChatCompletions) {
+        const bool embeddings = context_.endpoint == pipeline::Endpoint::kEmbeddings;
         return fail(Error{ErrorCode::kInvalidRequest,
-                          "Provider '" + provider.name + "' gives no embeddings here.",
+                          "Provider '" + provider.name + "' gives no " +
+                              (embeddings ? "embeddings" : "legacy completions") + " here.",
                           "ask a model of a provider with dialect openai", "model",
                           "untranslatable"});
     }

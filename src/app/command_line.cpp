@@ -1,6 +1,7 @@
 #include "app/command_line.hpp"
 
 #include "app/commands/estimate_options.hpp"
+#include "app/commands/import_options.hpp"
 #include "app/config_values.hpp"
 #include "base/strings.hpp"
 #include "ledger/report.hpp"
@@ -40,6 +41,7 @@ struct Parser {
     TokensOptions tokens;
     BudgetsOptions budgets;
     EstimateOptions estimate;
+    ImportOptions imported;
     VersionOptions version;
 };
 
@@ -566,6 +568,7 @@ CommandLine parse_command_line(std::vector<std::string> arguments) {
     add_model_host(*parser);
     add_tokens(*parser);
     add_estimate(parser->app, parser->estimate, parser->chosen);
+    add_import(app, parser->imported, parser->chosen);
     add_version(*parser);
 
     CommandLine out;

@@ -73,6 +73,18 @@ struct KeysRotateOptions {
 };
 int run_keys_rotate(const KeysRotateOptions& options);
 
+struct ImportOptions {
+    enum class Gateway : std::uint8_t { kLitellm, kPortkey };
+    Gateway gateway = Gateway::kLitellm;
+    std::string file;    ///< "-": standard input
+    std::string output;  ///< a file that is not there yet; empty: standard output
+    bool strict = false;  ///< 1 when something was not carried over
+    bool json = false;
+};
+/// Makes a configuration from that of another gateway and says what it could not carry over. 2: the
+/// file cannot be read.
+int run_import(const ImportOptions& options);
+
 struct ReportCommand {
     PlaceOptions place;
     std::string by = "day";  ///< one or two of ledger::kReportByNames, with a comma between

@@ -31,8 +31,12 @@ std::string target_of(const Provider& provider, const pipeline::RequestContext& 
             return base + "/models/" + context.model->upstream_name +
                    (context.view.stream ? ":streamGenerateContent?alt=sse" : ":generateContent");
     }
-    const bool chat = context.endpoint == pipeline::Endpoint::kChatCompletions;
-    return base + (chat ? "/chat/completions" : "/embeddings");
+    switch (context.endpoint) {
+        case pipeline::Endpoint::kChatCompletions: break;
+        case pipeline::Endpoint::kEmbeddings: return base + "/embeddings";
+        case pipeline::Endpoint::kCompletions: return base + "/completions";
+    }
+    return base + "/chat/completions";
 }
 
 void add_fields(const Provider& provider, const pipeline::RequestContext& context,

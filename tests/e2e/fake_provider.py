@@ -1,6 +1,6 @@
 """A scriptable OpenAI-compatible provider for the end-to-end tests: the other end of the gateway.
 
-The last user message says how it behaves: "cut", "status 500", "not json", "no usage", "slow N", "words N" (in a
+The last user message (or the prompt of a legacy completion) says how it behaves: "cut", "status 500", "not json", "no usage", "slow N", "words N" (in a
 stream: whatever max_tokens says), or anything else for an ordinary answer. It counts what arrives and keeps the last body.
 """
 import http.server
@@ -30,7 +30,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(200, {"object": "list", "model": request["model"], "data": [
                 {"object": "embedding", "index": 0, "embedding": [0.5, -0.5]}],
                 "usage": {"prompt_tokens": 3, "total_tokens": 3}})
-        wish = str(request["messages"][-1]["content"])
+        legacy = not self.path.endswith("/chat/completions")
+        prompts = request.get("prompt", "")
+        prompts = prompts if isinstance(prompts, list) else [prompts]
+        wish = str(prompts[0] if legacy else request["messages"][-1]["content"])
         if wish.startswith("slow "):
             time.sleep(float(wish.split()[1]))
         if wish.startswith("status "):
@@ -39,8 +42,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if wish == "not json":
             return self.send(200, b"<html>hello</html>", "text/html")
         if request.get("stream"):
-            return self.stream(request, wish)
-        answer = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": request["model"] + "-2026",
+            return self.stream(request, wish, self.text_chunk if legacy else self.chunk)
+        answer = {"id": "cmpl-1", "object": "text_completion", "created": 1, "model": request["model"] + "-2026",
+                  "choices": [{"index": i, "text": (prompt if request.get("echo") else "") + "".join(WORDS), "logprobs": None,
+                               "finish_reason": "length"} for i, prompt in enumerate(prompts)]} if legacy else {
+                  "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": request["model"] + "-2026",
                   "choices": [{"index": 0, "message": {"role": "assistant", "content": "".join(WORDS)},
                                "finish_reason": "stop"}]}
         if wish != "no usage":
@@ -53,7 +59,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return None
         return self.answer(200, answer)
 
-    def stream(self, request, wish):
+    def stream(self, request, wish, chunk_of):
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.send_header("transfer-encoding", "chunked")
@@ -62,16 +68,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
         deltas = [{"role": "assistant", "content": ""}] + [{"content": word} for word in WORDS]
         if wish.startswith("words "):
             deltas += [{"content": " the"}] * int(wish.split()[1])
-        chunks = [self.chunk(request, delta, None) for delta in deltas]
+        chunks = [chunk_of(request, delta, None) for delta in deltas]
         if wish == "cut":
             chunks = chunks[:3]
         else:
-            chunks.append(self.chunk(request, {}, "stop"))
+            chunks.append(chunk_of(request, {}, "stop"))
         if with_usage:
             for chunk in chunks:
                 chunk["usage"] = None
             if wish != "cut":
-                chunks.append({**self.chunk(request, {}, None), "choices": [], "usage": USAGE})
+                chunks.append({**chunk_of(request, {}, None), "choices": [], "usage": USAGE})
         try:
             for chunk in chunks:
                 self.event(json.dumps(chunk, separators=(",", ":")))
@@ -92,6 +98,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def chunk(request, delta, finish):
         return {"id": "chatcmpl-2", "object": "chat.completion.chunk", "created": 1, "model": request["model"],
                 "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+
+    @staticmethod
+    def text_chunk(request, delta, finish):
+        return {"id": "cmpl-2", "object": "text_completion", "created": 1, "model": request["model"],
+                "choices": [{"text": delta.get("content", ""), "index": 0, "logprobs": None, "finish_reason": finish}]}
 
     def event(self, data):
         text = f"data: {data}\n\n".encode()

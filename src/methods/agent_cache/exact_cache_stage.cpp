@@ -61,6 +61,8 @@ Result<Sha256> key_of(const RequestContext& context, ShardedKeyMemo& memo) {
 }
 
 bool eligible(const RequestContext& context) {
+    // A stored answer is given in both forms, and only those of chat can be turned into each other.
+    if (context.endpoint == Endpoint::kCompletions) return false;
     if (context.route == nullptr || context.route->exact_cache == CacheMode::kOff) return false;
     if (context.route->exact_cache == CacheMode::kOn) return true;
     return context.endpoint == Endpoint::kEmbeddings || context.view.temperature == 0.0;

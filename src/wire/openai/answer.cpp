@@ -78,7 +78,7 @@ AnswerFacts read_answer(Endpoint endpoint, std::string_view body, usage::Flavour
             facts.usage = read_usage(cursor, flavour);
         } else if (key == "model") {
             read_text(cursor, facts.model);
-        } else if (key == "choices" && endpoint == Endpoint::kChatCompletions) {
+        } else if (key == "choices" && endpoint != Endpoint::kEmbeddings) {
             read_first_choice(cursor, facts);
         } else if (key == "error") {
             read_error(cursor, facts);

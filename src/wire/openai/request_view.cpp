@@ -30,14 +30,16 @@ private:
     bool member(std::string_view key);
     bool chat_member(std::string_view key);
     bool embeddings_member(std::string_view key);
+    bool completions_member(std::string_view key);
+    bool count(std::string_view key, std::int64_t& value);
     bool model();
     bool stream_options();
     bool messages();
     bool message(std::size_t index);
     bool content(std::size_t index);
     bool part(std::size_t message, std::size_t index);
-    bool input();
-    bool input_list();
+    bool input(std::string_view name);
+    bool input_list(std::string_view name);
     bool filled_array(bool& filled);
 
     bool flag(std::string_view name, bool& value);
@@ -54,6 +56,7 @@ private:
 
     json::Cursor cursor_;
     RequestView view_;
+    std::int64_t best_of_ = 1;
     std::optional<Error> error_;
     std::string scratch_;
 };
@@ -177,6 +180,11 @@ bool Reader::read() {
     if (!cursor_.end() || !unique(keys, {})) return false;
     if (!view_.model_value.present()) return missing("model");
     if (view_.endpoint == Endpoint::kEmbeddings) return view_.input.present() || missing("input");
+    if (view_.endpoint == Endpoint::kCompletions) {
+        constexpr std::int64_t kMost = 1'000'000'000;  // far from overflow
+        view_.n = std::min(std::max(view_.n, best_of_), kMost) * std::max(view_.input_count, 1U);
+        return true;
+    }
     return view_.messages.present() || missing("messages");
 }
 
@@ -189,7 +197,12 @@ bool Reader::member(std::string_view key) {
         view_.metadata = value_since(begin);
         return true;
     }
-    return view_.endpoint == Endpoint::kEmbeddings ? embeddings_member(key) : chat_member(key);
+    switch (view_.endpoint) {
+        case Endpoint::kChatCompletions: break;
+        case Endpoint::kEmbeddings: return embeddings_member(key);
+        case Endpoint::kCompletions: return completions_member(key);
+    }
+    return chat_member(key);
 }
 
 bool Reader::chat_member(std::string_view key) {
@@ -200,17 +213,31 @@ bool Reader::chat_member(std::string_view key) {
     if (key == "max_tokens") return integer(key, INT64_MIN, view_.max_tokens);
     if (key == "max_completion_tokens") return integer(key, INT64_MIN, view_.max_completion_tokens);
     if (key == "tools" || key == "functions") return filled_array(view_.has_tools);
-    if (key == "n") {
-        std::optional<std::int64_t> n;
-        if (!integer(key, 1, n)) return false;
-        view_.n = n.value_or(1);
-        return true;
-    }
+    if (key == "n") return count(key, view_.n);
     return cursor_.skip();
 }
 
+bool Reader::completions_member(std::string_view key) {
+    if (key == "prompt") return cursor_.kind() == 'n' ? cursor_.null() : input(key);
+    if (key == "stream") return flag(key, view_.stream);
+    if (key == "stream_options") return stream_options();
+    if (key == "temperature") return decimal(key, view_.temperature);
+    if (key == "max_tokens") return integer(key, INT64_MIN, view_.max_tokens);
+    if (key == "n") return count(key, view_.n);
+    if (key == "best_of") return count(key, best_of_);
+    if (key == "echo") return flag(key, view_.echo);
+    return cursor_.skip();
+}
+
+bool Reader::count(std::string_view key, std::int64_t& value) {
+    std::optional<std::int64_t> given;
+    if (!integer(key, 1, given)) return false;
+    value = given.value_or(1);
+    return true;
+}
+
 bool Reader::embeddings_member(std::string_view key) {
-    if (key == "input") return input();
+    if (key == "input") return input(key);
     if (key == "encoding_format") return text(key, scratch_);
     if (key == "dimensions") {
         std::optional<std::int64_t> dimensions;
@@ -376,21 +403,22 @@ bool Reader::part(std::size_t message, std::size_t index) {
     return has_type || missing(path(".type"));
 }
 
-bool Reader::input() {
+bool Reader::input(std::string_view name) {
     const std::size_t begin = cursor_.offset();
     view_.input_count = 1;
     if (cursor_.kind() == '"') {
         if (!cursor_.skip()) return false;
     } else if (cursor_.kind() != '[') {
-        return wrong_type("input", "a string, an array of strings or arrays of token numbers");
-    } else if (!input_list()) {
+        return wrong_type(std::string(name),
+                          "a string, an array of strings or arrays of token numbers");
+    } else if (!input_list(name)) {
         return false;
     }
     view_.input = value_since(begin);
     return true;
 }
 
-bool Reader::input_list() {
+bool Reader::input_list(std::string_view name) {
     if (!cursor_.open_array()) return false;
     char first = 0;  // what the first element is; all must be alike
     std::uint32_t count = 0;
@@ -400,7 +428,7 @@ bool Reader::input_list() {
         if (first == 0) first = kind;
         const bool known = kind == '"' || kind == '[' || kind == '1';
         if (!known || kind != first) {
-            return wrong_type(fmt::format("input[{}]", count),
+            return wrong_type(fmt::format("{}[{}]", name, count),
                               first == '1'   ? "an integer like the others"
                               : first == '[' ? "an array of integers like the others"
                                              : "a string");
@@ -409,7 +437,7 @@ bool Reader::input_list() {
             if (!cursor_.open_array()) return false;
             for (std::size_t i = 0; cursor_.next_element(); ++i) {
                 if (cursor_.type_name() != "an integer") {
-                    return wrong_type(fmt::format("input[{}][{}]", count, i), "an integer");
+                    return wrong_type(fmt::format("{}[{}][{}]", name, count, i), "an integer");
                 }
                 if (!cursor_.skip()) return false;
             }
@@ -422,9 +450,10 @@ bool Reader::input_list() {
     if (cursor_.failed()) return false;
     if (count == 0) {
         return refuse(
-            "input", "empty_array",
-            "Invalid 'input': empty array. Expected an array with minimum length 1, but got "
-            "an empty array instead.");
+            std::string(name), "empty_array",
+            fmt::format("Invalid '{}': empty array. Expected an array with minimum length 1, but "
+                        "got an empty array instead.",
+                        name));
     }
     view_.input_count = first == '1' ? 1 : count;
     return true;

@@ -10,11 +10,16 @@
 
 namespace leeway::wire::openai {
 
-enum class Endpoint : std::uint8_t { kChatCompletions = 1, kEmbeddings = 2 };
+enum class Endpoint : std::uint8_t { kChatCompletions = 1, kEmbeddings = 2, kCompletions = 3 };
 
-/// "chat.completions" or "embeddings".
+/// "chat.completions", "embeddings" or (the legacy) "completions".
 [[nodiscard]] constexpr std::string_view to_string(Endpoint endpoint) noexcept {
-    return endpoint == Endpoint::kEmbeddings ? "embeddings" : "chat.completions";
+    switch (endpoint) {
+        case Endpoint::kChatCompletions: break;
+        case Endpoint::kEmbeddings: return "embeddings";
+        case Endpoint::kCompletions: return "completions";
+    }
+    return "chat.completions";
 }
 
 /// A range of bytes of the body. Length 0: the field is not there.
@@ -53,12 +58,13 @@ struct RequestView {
     std::optional<double> temperature;
     std::optional<std::int64_t> max_tokens;
     std::optional<std::int64_t> max_completion_tokens;
-    std::int64_t n = 1;
-    Span messages;  ///< the array (embeddings: none)
+    std::int64_t n = 1;  ///< answers that are made; completions: `n` or `best_of` for each prompt
+    bool echo = false;  ///< completions: the answer begins with the prompt
+    Span messages;  ///< the array (of chat only)
     Span metadata;  ///< the value, an object; what is in it is not judged
-    Span input;  ///< the value of `input` (chat: none)
+    Span input;  ///< the value of `input`, of completions that of `prompt` (chat: none)
     std::uint32_t message_count = 0;
-    std::uint32_t input_count = 0;  ///< embeddings: how many texts are to be embedded
+    std::uint32_t input_count = 0;  ///< embeddings: texts to be embedded; completions: prompts
     bool has_tools = false;  ///< `tools` or `functions` with at least one entry
     bool has_media = false;  ///< a content part that is neither text nor refusal
 

@@ -32,6 +32,33 @@ std::string edited(std::string_view body, std::optional<json::Edit> edit) {
     return splice.str();
 }
 
+TEST(RequestView, FindsTheFieldsOfACompletion) {
+    constexpr auto kText = Endpoint::kCompletions;
+    const std::string body =
+        R"({"model":"m","prompt":["a","b"],"suffix":"z","logprobs":2,"echo":true,)"
+        R"("n":2,"best_of":3,"max_tokens":0,"stream":true,"temperature":0.5})";
+    const auto view = parse_request(kText, body);
+    ASSERT_TRUE(view) << view.error().message;
+    EXPECT_EQ(view->input.in(body), R"(["a","b"])");
+    EXPECT_EQ(view->input_count, 2u);
+    EXPECT_EQ(view->n, 6) << "the best of three for each prompt";
+    EXPECT_TRUE(view->echo && view->stream);
+    EXPECT_EQ(view->answer_limit(), 0);
+    EXPECT_EQ(parse_request(kText, R"({"model":"m","prompt":[1,2,3]})")->n, 1)
+        << "one prompt in tokens";
+    EXPECT_EQ(parse_request(kText, R"({"model":"m","prompt":[[1],[2]],"n":2})")->n, 4);
+    EXPECT_EQ(verdict(kText, R"({"model":"m","prompt":null})"), "ok");
+    EXPECT_EQ(verdict(kText, R"({"model":"m"})"), "ok") << "a provider may have a default";
+    EXPECT_EQ(verdict(kText, R"({"model":"m","prompt":"a","n":9223372036854775807})"), "ok");
+    EXPECT_EQ(verdict(kText, R"({"prompt":"a"})"), "model missing_required_parameter");
+    EXPECT_EQ(verdict(kText, R"({"model":"m","prompt":[]})"), "prompt empty_array");
+    EXPECT_EQ(verdict(kText, R"({"model":"m","prompt":{}})"), "prompt invalid_type");
+    EXPECT_EQ(verdict(kText, R"({"model":"m","prompt":["a",1]})"), "prompt[1] invalid_type");
+    EXPECT_EQ(verdict(kText, R"({"model":"m","prompt":"a","best_of":0})"),
+              "best_of integer_below_min_value");
+    EXPECT_EQ(verdict(kText, R"({"model":"m","prompt":"a","echo":"yes"})"), "echo invalid_type");
+}
+
 TEST(RequestView, FindsTheFieldsOfAChat) {
     const std::string body = R"( { "messages": [ {"role":"system","content":"s"},
         {"role":"user","content":[{"type":"text","text":"a"},{"type":"image_url","image_url":{"url":"x"}}]}],
