@@ -29,6 +29,7 @@ struct Services {
     budget::Book* budgets = nullptr;  ///< outlives every snapshot
     limits::LimitBook* limits = nullptr;  ///< the same
     VocabularyShelf* vocabularies = nullptr;  ///< null: none; used while building only
+    providers::TokenSources* tokens = nullptr;  ///< outlives every snapshot
 };
 
 /// One configuration, built into what the data plane runs on. Immutable; each request pins the one it
@@ -80,7 +81,7 @@ public:
 
 private:
     Snapshot() = default;
-    Result<void> add_providers(const Config& config);
+    Result<void> add_providers(const Config& config, const Services& services);
     Result<void> add_models(const Config& config, const Services& services);
     Result<void> add_routes(const Config& config);
     void render_models();
