@@ -67,7 +67,7 @@ constexpr std::array<Preset, 29> kPresets{{
      Flavour::kOpenAiChat, kSamples},
     {"sglang", "SGLang", "http://127.0.0.1:30000/v1", "SGLANG_API_KEY", false, Dialect::kOpenAiChat,
      Flavour::kOpenAiChat, kSamplesAndThinks},
-    {"tgi", "Text Generation Inference", "http://127.0.0.1:3000/v1", "HF_TOKEN", false, Dialect::kOpenAiChat,
+    {"tgi", "Text Generation Inference", "http://127.0.0.1:3000/v1", "", false, Dialect::kOpenAiChat,
      Flavour::kOpenAiChat, kPlain},
     {"together", "Together AI", "https://api.together.xyz/v1", "TOGETHER_API_KEY", true, Dialect::kOpenAiChat,
      Flavour::kOpenAiChat, kSamples},

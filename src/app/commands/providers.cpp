@@ -39,7 +39,7 @@ std::string presets_json() {
 
 std::string presets_text() {
     std::string out = fmt::format("{:<17} {:<58} {:<20} {:<10} {}\n", "PRESET", "BASE_URL", "API KEY", "DIALECT",
-                                  "TAKES BESIDES THE COMMON PART");
+                                  "QUIRKS");
     for (const providers::Preset& preset : providers::presets()) {
         const bool chat = preset.dialect == wire::Dialect::kOpenAiChat;
         out += fmt::format("{:<17} {:<58} {:<20} {:<10} {}", preset.name, preset.base_url, preset.key_variable,
