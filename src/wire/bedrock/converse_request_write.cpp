@@ -106,6 +106,17 @@ std::string_view format_of(std::string_view media_type) noexcept {
     return found == kFormats.end() ? std::string_view() : found->name;
 }
 
+/// The format of a document, whose type may say nothing where its name does.
+std::string_view document_format(const Part& part) noexcept {
+    if (!part.text.empty()) return "txt";
+    const std::string_view told = format_of(part.media_type.empty() ? "application/pdf" : part.media_type);
+    if (!told.empty()) return told;
+    constexpr std::array<std::string_view, 9> kEndings{"pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt", "md"};
+    const std::string_view name = part.name;
+    const auto found = std::find(kEndings.begin(), kEndings.end(), name.substr(name.rfind('.') + 1));
+    return found == kEndings.end() ? std::string_view() : *found;
+}
+
 /// Names are letters, digits, blanks and a few signs there, and no two documents may have the same.
 std::string RequestWriter::document_name(const Part& part) {
     constexpr std::string_view kSigns = " -()[]";
@@ -163,8 +174,7 @@ Result<void> RequestWriter::block(const Part& part, std::string& content) {
     std::string out;
     Writer json(out);
     const std::string_view format =
-        format_of(part.media_type.empty() && part.kind == Kind::kDocument ? "application/pdf"
-                                                                          : part.media_type);
+        part.kind == Kind::kDocument ? document_format(part) : format_of(part.media_type);
     switch (part.kind) {
         case Kind::kText:
         case Kind::kRefusal:
@@ -180,7 +190,7 @@ Result<void> RequestWriter::block(const Part& part, std::string& content) {
         }
         case Kind::kDocument:
             json.object().key("document").object().key("format");
-            json.string(part.text.empty() ? format : "txt").key("name").string(document_name(part));
+            json.string(format).key("name").string(document_name(part));
             if (!part.text.empty()) {
                 json.key("source").object().key("text").string(part.text).close_object();
             } else if (auto written = source(part, "document", format, json); !written) {

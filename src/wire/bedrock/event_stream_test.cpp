@@ -47,7 +47,7 @@ Seen scan(std::string_view bytes, std::size_t cut) {
         scanner.feed(chunk);
         while (true) {
             const auto more = scanner.next(one);
-            if (!more) out.error = more.error().reason;
+            if (!more && out.error.empty()) out.error = more.error().reason;
             if (!more || !*more) break;
             out.events.push_back(std::string(one.type) + " " + std::string(one.data));
         }
