@@ -44,13 +44,9 @@ Result<void> read_content(const Node* content, const std::string& param, std::ve
             part.name = node.text_of("filename");
             part.file_id = node.text_of("file_id");
             const std::string_view url = node.text_of("file_url");
-            if (!split_data_url(url, part.media_type, part.data)) part.url = url;
             const std::string_view data = node.text_of("file_data");
-            if (data.empty()) {
-                out.push_back(std::move(part));
-                continue;
-            }
-            if (!split_data_url(data, part.media_type, part.data)) part.data = data;
+            if (!split_data_url(data.empty() ? url : data, part.media_type, part.data))
+                (data.empty() ? part.url : part.data) = data.empty() ? url : data;
         } else {
             return fail(untranslatable(where, "A content part of type '" + std::string(type) +
                                                   "' is not known, so it cannot be translated."));
