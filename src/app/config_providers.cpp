@@ -28,8 +28,8 @@ void read_credential(ConfigSource& source, Section& section, const Credential& w
     const auto raw = section.raw_scalar(wanted.key);
     if (!raw && (wanted.variable.empty() || section.has(wanted.key))) return;
     const YAML::Mark mark = raw ? raw->mark : section.mark();
-    const std::string text = raw ? raw->text : "${" + wanted.variable + "}";
-    const ConfigSource::Expanded value = ConfigSource::expand(text);
+    const ConfigSource::Expanded value =
+        raw ? ConfigSource::expand(raw->text) : ConfigSource::variable(wanted.variable);
     if (!value.bad && value.from_environment && (!value.unset.empty() || value.text.empty())) {
         if (wanted.optional && (!raw || value.unset.empty())) return;
         provider.disabled_reason =
@@ -71,8 +71,7 @@ void read_plain_word(ConfigSource& source, Section& section, std::string_view ke
 
 void read_aws(ConfigSource& source, Section section, bool has_api_key, ProviderConfig& out) {
     if (!section.has("region")) {
-        const auto region = ConfigSource::expand("${AWS_REGION:-}");
-        out.aws.region = region.text;
+        out.aws.region = ConfigSource::variable("AWS_REGION").text;
     }
     read_plain_word(source, section, "region", out.aws.region);
     if (!has_api_key) {

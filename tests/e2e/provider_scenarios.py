@@ -177,8 +177,12 @@ def test_providers_vertex_tokens_are_got_kept_and_renewed(gateway, upstream):
         assert claims["iss"] == google.account()["client_email"] and "cloud-platform" in claims["scope"], claims
         assert claims["exp"] - claims["iat"] == 3600, claims
         # A reload goes on with the token that is there.
+        loaded = gateway.log.read_text().count("configuration loaded")
         gateway.config.write_text(gateway.config.read_text() + "\n")
-        time.sleep(1.5)  # longer than the file is polled
+        give_up = time.monotonic() + 15
+        while gateway.log.read_text().count("configuration loaded") == loaded:
+            assert time.monotonic() < give_up, "no reload"
+            time.sleep(0.05)  # polling, with a deadline
         client.messages.create(model="m-vertex", **ASK)
         assert len(google.tokens) == 1, google.tokens
     # Short lives: renewed off the path of requests, before the end.
