@@ -72,9 +72,10 @@ struct ClientRequest::Translation {
 
 /// The body for an upstream of another dialect, or of the caller's own that is not chat.
 Result<std::string> ClientRequest::upstream_body(const providers::Provider& provider) {
-    if (context_.endpoint == pipeline::Endpoint::kEmbeddings) {
+    if (context_.endpoint != pipeline::Endpoint::kChatCompletions) {
         return fail(Error{ErrorCode::kInvalidRequest,
-                          "Provider '" + provider.name + "' gives no embeddings here.",
+                          fmt::format("Provider '{}' gives no {} here.", provider.name,
+                                      wire::openai::to_string(context_.endpoint)),
                           "ask a model of a provider with dialect openai", "model",
                           "untranslatable"});
     }

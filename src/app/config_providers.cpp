@@ -117,7 +117,7 @@ void read_remote(ConfigSource& source, Section& section, const providers::Preset
         read_aws(source, section.section("aws"), section.has("api_key"), out);
     if (out.dialect == Dialect::kVertex)
         read_vertex(source, section.section("vertex"), out, marks.service_account);
-    if (out.base_url.empty()) {
+    if (out.base_url.empty() && (preset != nullptr || !section.has("preset"))) {
         source.error(url_mark, fmt::format("provider '{}' needs a base_url, such as "
                                            "https://api.openai.com/v1, https://api.anthropic.com/v1 or "
                                            "https://generativelanguage.googleapis.com/v1beta",

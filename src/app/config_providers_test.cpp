@@ -20,10 +20,11 @@ ProviderConfig good(const std::string& provider) {
     return reading.config ? reading.config->providers.front() : ProviderConfig();
 }
 
-/// The message of the first problem.
+/// The messages of all problems.
 std::string problem(const std::string& provider) {
-    const ConfigReading reading = read(provider);
-    return reading.problems.empty() ? std::string() : reading.problems.front().message;
+    std::string out;
+    for (const ConfigProblem& one : read(provider).problems) out += one.message + "\n";
+    return out;
 }
 
 TEST(ConfigProviders, EveryPresetIsAWholeProvider) {

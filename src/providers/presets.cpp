@@ -20,13 +20,15 @@ constexpr ChatQuirks kNewLimit{.max_completion_tokens = true, .reasoning_content
 constexpr ChatQuirks kRouter{.top_k = true, .reasoning_content = true, .cache_control = true};
 constexpr ChatQuirks kMistral{.reasoning_content = false, .stream_options = false, .random_seed = true};
 
-constexpr std::array<Preset, 29> kPresets{{
+constexpr std::array<Preset, 32> kPresets{{
     {"anthropic", "Anthropic", "https://api.anthropic.com/v1", "ANTHROPIC_API_KEY", true, Dialect::kAnthropic,
      Flavour::kAnthropic, kPlain},
     {"cerebras", "Cerebras", "https://api.cerebras.ai/v1", "CEREBRAS_API_KEY", true, Dialect::kOpenAiChat,
      Flavour::kOpenAiChat, kNewLimit},
     {"cohere", "Cohere's OpenAI-compatible endpoint", "https://api.cohere.ai/compatibility/v1", "COHERE_API_KEY", true,
      Dialect::kOpenAiChat, Flavour::kOpenAiChat, kPlain},
+    {"cohere-rerank", "Cohere's rerank", "https://api.cohere.com/v2", "COHERE_API_KEY", true, Dialect::kOpenAiChat,
+     Flavour::kCohere, kPlain},
     {"dashscope", "Alibaba Model Studio", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", "DASHSCOPE_API_KEY",
      true, Dialect::kOpenAiChat, Flavour::kOpenAiChat, kSamples},
     {"deepinfra", "DeepInfra", "https://api.deepinfra.com/v1/openai", "DEEPINFRA_API_KEY", true, Dialect::kOpenAiChat,
@@ -41,6 +43,8 @@ constexpr std::array<Preset, 29> kPresets{{
      kNewLimit},
     {"huggingface", "Hugging Face Inference Providers", "https://router.huggingface.co/v1", "HF_TOKEN", true,
      Dialect::kOpenAiChat, Flavour::kOpenAiChat, kPlain},
+    {"jina", "Jina AI: embeddings and rerank", "https://api.jina.ai/v1", "JINA_API_KEY", true, Dialect::kOpenAiChat,
+     Flavour::kOpenAiChat, kPlain},
     {"llama-server", "llama.cpp's server", "http://127.0.0.1:8080/v1", "LLAMA_API_KEY", false, Dialect::kOpenAiChat,
      Flavour::kLlamaServer, kSamplesAndThinks},
     {"lmstudio", "LM Studio", "http://127.0.0.1:1234/v1", "LM_API_TOKEN", false, Dialect::kOpenAiChat,
@@ -75,6 +79,8 @@ constexpr std::array<Preset, 29> kPresets{{
      Dialect::kOpenAiChat, Flavour::kOpenAiChat, kPlain},
     {"vllm", "vLLM", "http://127.0.0.1:8000/v1", "VLLM_API_KEY", false, Dialect::kOpenAiChat, Flavour::kVllm,
      kSamplesAndThinks},
+    {"voyage", "Voyage AI: embeddings and rerank", "https://api.voyageai.com/v1", "VOYAGE_API_KEY", true,
+     Dialect::kOpenAiChat, Flavour::kOpenAiChat, kPlain},
     {"xai", "xAI", "https://api.x.ai/v1", "XAI_API_KEY", true, Dialect::kOpenAiChat, Flavour::kXai, kNewLimit},
     {"zai", "Z.AI (GLM)", "https://api.z.ai/api/paas/v4", "ZAI_API_KEY", true, Dialect::kOpenAiChat,
      Flavour::kOpenAiChat, kThinks},

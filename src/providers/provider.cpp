@@ -38,8 +38,9 @@ std::string target_of(const Provider& provider, const pipeline::RequestContext& 
             return base + "/model/" + uri_encode(model) +
                    (context.view.stream ? "/converse-stream" : "/converse");
     }
-    const bool chat = context.endpoint == pipeline::Endpoint::kChatCompletions;
-    const std::string_view method = chat ? "/chat/completions" : "/embeddings";
+    std::string_view method = "/chat/completions";
+    if (context.endpoint == pipeline::Endpoint::kEmbeddings) method = "/embeddings";
+    if (context.endpoint == pipeline::Endpoint::kRerank) method = "/rerank";
     if (provider.deployments_version.empty()) return base + std::string(method);
     return fmt::format("{}/openai/deployments/{}{}?api-version={}", base, uri_encode(model), method,
                        provider.deployments_version);

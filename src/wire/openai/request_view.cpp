@@ -30,6 +30,8 @@ private:
     bool member(std::string_view key);
     bool chat_member(std::string_view key);
     bool embeddings_member(std::string_view key);
+    bool rerank_member(std::string_view key);
+    bool documents();
     bool model();
     bool stream_options();
     bool messages();
@@ -177,6 +179,8 @@ bool Reader::read() {
     if (!cursor_.end() || !unique(keys, {})) return false;
     if (!view_.model_value.present()) return missing("model");
     if (view_.endpoint == Endpoint::kEmbeddings) return view_.input.present() || missing("input");
+    if (view_.endpoint == Endpoint::kRerank)
+        return (view_.has_query || missing("query")) && (view_.input.present() || missing("documents"));
     return view_.messages.present() || missing("messages");
 }
 
@@ -189,6 +193,7 @@ bool Reader::member(std::string_view key) {
         view_.metadata = value_since(begin);
         return true;
     }
+    if (view_.endpoint == Endpoint::kRerank) return rerank_member(key);
     return view_.endpoint == Endpoint::kEmbeddings ? embeddings_member(key) : chat_member(key);
 }
 
@@ -217,6 +222,33 @@ bool Reader::embeddings_member(std::string_view key) {
         return integer(key, 1, dimensions);
     }
     return cursor_.skip();
+}
+
+bool Reader::rerank_member(std::string_view key) {
+    if (key == "query") {
+        view_.has_query = cursor_.kind() == '"';
+        return text(key, scratch_);
+    }
+    return key == "documents" ? documents() : cursor_.skip();
+}
+
+/// Texts, or what a server takes for a document beside them.
+bool Reader::documents() {
+    const std::size_t begin = cursor_.offset();
+    if (cursor_.kind() != '[') return wrong_type("documents", "an array of documents");
+    if (!cursor_.open_array()) return false;
+    while (cursor_.next_element()) {
+        if (!cursor_.skip()) return false;
+        ++view_.input_count;
+    }
+    if (cursor_.failed()) return false;
+    if (view_.input_count == 0) {
+        return refuse("documents", "empty_array",
+                      "Invalid 'documents': empty array. Expected an array with minimum length 1, but got "
+                      "an empty array instead.");
+    }
+    view_.input = value_since(begin);
+    return true;
 }
 
 bool Reader::model() {

@@ -10,10 +10,12 @@
 
 namespace leeway::wire::openai {
 
-enum class Endpoint : std::uint8_t { kChatCompletions = 1, kEmbeddings = 2 };
+/// Rerank is Cohere's, which other servers took over beside OpenAI's endpoints.
+enum class Endpoint : std::uint8_t { kChatCompletions = 1, kEmbeddings = 2, kRerank = 3 };
 
-/// "chat.completions" or "embeddings".
+/// "chat.completions", "embeddings" or "rerank".
 [[nodiscard]] constexpr std::string_view to_string(Endpoint endpoint) noexcept {
+    if (endpoint == Endpoint::kRerank) return "rerank";
     return endpoint == Endpoint::kEmbeddings ? "embeddings" : "chat.completions";
 }
 
@@ -54,12 +56,13 @@ struct RequestView {
     std::optional<std::int64_t> max_tokens;
     std::optional<std::int64_t> max_completion_tokens;
     std::int64_t n = 1;
-    Span messages;  ///< the array (embeddings: none)
+    Span messages;  ///< the array (chat only)
     Span metadata;  ///< the value, an object; what is in it is not judged
-    Span input;  ///< the value of `input` (chat: none)
+    Span input;  ///< the value of `input`, of rerank `documents` (chat: none)
     std::uint32_t message_count = 0;
-    std::uint32_t input_count = 0;  ///< embeddings: how many texts are to be embedded
+    std::uint32_t input_count = 0;  ///< how many texts are to be embedded or ranked
     bool has_tools = false;  ///< `tools` or `functions` with at least one entry
+    bool has_query = false;  ///< rerank
     bool has_media = false;  ///< a content part that is neither text nor refusal
 
     /// The lower of the two limits on the answer, if any is given.
