@@ -42,6 +42,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with server.lock:
             server.requests.append((self.path, request, dict(self.headers.items())))
             server.bodies.append(body)
+        if self.path.endswith("/rerank"):
+            return self.json(200, {"id": "rank-1", "results": [{"index": 1, "relevance_score": 0.99}],
+                                   "meta": {"api_version": {"version": "2"}, "billed_units": {"search_units": 2}}})
         wish = last_text(request)
         if self.path.endswith("/messages"):
             kind, stream = "anthropic", request.get("stream")

@@ -228,3 +228,27 @@ def test_providers_vertex_tokens_are_got_kept_and_renewed(gateway, upstream):
         assert "ya29" not in gateway.log.read_text() and "PRIVATE KEY" not in gateway.log.read_text()
     finally:
         provider.shutdown()
+
+
+def test_providers_rerank_passes_and_is_priced_by_search(gateway, upstream):
+    lines = {"cohere": 'preset: cohere-rerank, base_url: "%(root)s/v2", api_key: co-key'}
+    with Place(gateway, lines) as provider:
+        text = gateway.config.read_text()
+        price = "price: {requests_per_thousand: 2.00}"
+        gateway.stop()
+        gateway.config.write_text(text.replace("models:\n", f"models:\n  ranked: {{provider: cohere, {price}}}\n", 1))
+        gateway.start()
+        body = b'{"model": "m-cohere", "query": "q",  "documents":["a", "b"], "top_n":1}'
+        for path in ("/v1/rerank", "/v2/rerank"):
+            status, headers, answer = gateway.raw(path, body)
+            assert status == 200 and json.loads(answer)["results"][0]["index"] == 1, answer
+        assert len(provider.server.requests) == 1, "the same question is answered from the cache"
+        assert provider.last[0] == "/v2/rerank" and headers_of(provider)["authorization"] == "Bearer co-key", provider.last
+        assert provider.last_body == body.replace(b"m-cohere", b"real:cohere/1"), provider.last_body
+        assert gateway.raw("/v1/rerank", body.replace(b"m-cohere", b"ranked"))[0] == 200
+        status, _, answer = gateway.raw("/v1/rerank", b'{"model": "m-cohere", "documents": ["a"]}')
+        assert status == 400 and json.loads(answer)["error"]["param"] == "query", answer
+        rows = gateway.rows()
+        assert {row["endpoint"] for row in rows} == {"rerank"}, rows
+        assert rows[0]["cost_pico_usd"] is None, rows[0]  # two searches without a price are not free
+        assert rows[2]["cost_pico_usd"] == 2 * 2_000_000_000, rows[2]
