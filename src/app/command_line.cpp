@@ -379,8 +379,9 @@ void add_prices(Parser& parser) {
 }
 
 void add_providers(Parser& parser) {
-    CLI::App& command = add_command(parser.app, "providers", "Show the providers that a preset is there for",
-                                    "Examples:\n  leeway providers\n  leeway providers --json");
+    CLI::App& command =
+        add_command(parser.app, "providers", "Show the providers that a preset is there for",
+                    "Examples:\n  leeway providers\n  leeway providers --json");
     add_json(command, parser.providers.json);
     choose(command, parser, parser.providers);
 }

@@ -104,7 +104,8 @@ struct ProviderConfig {
     std::string ca_file;  ///< extra CA certificates (PEM) for this provider; empty: system roots
     std::string preset;  ///< whose facts were taken where the file has none; empty: none
     wire::ChatQuirks quirks;  ///< of OpenAI's chat dialect
-    std::optional<wire::usage::Flavour> usage;  ///< how it tells usage; none: found by dialect and host
+    std::optional<wire::usage::Flavour>
+        usage;  ///< how it tells usage; none: found by dialect and host
     std::string api_version = "v1";  ///< Azure; "v1": its addresses without deployments
     AwsConfig aws;
     VertexConfig vertex;

@@ -55,17 +55,21 @@ void read_credential(ConfigSource& source, Section& section, const Credential& w
     }
     // It goes into a header line as it is.
     if (std::any_of(secret.begin(), secret.end(), [](char c) { return c <= ' ' || c >= '\x7f'; })) {
-        source.error(mark, fmt::format("'{}' holds a space, a line break or a character outside ASCII",
-                                       wanted.key));
+        source.error(mark,
+                     fmt::format("'{}' holds a space, a line break or a character outside ASCII",
+                                 wanted.key));
     }
 }
 
-void read_plain_word(ConfigSource& source, Section& section, std::string_view key, std::string& out) {
+void read_plain_word(ConfigSource& source, Section& section, std::string_view key,
+                     std::string& out) {
     section.text(key, out);
     // They become a part of addresses.
-    if (out.empty() || out.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:") !=
+    if (out.empty() || out.find_first_not_of(
+                           "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:") !=
                            std::string::npos) {
-        source.error(section.mark(key), fmt::format("'{}' is needed: letters, digits and -_.: only", key));
+        source.error(section.mark(key),
+                     fmt::format("'{}' is needed: letters, digits and -_.: only", key));
     }
 }
 
@@ -79,7 +83,8 @@ void read_aws(ConfigSource& source, Section section, bool has_api_key, ProviderC
                         out.aws.access_key, out);
         read_credential(source, section, {"secret_key", "secret key", "AWS_SECRET_ACCESS_KEY"},
                         out.aws.secret_key, out);
-        read_credential(source, section, {"session_token", "session token", "AWS_SESSION_TOKEN", true},
+        read_credential(source, section,
+                        {"session_token", "session token", "AWS_SESSION_TOKEN", true},
                         out.aws.session_token, out);
     }
     section.finish();
@@ -87,13 +92,15 @@ void read_aws(ConfigSource& source, Section section, bool has_api_key, ProviderC
         out.base_url = fmt::format("https://bedrock-runtime.{}.amazonaws.com", out.aws.region);
 }
 
-void read_vertex(ConfigSource& source, Section section, ProviderConfig& out, YAML::Mark& file_mark) {
+void read_vertex(ConfigSource& source, Section section, ProviderConfig& out,
+                 YAML::Mark& file_mark) {
     read_plain_word(source, section, "project", out.vertex.project);
     read_plain_word(source, section, "location", out.vertex.location);
     section.text("service_account", out.vertex.service_account);
     file_mark = section.mark("service_account");
     if (out.vertex.service_account.empty())
-        source.error(section.mark("service_account"), "'service_account' is needed: the key file of one");
+        source.error(section.mark("service_account"),
+                     "'service_account' is needed: the key file of one");
     section.finish();
     if (!out.base_url.empty()) return;
     const bool global = out.vertex.location == "global";
@@ -118,10 +125,11 @@ void read_remote(ConfigSource& source, Section& section, const providers::Preset
     if (out.dialect == Dialect::kVertex)
         read_vertex(source, section.section("vertex"), out, marks.service_account);
     if (out.base_url.empty() && (preset != nullptr || !section.has("preset"))) {
-        source.error(url_mark, fmt::format("provider '{}' needs a base_url, such as "
-                                           "https://api.openai.com/v1, https://api.anthropic.com/v1 or "
-                                           "https://generativelanguage.googleapis.com/v1beta",
-                                           out.name));
+        source.error(url_mark,
+                     fmt::format("provider '{}' needs a base_url, such as "
+                                 "https://api.openai.com/v1, https://api.anthropic.com/v1 or "
+                                 "https://generativelanguage.googleapis.com/v1beta",
+                                 out.name));
     }
     const auto url = net::parse_base_url(out.base_url);
     if (!url && !out.base_url.empty()) source.error(url_mark, "base_url", url.error());
@@ -133,8 +141,9 @@ void read_remote(ConfigSource& source, Section& section, const providers::Preset
                                    out.name));
     }
     if (url && out.dialect == Dialect::kAzure && url->path.find("/openai") != std::string::npos) {
-        source.error(url_mark, "base_url: the address of Azure's resource alone, without /openai, such as "
-                               "https://NAME.openai.azure.com");
+        source.error(url_mark,
+                     "base_url: the address of Azure's resource alone, without /openai, such as "
+                     "https://NAME.openai.azure.com");
     }
     section.text("ca_file", out.ca_file);
     marks.ca_file = section.mark("ca_file");
@@ -151,7 +160,8 @@ void read_quirks(ConfigSource& source, Section& section, ProviderConfig& out) {
     if (section.has("quirks") && !is_chat(out.dialect))
         source.error(section.mark("quirks"), "only providers of the dialect openai have quirks");
     Section quirks = section.section("quirks");
-    for (const wire::ChatQuirk& quirk : wire::kChatQuirks) quirks.on_off(quirk.name, out.quirks.*quirk.flag);
+    for (const wire::ChatQuirk& quirk : wire::kChatQuirks)
+        quirks.on_off(quirk.name, out.quirks.*quirk.flag);
     quirks.finish();
     const auto usage = section.scalar("usage");
     if (!usage) return;
@@ -188,9 +198,10 @@ const providers::Preset* read_preset(ConfigSource& source, Section& section, Pro
     out.preset = name->text;
     out.dialect = dialect_of(*preset);
     if (section.has("dialect"))
-        source.error(section.mark("dialect"), fmt::format("the preset '{}' has its dialect already: leave "
-                                                          "one of the two out",
-                                                          out.preset));
+        source.error(section.mark("dialect"),
+                     fmt::format("the preset '{}' has its dialect already: leave "
+                                 "one of the two out",
+                                 out.preset));
     return preset;
 }
 
@@ -201,15 +212,18 @@ void refuse_strangers(ConfigSource& source, Section& section, const ProviderConf
         Dialect dialect;
         const char* name;
     };
-    for (const Only& only : {Only{"api_version", Dialect::kAzure, "azure"}, Only{"aws", Dialect::kBedrock, "bedrock"},
-                             Only{"vertex", Dialect::kVertex, "vertex"}}) {
+    for (const Only& only :
+         {Only{"api_version", Dialect::kAzure, "azure"}, Only{"aws", Dialect::kBedrock, "bedrock"},
+          Only{"vertex", Dialect::kVertex, "vertex"}}) {
         section.declare(only.key);
         if (section.has(only.key) && out.dialect != only.dialect)
-            source.error(section.mark(only.key),
-                         fmt::format("only a provider of the dialect {} has '{}'", only.name, only.key));
+            source.error(
+                section.mark(only.key),
+                fmt::format("only a provider of the dialect {} has '{}'", only.name, only.key));
     }
     if (out.dialect == Dialect::kVertex && section.has("api_key"))
-        source.error(section.mark("api_key"), "Vertex takes no API key: give vertex.service_account");
+        source.error(section.mark("api_key"),
+                     "Vertex takes no API key: give vertex.service_account");
     if (out.dialect != Dialect::kEmbedded) return;
     for (const char* key : {"base_url", "api_key", "ca_file", "usage", "quirks"}) {
         section.declare(key);
@@ -235,16 +249,19 @@ void read_provider(ConfigSource& source, const PlacedText& name, Section& sectio
                              {"bedrock", Dialect::kBedrock},
                              {"vertex", Dialect::kVertex}});
     if (!section.has("dialect") && !section.has("preset")) {
-        source.error(name.mark,
-                     fmt::format("provider '{}' needs a preset (see `leeway providers`) or a dialect: openai, "
-                                 "anthropic, gemini, responses, azure, bedrock, vertex or embedded",
-                                 out.name));
+        source.error(
+            name.mark,
+            fmt::format(
+                "provider '{}' needs a preset (see `leeway providers`) or a dialect: openai, "
+                "anthropic, gemini, responses, azure, bedrock, vertex or embedded",
+                out.name));
     }
     refuse_strangers(source, section, out);
     if (out.dialect != Dialect::kEmbedded) {
         read_remote(source, section, preset, out, marks);
         read_quirks(source, section, out);
-        if (out.dialect == Dialect::kAzure) read_plain_word(source, section, "api_version", out.api_version);
+        if (out.dialect == Dialect::kAzure)
+            read_plain_word(source, section, "api_version", out.api_version);
     }
     Section timeouts = section.section("timeouts");
     timeouts.duration("connect", out.timeouts.connect, milliseconds(1));

@@ -39,54 +39,70 @@ TEST(ConfigProviders, EveryPresetIsAWholeProvider) {
         EXPECT_TRUE(provider.disabled_reason.empty());
         const auto url = net::parse_base_url(preset.base_url);
         const auto by_host = wire::usage::chat_flavour_of_host(url->address.host);
-        if (preset.dialect == wire::Dialect::kOpenAiChat && by_host != wire::usage::Flavour::kOpenAiChat) {
+        if (preset.dialect == wire::Dialect::kOpenAiChat &&
+            by_host != wire::usage::Flavour::kOpenAiChat) {
             EXPECT_EQ(by_host, preset.flavour) << name;
         }
     }
 }
 
 TEST(ConfigProviders, TheFileComesBeforeThePreset) {
-    const ProviderConfig provider =
-        good("preset: vllm, base_url: 'http://127.0.0.1:7/v1', quirks: {top_k: off, cache_control: on}, usage: openai");
+    const ProviderConfig provider = good(
+        "preset: vllm, base_url: 'http://127.0.0.1:7/v1', quirks: {top_k: off, cache_control: on}, "
+        "usage: openai");
     EXPECT_EQ(provider.base_url, "http://127.0.0.1:7/v1");
     EXPECT_FALSE(provider.quirks.top_k);
     EXPECT_TRUE(provider.quirks.cache_control && provider.quirks.reasoning_content);
     EXPECT_EQ(provider.usage, wire::usage::Flavour::kOpenAiChat);
     EXPECT_TRUE(provider.api_key.empty()) << "such a server needs none";
-    EXPECT_EQ(good("dialect: openai, base_url: 'https://api.openai.com/v1'").quirks, wire::kOpenAiQuirks);
-    EXPECT_EQ(good("dialect: openai, base_url: 'https://example.com/v1'").quirks, wire::ChatQuirks());
+    EXPECT_EQ(good("dialect: openai, base_url: 'https://api.openai.com/v1'").quirks,
+              wire::kOpenAiQuirks);
+    EXPECT_EQ(good("dialect: openai, base_url: 'https://example.com/v1'").quirks,
+              wire::ChatQuirks());
 }
 
 TEST(ConfigProviders, MistakesAreNamed) {
     EXPECT_NE(problem("preset: gorq").find("groq"), std::string::npos);
     EXPECT_NE(problem("preset: vllm, dialect: openai").find("leave one"), std::string::npos);
-    EXPECT_NE(problem("base_url: 'http://127.0.0.1/v1'").find("leeway providers"), std::string::npos);
-    EXPECT_NE(problem("dialect: openai, base_url: 'http://127.0.0.1/v1', aws: {region: x}").find("bedrock"),
+    EXPECT_NE(problem("base_url: 'http://127.0.0.1/v1'").find("leeway providers"),
               std::string::npos);
-    EXPECT_NE(problem("dialect: anthropic, base_url: 'http://127.0.0.1/v1', quirks: {top_k: on}").find("quirks"),
+    EXPECT_NE(problem("dialect: openai, base_url: 'http://127.0.0.1/v1', aws: {region: x}")
+                  .find("bedrock"),
               std::string::npos);
-    EXPECT_NE(problem("dialect: openai, base_url: 'http://127.0.0.1/v1', quirks: {topk: on}").find("top_k"),
+    EXPECT_NE(problem("dialect: anthropic, base_url: 'http://127.0.0.1/v1', quirks: {top_k: on}")
+                  .find("quirks"),
               std::string::npos);
-    EXPECT_NE(problem("dialect: openai, base_url: 'http://127.0.0.1/v1', usage: groqq").find("groq"), std::string::npos);
-    EXPECT_NE(problem("dialect: azure, base_url: 'https://x.openai.azure.com/openai/v1'").find("/openai"),
+    EXPECT_NE(problem("dialect: openai, base_url: 'http://127.0.0.1/v1', quirks: {topk: on}")
+                  .find("top_k"),
               std::string::npos);
+    EXPECT_NE(
+        problem("dialect: openai, base_url: 'http://127.0.0.1/v1', usage: groqq").find("groq"),
+        std::string::npos);
+    EXPECT_NE(
+        problem("dialect: azure, base_url: 'https://x.openai.azure.com/openai/v1'").find("/openai"),
+        std::string::npos);
     EXPECT_NE(problem("dialect: vertex, api_key: x").find("service_account"), std::string::npos);
-    EXPECT_NE(problem("dialect: vertex, vertex: {project: 'a/b', location: eu, service_account: x}").find("project"),
+    EXPECT_NE(problem("dialect: vertex, vertex: {project: 'a/b', location: eu, service_account: x}")
+                  .find("project"),
               std::string::npos);
-    EXPECT_NE(problem("dialect: vertex, vertex: {project: a, location: eu, service_account: /no/file}").find("/no/file"),
-              std::string::npos);
+    EXPECT_NE(
+        problem("dialect: vertex, vertex: {project: a, location: eu, service_account: /no/file}")
+            .find("/no/file"),
+        std::string::npos);
     EXPECT_NE(problem("dialect: embedded, quirks: {top_k: on}").find("quirks"), std::string::npos);
 }
 
 TEST(ConfigProviders, CredentialsOfAwsComeFromTheFileOrTheEnvironment) {
-    const ProviderConfig told = good("dialect: bedrock, aws: {region: eu-west-1, access_key: A, secret_key: B}");
+    const ProviderConfig told =
+        good("dialect: bedrock, aws: {region: eu-west-1, access_key: A, secret_key: B}");
     EXPECT_EQ(told.base_url, "https://bedrock-runtime.eu-west-1.amazonaws.com");
     EXPECT_EQ(told.aws.secret_key.expose(), "B");
     unsetenv("AWS_ACCESS_KEY_ID");
     unsetenv("AWS_SECRET_ACCESS_KEY");
     unsetenv("AWS_SESSION_TOKEN");
     const ProviderConfig off = good("dialect: bedrock, aws: {region: eu-west-1}");
-    EXPECT_NE(off.disabled_reason.find("AWS_SECRET_ACCESS_KEY"), std::string::npos) << off.disabled_reason;
+    EXPECT_NE(off.disabled_reason.find("AWS_SECRET_ACCESS_KEY"), std::string::npos)
+        << off.disabled_reason;
     setenv("AWS_ACCESS_KEY_ID", "AK", 1);
     setenv("AWS_SECRET_ACCESS_KEY", "SK", 1);
     const ProviderConfig on = good("dialect: bedrock, aws: {region: eu-west-1}");
@@ -95,7 +111,8 @@ TEST(ConfigProviders, CredentialsOfAwsComeFromTheFileOrTheEnvironment) {
     EXPECT_TRUE(on.aws.session_token.empty());
     unsetenv("AWS_ACCESS_KEY_ID");
     unsetenv("AWS_SECRET_ACCESS_KEY");
-    EXPECT_TRUE(good("dialect: bedrock, api_key: k, aws: {region: eu-west-1}").aws.secret_key.empty());
+    EXPECT_TRUE(
+        good("dialect: bedrock, api_key: k, aws: {region: eu-west-1}").aws.secret_key.empty());
 }
 
 }  // namespace

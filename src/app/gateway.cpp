@@ -140,12 +140,14 @@ Task<void> Gateway::handle(net::Exchange& exchange) {
     const std::string_view method = exchange.head().method;
     const auto place = find_place(path);
     if (!place) {
-        Error error{ErrorCode::kNotFound,
-                    "Unknown request URL: " + std::string(method) + " " + std::string(path) + ".",
-                    "the paths are /v1/chat/completions, /v1/responses, /v1/embeddings, /v1/rerank, /v1/messages, "
-                    "/v1/messages/count_tokens, /v1beta/models/MODEL:generateContent and /v1/models",
-                    {},
-                    "unknown_url"};
+        Error error{
+            ErrorCode::kNotFound,
+            "Unknown request URL: " + std::string(method) + " " + std::string(path) + ".",
+            "the paths are /v1/chat/completions, /v1/responses, /v1/embeddings, /v1/rerank, "
+            "/v1/messages, "
+            "/v1/messages/count_tokens, /v1beta/models/MODEL:generateContent and /v1/models",
+            {},
+            "unknown_url"};
         co_await send_error(exchange, dialect_of(exchange.head()), std::move(error));
         co_return;
     }

@@ -124,9 +124,8 @@ Result<std::shared_ptr<const Snapshot>> Server::build_snapshot(const Config& con
     if (!address) return fail(std::move(address.error()));
     auto host = hosts_->host_for(config);
     if (!host) return fail(std::move(host.error()));
-    const Services services{cache_services_, *host,    books_.current(),
-                            &book_,          &limits_, &vocabularies_,
-                            &tokens_};
+    const Services services{cache_services_, *host,          books_.current(), &book_,
+                            &limits_,        &vocabularies_, &tokens_};
     auto snapshot = Snapshot::build(config, keys_, services, address->is_loopback());
     // Only now, when nothing can be refused any more.
     if (snapshot) hosts_->use(std::move(*host));

@@ -72,8 +72,8 @@ Result<void> add_service(const ProviderConfig& from, providers::TokenSources* to
                                            from.aws.session_token, from.aws.region};
     }
     if (from.dialect == ProviderDialect::kVertex) {
-        to.origin.url.path += "/projects/" + from.vertex.project + "/locations/" + from.vertex.location +
-                              "/publishers/google";
+        to.origin.url.path += "/projects/" + from.vertex.project + "/locations/" +
+                              from.vertex.location + "/publishers/google";
         auto source = tokens->source(from.vertex.service_account, from.ca_file);
         if (!source) return fail(std::move(source.error()));
         to.tokens = std::move(*source);

@@ -36,7 +36,8 @@ struct Provider {
     Secret authorization;  ///< value of that header; empty: none is sent
     std::optional<AwsCredentials> aws;  ///< requests are signed with these instead
     std::shared_ptr<TokenSource> tokens;  ///< or bear its tokens; null: not
-    std::string deployments_version;  ///< Azure's addresses of deployments, with this api-version; empty: usual ones
+    std::string
+        deployments_version;  ///< Azure's addresses of deployments, with this api-version; empty: usual ones
 };
 
 /// A request made ready for a provider. Holds the bytes that `request` points to: must not move.

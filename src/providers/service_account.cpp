@@ -29,7 +29,8 @@ using Key = std::unique_ptr<EVP_PKEY, Free>;
 /// Null where it is none.
 Key read_key(const Secret& pem) {
     const std::string& text = pem.expose();
-    const std::unique_ptr<BIO, Free> bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+    const std::unique_ptr<BIO, Free> bio(
+        BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
     if (!bio) return nullptr;
     return Key(PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr));
 }
@@ -39,9 +40,10 @@ std::string encoded(std::string_view text) {
 }
 
 tl::unexpected<Error> bad(std::string why) {
-    return fail(ErrorCode::kConfig, std::move(why),
-                "give the key file of a service account, as the Google Cloud console or `gcloud iam "
-                "service-accounts keys create` makes it");
+    return fail(
+        ErrorCode::kConfig, std::move(why),
+        "give the key file of a service account, as the Google Cloud console or `gcloud iam "
+        "service-accounts keys create` makes it");
 }
 
 }  // namespace
@@ -58,7 +60,8 @@ Result<ServiceAccount> parse_service_account(std::string_view text) {
     if (out.token_uri.empty()) out.token_uri = "https://oauth2.googleapis.com/token";
     if (out.email.empty()) return bad("it has no client_email");
     const Key key = read_key(out.private_key);
-    if (!key || EVP_PKEY_base_id(key.get()) != EVP_PKEY_RSA) return bad("its private_key is no RSA key");
+    if (!key || EVP_PKEY_base_id(key.get()) != EVP_PKEY_RSA)
+        return bad("its private_key is no RSA key");
     const auto url = net::parse_base_url(out.token_uri);
     if (!url) return fail(url.error());
     if (!url->tls && !url->address.is_loopback()) return bad("its token_uri is not https");
@@ -68,7 +71,8 @@ Result<ServiceAccount> parse_service_account(std::string_view text) {
 Result<ServiceAccount> read_service_account(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
     if (!file) return bad("the service account's file " + path + " cannot be read");
-    const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+    const std::string text((std::istreambuf_iterator<char>(file)),
+                           std::istreambuf_iterator<char>());
     auto account = parse_service_account(text);
     if (!account) account.error().message = path + ": " + account.error().message;
     return account;
@@ -77,8 +81,15 @@ Result<ServiceAccount> read_service_account(const std::string& path) {
 Result<std::string> signed_assertion(const ServiceAccount& account, std::string_view scope,
                                      std::int64_t now_unix_s) {
     std::string header;
-    json::Writer(header).object().key("alg").string("RS256").key("typ").string("JWT").key("kid").string(
-        account.key_id).close_object();
+    json::Writer(header)
+        .object()
+        .key("alg")
+        .string("RS256")
+        .key("typ")
+        .string("JWT")
+        .key("kid")
+        .string(account.key_id)
+        .close_object();
     std::string claims;
     json::Writer json(claims);
     json.object().key("iss").string(account.email).key("scope").string(scope);

@@ -23,7 +23,7 @@ struct ServiceAccount {
 [[nodiscard]] Result<ServiceAccount> read_service_account(const std::string& path);
 
 /// The assertion that is exchanged for a token (RFC 7523): a JWT of an hour for `scope`, signed with RS256.
-[[nodiscard]] Result<std::string> signed_assertion(const ServiceAccount& account, std::string_view scope,
-                                                   std::int64_t now_unix_s);
+[[nodiscard]] Result<std::string> signed_assertion(const ServiceAccount& account,
+                                                   std::string_view scope, std::int64_t now_unix_s);
 
 }  // namespace leeway::providers

@@ -48,8 +48,8 @@ std::string canonical_value(std::string_view value) {
 std::string uri_encode(std::string_view text, std::string_view kept) {
     std::string out;
     for (const char c : text) {
-        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                           c == '-' || c == '.' || c == '_' || c == '~';
+        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                           (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~';
         if (plain || kept.find(c) != std::string_view::npos) {
             out += c;
         } else {
@@ -75,8 +75,8 @@ std::string aws_authorization(const AwsCredentials& credentials, const SigningIn
     std::sort(headers.begin(), headers.end(),
               [](const net::Field& a, const net::Field& b) { return a.name < b.name; });
     std::string names;
-    std::string request =
-        fmt::format("{}\n{}\n{}\n", input.method, uri_encode(input.path, "/"), sorted_query(input.query));
+    std::string request = fmt::format("{}\n{}\n{}\n", input.method, uri_encode(input.path, "/"),
+                                      sorted_query(input.query));
     for (const net::Field& header : headers) {
         if (!names.empty()) names += ';';
         names += header.name;
@@ -95,7 +95,8 @@ std::string aws_authorization(const AwsCredentials& credentials, const SigningIn
     key = hmac_sha256(bytes_of(key), input.service);
     key = hmac_sha256(bytes_of(key), "aws4_request");
     return fmt::format("AWS4-HMAC-SHA256 Credential={}/{}, SignedHeaders={}, Signature={}",
-                       credentials.access_key, scope, names, to_hex(hmac_sha256(bytes_of(key), text)));
+                       credentials.access_key, scope, names,
+                       to_hex(hmac_sha256(bytes_of(key), text)));
 }
 
 }  // namespace leeway::providers

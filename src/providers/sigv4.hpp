@@ -22,7 +22,8 @@ struct SigningInput {
     std::string_view method = "POST";
     std::string_view path;  ///< as it stands in the request line
     std::string_view query;  ///< likewise, without its "?"
-    std::span<const net::Field> headers;  ///< all that are signed, `host` and `x-amz-date` among them; lower-case names
+    std::span<const net::Field>
+        headers;  ///< all that are signed, `host` and `x-amz-date` among them; lower-case names
     std::string_view body;
     std::string_view service;
     std::int64_t unix_s = 0;
@@ -30,7 +31,8 @@ struct SigningInput {
 
 /// The value of `Authorization` by Signature Version 4 (AWS, "Create a signed AWS API request"), with the path encoded
 /// once more, as all services but S3 want it.
-[[nodiscard]] std::string aws_authorization(const AwsCredentials& credentials, const SigningInput& input);
+[[nodiscard]] std::string aws_authorization(const AwsCredentials& credentials,
+                                            const SigningInput& input);
 /// "20150830T123600Z", as `x-amz-date` has it.
 [[nodiscard]] std::string aws_time(std::int64_t unix_s);
 /// Everything but letters, digits and "-._~" as %XX; `kept` stays too.

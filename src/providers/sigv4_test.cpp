@@ -8,8 +8,8 @@ namespace leeway::providers {
 namespace {
 
 /// AWS's Signature Version 4 test suite (aws4_testsuite): its credentials, time, and the signatures of its .authz files.
-const AwsCredentials kCredentials{"AKIDEXAMPLE", Secret("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"), Secret(),
-                                  "us-east-1"};
+const AwsCredentials kCredentials{"AKIDEXAMPLE", Secret("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"),
+                                  Secret(), "us-east-1"};
 constexpr std::int64_t kTime = 1'440'938'160;  // 2015-08-30 12:36:00
 
 struct Case {
@@ -25,19 +25,53 @@ struct Case {
 
 TEST(SigV4, SignsAsAwsTestSuite) {
     const std::vector<Case> cases{
-        {"get-vanilla", "GET", "/", "", {}, "", "host;x-amz-date",
+        {"get-vanilla",
+         "GET",
+         "/",
+         "",
+         {},
+         "",
+         "host;x-amz-date",
          "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"},
-        {"get-vanilla-query-order-key-case", "GET", "/", "Param2=value2&Param1=value1", {}, "", "host;x-amz-date",
+        {"get-vanilla-query-order-key-case",
+         "GET",
+         "/",
+         "Param2=value2&Param1=value1",
+         {},
+         "",
+         "host;x-amz-date",
          "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500"},
-        {"get-utf8", "GET", "/\u1234", "", {}, "", "host;x-amz-date",
+        {"get-utf8",
+         "GET",
+         "/\u1234",
+         "",
+         {},
+         "",
+         "host;x-amz-date",
          "8318018e0b0f223aa2bbf98705b62bb787dc9c0e678f255a891fd03141be5d85"},
-        {"post-vanilla", "POST", "/", "", {}, "", "host;x-amz-date",
+        {"post-vanilla",
+         "POST",
+         "/",
+         "",
+         {},
+         "",
+         "host;x-amz-date",
          "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b"},
-        {"get-header-value-trim", "GET", "/", "", {{"my-header1", " value1"}, {"my-header2", " \"a   b   c\""}}, "",
+        {"get-header-value-trim",
+         "GET",
+         "/",
+         "",
+         {{"my-header1", " value1"}, {"my-header2", " \"a   b   c\""}},
+         "",
          "host;my-header1;my-header2;x-amz-date",
          "acc3ed3afb60bb290fc8d2dd0098b9911fcaa05412b367055dee359757a9c736"},
-        {"post-x-www-form-urlencoded", "POST", "/", "", {{"content-type", "application/x-www-form-urlencoded"}},
-         "Param1=value1", "content-type;host;x-amz-date",
+        {"post-x-www-form-urlencoded",
+         "POST",
+         "/",
+         "",
+         {{"content-type", "application/x-www-form-urlencoded"}},
+         "Param1=value1",
+         "content-type;host;x-amz-date",
          "ff11897932ad3f4e8b18135d722051e5ac45fc38421b1da7b9d196a0fe09473a"},
     };
     for (const Case& one : cases) {
@@ -53,10 +87,12 @@ TEST(SigV4, SignsAsAwsTestSuite) {
         input.body = one.body;
         input.service = "service";
         input.unix_s = kTime;
-        EXPECT_EQ(aws_authorization(kCredentials, input),
-                  std::string("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, "
-                              "SignedHeaders=") +
-                      one.signed_headers + ", Signature=" + one.signature)
+        EXPECT_EQ(
+            aws_authorization(kCredentials, input),
+            std::string(
+                "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, "
+                "SignedHeaders=") +
+                one.signed_headers + ", Signature=" + one.signature)
             << one.name;
     }
 }

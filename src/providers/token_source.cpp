@@ -96,7 +96,8 @@ struct TokenSource::Pause {
 Task<void> TokenSource::keep_fresh() {
     net::Timer alarm(
         loop_.timers(),
-        [](void* self) { std::exchange(static_cast<TokenSource*>(self)->sleeper_, {}).resume(); }, this);
+        [](void* self) { std::exchange(static_cast<TokenSource*>(self)->sleeper_, {}).resume(); },
+        this);
     alarm_ = &alarm;
     auto pause = kFirstPause;
     while (!stopping_) {
@@ -176,11 +177,12 @@ Task<Result<TokenSource::Token>> TokenSource::exchange() {
     if (call.head().status != 200 || token.empty()) {
         // Never the token, should one be in it.
         const std::string_view why = node ? node->text_of("error_description") : std::string_view();
-        co_return fail(Error{ErrorCode::kUnavailable,
-                             fmt::format("Google's token server answered {} {}", call.head().status, why),
-                             "see whether the service account and its key are still valid",
-                             {},
-                             "no_access_token"});
+        co_return fail(
+            Error{ErrorCode::kUnavailable,
+                  fmt::format("Google's token server answered {} {}", call.head().status, why),
+                  "see whether the service account and its key are still valid",
+                  {},
+                  "no_access_token"});
     }
     const json::Node* life = node->find("expires_in");
     const std::int64_t told = life == nullptr ? 0 : life->integer().value_or(0);
@@ -192,9 +194,8 @@ Result<std::shared_ptr<TokenSource>> TokenSources::source(const std::string& acc
                                                           const std::string& ca_file) {
     auto account = read_service_account(account_file);
     if (!account) return fail(std::move(account.error()));
-    const std::string key = fmt::format(
-        "{}\n{}\n{}\n{}", account->email, account->token_uri, ca_file,
-        to_hex(sha256(account->private_key.expose())));
+    const std::string key = fmt::format("{}\n{}\n{}\n{}", account->email, account->token_uri,
+                                        ca_file, to_hex(sha256(account->private_key.expose())));
     auto& known = sources_[key];
     if (known == nullptr) {
         auto started = TokenSource::start(std::move(*account), ca_file);

@@ -129,14 +129,15 @@ TEST(TranslationData, RequestsAreWhatAgentgatewayMakesOfThem) {
     const fs::path root = data_folder() / "requests";
     if (!fs::exists(root)) GTEST_SKIP() << "no " << root << ": the public data is not there";
     Differences differences;
-    for (const Pair& pair : {Pair{"completions", Dialect::kOpenAiChat, "anthropic", Dialect::kAnthropic},
-                             Pair{"completions", Dialect::kOpenAiChat, "vertex-gemini", Dialect::kGemini},
-                             Pair{"messages", Dialect::kAnthropic, "completions", Dialect::kOpenAiChat},
-                             Pair{"messages", Dialect::kAnthropic, "responses", Dialect::kOpenAiResponses},
-                             Pair{"completions", Dialect::kOpenAiChat, "bedrock", Dialect::kBedrock},
-                             Pair{"messages", Dialect::kAnthropic, "bedrock", Dialect::kBedrock},
-                             Pair{"responses", Dialect::kOpenAiResponses, "bedrock", Dialect::kBedrock},
-                             Pair{"responses", Dialect::kOpenAiResponses, "gemini", Dialect::kOpenAiChat}}) {
+    for (const Pair& pair :
+         {Pair{"completions", Dialect::kOpenAiChat, "anthropic", Dialect::kAnthropic},
+          Pair{"completions", Dialect::kOpenAiChat, "vertex-gemini", Dialect::kGemini},
+          Pair{"messages", Dialect::kAnthropic, "completions", Dialect::kOpenAiChat},
+          Pair{"messages", Dialect::kAnthropic, "responses", Dialect::kOpenAiResponses},
+          Pair{"completions", Dialect::kOpenAiChat, "bedrock", Dialect::kBedrock},
+          Pair{"messages", Dialect::kAnthropic, "bedrock", Dialect::kBedrock},
+          Pair{"responses", Dialect::kOpenAiResponses, "bedrock", Dialect::kBedrock},
+          Pair{"responses", Dialect::kOpenAiResponses, "gemini", Dialect::kOpenAiChat}}) {
         for (const auto& [name, path] : snapshots(root / pair.folder, pair.suffix)) {
             const auto request = codec_of(pair.from).read_request(read_file(root / pair.folder / (name + ".json")));
             std::string ours;
@@ -147,7 +148,8 @@ TEST(TranslationData, RequestsAreWhatAgentgatewayMakesOfThem) {
                 target.model = request->model;
                 target.usual_max_tokens = 4096;
                 Losses losses;
-                const auto written = upstream_codec_of(pair.to).write_request(*request, target, losses);
+                const auto written =
+                    upstream_codec_of(pair.to).write_request(*request, target, losses);
                 ours = written ? normal(*written) : "refused: " + written.error().message;
             }
             auto snapshot = json::parse_node(snapshot_body(read_file(path)));
@@ -306,7 +308,8 @@ TEST(TranslationData, StreamsMeanWhatAgentgatewaysMean) {
     for (const Pair& pair : kAnswers) {
         for (const auto& [name, path] : snapshots(root / pair.folder, std::string(pair.suffix) + "-streaming")) {
             const bool framed = pair.from == Dialect::kBedrock;
-            const std::string bytes = read_file(root / pair.folder / (name + (framed ? ".bin" : ".json")));
+            const std::string bytes =
+                read_file(root / pair.folder / (name + (framed ? ".bin" : ".json")));
             const std::string stream = translated_stream(pair, bytes);
             const auto ours = assemble(pair.to, stream);
             ASSERT_TRUE(ours) << path << stream;

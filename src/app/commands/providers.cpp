@@ -27,7 +27,10 @@ std::string presets_json() {
         json.object().key("name").string(preset.name).key("title").string(preset.title);
         json.key("base_url").string(preset.base_url).key("api_key").string(preset.key_variable);
         json.key("needs_key").boolean(preset.needs_key);
-        json.key("dialect").string(to_string(preset.dialect)).key("usage").string(to_string(preset.flavour));
+        json.key("dialect")
+            .string(to_string(preset.dialect))
+            .key("usage")
+            .string(to_string(preset.flavour));
         json.key("quirks").object();
         for (const wire::ChatQuirk& quirk : wire::kChatQuirks)
             json.key(quirk.name).boolean(preset.quirks.*quirk.flag);
@@ -38,16 +41,19 @@ std::string presets_json() {
 }
 
 std::string presets_text() {
-    std::string out = fmt::format("{:<17} {:<58} {:<20} {:<10} {}\n", "PRESET", "BASE_URL", "API KEY", "DIALECT",
-                                  "QUIRKS");
+    std::string out = fmt::format("{:<17} {:<58} {:<20} {:<10} {}\n", "PRESET", "BASE_URL",
+                                  "API KEY", "DIALECT", "QUIRKS");
     for (const providers::Preset& preset : providers::presets()) {
         const bool chat = preset.dialect == wire::Dialect::kOpenAiChat;
-        out += fmt::format("{:<17} {:<58} {:<20} {:<10} {}", preset.name, preset.base_url, preset.key_variable,
-                           to_string(preset.dialect), chat ? quirk_names(preset.quirks) : "");
+        out += fmt::format("{:<17} {:<58} {:<20} {:<10} {}", preset.name, preset.base_url,
+                           preset.key_variable, to_string(preset.dialect),
+                           chat ? quirk_names(preset.quirks) : "");
         out.erase(out.find_last_not_of(' ') + 1);
         out += '\n';
     }
-    out += "\nproviders: {NAME: {preset: groq}} is all a configuration needs; docs/formats/providers.md has the rest.\n";
+    out +=
+        "\nproviders: {NAME: {preset: groq}} is all a configuration needs; "
+        "docs/formats/providers.md has the rest.\n";
     return out;
 }
 

@@ -33,7 +33,8 @@ Thinking plan_thinking(const ChatRequest& request, const RequestTarget& target) 
 }
 
 std::string_view effort_of(const Reasoning& reasoning) noexcept {
-    return reasoning.effort == "minimal" ? std::string_view("low") : std::string_view(reasoning.effort);
+    return reasoning.effort == "minimal" ? std::string_view("low")
+                                         : std::string_view(reasoning.effort);
 }
 
 std::string thinking_json(const Thinking& thinking, const RequestTarget& target) {

@@ -72,7 +72,8 @@ std::uint32_t part_of(const Node& node) {
     return index == nullptr ? 0 : static_cast<std::uint32_t>(index->integer().value_or(0));
 }
 
-void Reader::add(Kind kind, std::uint32_t part, std::string_view text, std::vector<StreamEvent>& out) {
+void Reader::add(Kind kind, std::uint32_t part, std::string_view text,
+                 std::vector<StreamEvent>& out) {
     StreamEvent& event = out.emplace_back();
     event.kind = kind;
     event.part = part;
@@ -96,13 +97,15 @@ void Reader::block_delta(const Node& node, std::vector<StreamEvent>& out) {
     const std::uint32_t part = part_of(node);
     if (const Node* text = change->find("text"); text != nullptr && text->is_string())
         add(Kind::kText, part, text->text, out);
-    if (const Node* call = change->find("toolUse"); call != nullptr && !call->text_of("input").empty()) {
+    if (const Node* call = change->find("toolUse");
+        call != nullptr && !call->text_of("input").empty()) {
         add(Kind::kToolArguments, part, call->text_of("input"), out);
         bare_call_.reset();
     }
     const Node* thought = change->find("reasoningContent");
     if (thought == nullptr) return;
-    if (!thought->text_of("text").empty()) add(Kind::kThinking, part, thought->text_of("text"), out);
+    if (!thought->text_of("text").empty())
+        add(Kind::kThinking, part, thought->text_of("text"), out);
     if (!thought->text_of("signature").empty())
         add(Kind::kSignature, part, thought->text_of("signature"), out);
     if (!thought->text_of("redactedContent").empty())
@@ -117,7 +120,9 @@ Result<void> Reader::read(const openai::SseEvent& event, std::vector<StreamEvent
         StreamEvent& failed = out.emplace_back();
         failed.kind = Kind::kError;
         failed.error = Error{code_of_exception(event.type),
-                             std::string(told ? node->text_of("message") : event.data), {}, {},
+                             std::string(told ? node->text_of("message") : event.data),
+                             {},
+                             {},
                              std::string(event.type)};
         return {};
     }
@@ -157,7 +162,8 @@ StopReason stop_of(std::string_view reason) noexcept {
     if (reason == "max_tokens") return StopReason::kLength;
     if (reason == "tool_use") return StopReason::kToolUse;
     if (reason == "stop_sequence") return StopReason::kStopSequence;
-    if (reason == "guardrail_intervened" || reason == "content_filtered") return StopReason::kFilter;
+    if (reason == "guardrail_intervened" || reason == "content_filtered")
+        return StopReason::kFilter;
     if (reason == "model_context_window_exceeded") return StopReason::kContextWindow;
     if (reason == "malformed_tool_use" || reason == "malformed_model_output")
         return StopReason::kMalformedCall;
@@ -172,7 +178,10 @@ Result<ChatAnswer> ConverseCodec::read_answer(std::string_view body, usage::Flav
     const Node* message = output == nullptr ? nullptr : output->find("message");
     const Node* content = message == nullptr ? nullptr : message->find("content");
     if (content == nullptr || !content->is_array()) {
-        return fail(Error{ErrorCode::kUpstreamInvalid, "the upstream's answer has no content", {}, {},
+        return fail(Error{ErrorCode::kUpstreamInvalid,
+                          "the upstream's answer has no content",
+                          {},
+                          {},
                           "upstream_invalid_answer"});
     }
     ChatAnswer answer;

@@ -21,13 +21,17 @@ struct Turn {
 class RequestWriter {
 public:
     RequestWriter(const ChatRequest& request, const RequestTarget& target, Losses& losses)
-        : request_(request), target_(target), losses_(losses), json_(out_),
+        : request_(request),
+          target_(target),
+          losses_(losses),
+          json_(out_),
           is_claude_(target.model.find("claude") != std::string_view::npos) {}
     Result<std::string> write();
 
 private:
     Result<void> block(const Part& part, std::string& content);
-    Result<void> source(const Part& part, std::string_view kind, std::string_view format, Writer& json);
+    Result<void> source(const Part& part, std::string_view kind, std::string_view format,
+                        Writer& json);
     Result<void> tool_result(const Part& part, std::string& content);
     Result<void> messages();
     std::string document_name(const Part& part);
@@ -109,11 +113,14 @@ std::string_view format_of(std::string_view media_type) noexcept {
 /// The format of a document, whose type may say nothing where its name does.
 std::string_view document_format(const Part& part) noexcept {
     if (!part.text.empty()) return "txt";
-    const std::string_view told = format_of(part.media_type.empty() ? "application/pdf" : part.media_type);
+    const std::string_view told =
+        format_of(part.media_type.empty() ? "application/pdf" : part.media_type);
     if (!told.empty()) return told;
-    constexpr std::array<std::string_view, 9> kEndings{"pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt", "md"};
+    constexpr std::array<std::string_view, 9> kEndings{"pdf",  "csv",  "doc", "docx", "xls",
+                                                       "xlsx", "html", "txt", "md"};
     const std::string_view name = part.name;
-    const auto found = std::find(kEndings.begin(), kEndings.end(), name.substr(name.rfind('.') + 1));
+    const auto found =
+        std::find(kEndings.begin(), kEndings.end(), name.substr(name.rfind('.') + 1));
     return found == kEndings.end() ? std::string_view() : *found;
 }
 
@@ -122,8 +129,8 @@ std::string RequestWriter::document_name(const Part& part) {
     constexpr std::string_view kSigns = " -()[]";
     std::string out;
     for (const char c : std::string_view(part.name).substr(0, part.name.rfind('.'))) {
-        const bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                        kSigns.find(c) != std::string_view::npos;
+        const bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                        (c >= '0' && c <= '9') || kSigns.find(c) != std::string_view::npos;
         if (ok && (c != ' ' || !out.ends_with(' '))) out += c;
         if (!ok && !out.ends_with('-')) out += '-';
     }
@@ -142,14 +149,15 @@ Result<void> RequestWriter::source(const Part& part, std::string_view kind, std:
         return {};
     }
     if (part.data.empty()) {
-        return fail(untranslatable(std::string(kind) + ".source",
-                                   "Bedrock takes media in the request itself or by an s3:// address, "
-                                   "not by another address or a file id."));
+        return fail(
+            untranslatable(std::string(kind) + ".source",
+                           "Bedrock takes media in the request itself or by an s3:// address, "
+                           "not by another address or a file id."));
     }
     if (format.empty()) {
-        return fail(untranslatable(std::string(kind) + ".media_type",
-                                   "Bedrock takes no " + std::string(kind) + " of the type '" +
-                                       part.media_type + "'."));
+        return fail(untranslatable(
+            std::string(kind) + ".media_type",
+            "Bedrock takes no " + std::string(kind) + " of the type '" + part.media_type + "'."));
     }
     json.key("source").object().key("bytes").string(part.data).close_object();
     return {};
@@ -198,7 +206,8 @@ Result<void> RequestWriter::block(const Part& part, std::string& content) {
             }
             json.close_object().close_object();
             break;
-        case Kind::kAudio: return fail(untranslatable("audio", "Bedrock's Converse takes no audio."));
+        case Kind::kAudio:
+            return fail(untranslatable("audio", "Bedrock's Converse takes no audio."));
         case Kind::kThinking:
             if (part.signature.empty()) {  // the API takes only thoughts that are signed
                 losses_.drop("thinking");
@@ -310,7 +319,8 @@ void RequestWriter::tools() {
         json_.object().key("toolSpec").object().key("name").string(tool.name);
         if (!tool.description.empty()) json_.key("description").string(tool.description);
         json_.key("inputSchema").object().key("json");
-        json_.raw(tool.parameters.empty() ? R"({"type":"object","properties":{}})" : tool.parameters);
+        json_.raw(tool.parameters.empty() ? R"({"type":"object","properties":{}})"
+                                          : tool.parameters);
         json_.close_object();
         if (tool.strict && *tool.strict) json_.key("strict").boolean(true);
         json_.close_object().close_object();
@@ -401,7 +411,8 @@ Result<std::string> RequestWriter::write() {
 
 }  // namespace
 
-Result<std::string> ConverseCodec::write_request(const ChatRequest& request, const RequestTarget& target,
+Result<std::string> ConverseCodec::write_request(const ChatRequest& request,
+                                                 const RequestTarget& target,
                                                  Losses& losses) const {
     return RequestWriter(request, target, losses).write();
 }

@@ -32,12 +32,13 @@ std::uint32_t number(std::string_view bytes, std::size_t at, std::size_t size) n
 }
 
 tl::unexpected<Error> broken(std::string_view what, std::string reason) {
-    return fail(Error{ErrorCode::kUpstreamInvalid, "the upstream's event stream " + std::string(what), {},
-                      {}, std::move(reason)});
+    return fail(Error{ErrorCode::kUpstreamInvalid,
+                      "the upstream's event stream " + std::string(what),
+                      {},
+                      {},
+                      std::move(reason)});
 }
-tl::unexpected<Error> malformed() {
-    return broken("cannot be read", "event_stream_malformed");
-}
+tl::unexpected<Error> malformed() { return broken("cannot be read", "event_stream_malformed"); }
 
 /// Size of a header's value that is no text, by its type; npos: there is no such type.
 constexpr std::size_t kText = 7;
@@ -89,7 +90,8 @@ Result<std::size_t> size_of(std::string_view prelude) {
     const std::size_t headers = number(prelude, 4, 4);
     if (number(prelude, 8, 4) != crc32(prelude.substr(0, 8)))
         return broken("has a wrong checksum", "event_stream_checksum");
-    if (size > kMostMessage) return broken("has a message that is too long", "event_stream_too_long");
+    if (size > kMostMessage)
+        return broken("has a message that is too long", "event_stream_too_long");
     if (size < kPrelude + kChecksum || headers > size - kPrelude - kChecksum) return malformed();
     return size;
 }
@@ -98,7 +100,8 @@ Result<std::size_t> size_of(std::string_view prelude) {
 
 std::uint32_t crc32(std::string_view bytes) noexcept {
     std::uint32_t out = 0xFFFFFFFFU;
-    for (const char c : bytes) out = kTable[(out ^ static_cast<std::uint8_t>(c)) & 0xFFU] ^ (out >> 8U);
+    for (const char c : bytes)
+        out = kTable[(out ^ static_cast<std::uint8_t>(c)) & 0xFFU] ^ (out >> 8U);
     return ~out;
 }
 

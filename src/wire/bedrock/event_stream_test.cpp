@@ -1,5 +1,6 @@
-#include "wire/bedrock/converse_codec.hpp"
 #include "wire/bedrock/event_stream.hpp"
+
+#include "wire/bedrock/converse_codec.hpp"
 
 #include <gtest/gtest.h>
 
@@ -11,7 +12,8 @@ namespace {
 
 std::string big_endian(std::size_t value, int bytes) {
     std::string out;
-    for (int i = bytes - 1; i >= 0; --i) out += static_cast<char>(value >> (8U * static_cast<unsigned>(i)));
+    for (int i = bytes - 1; i >= 0; --i)
+        out += static_cast<char>(value >> (8U * static_cast<unsigned>(i)));
     return out;
 }
 
@@ -22,7 +24,8 @@ std::string header(std::string_view name, std::string_view value) {
 }
 
 std::string message(const std::string& headers, std::string_view payload) {
-    std::string out = big_endian(16 + headers.size() + payload.size(), 4) + big_endian(headers.size(), 4);
+    std::string out =
+        big_endian(16 + headers.size() + payload.size(), 4) + big_endian(headers.size(), 4);
     out += big_endian(crc32(out), 4);
     out.append(headers).append(payload);
     return out + big_endian(crc32(out), 4);
@@ -62,13 +65,15 @@ TEST(EventStream, ChecksumIsThatOfZlib) {
 }
 
 TEST(EventStream, EverySplitGivesTheSameAndEveryCutIsSeen) {
-    const std::string bytes = event("messageStart", R"({"role":"assistant"})") + event("metadata", "{}") +
-                              message(header(":message-type", "exception") +
-                                          header(":exception-type", "throttlingException"),
-                                      R"({"message":"slow down"})") +
-                              message(header(":message-type", "error") + header(":error-message", "broken"), "");
+    const std::string bytes =
+        event("messageStart", R"({"role":"assistant"})") + event("metadata", "{}") +
+        message(
+            header(":message-type", "exception") + header(":exception-type", "throttlingException"),
+            R"({"message":"slow down"})") +
+        message(header(":message-type", "error") + header(":error-message", "broken"), "");
     const std::vector<std::string> expected{"messageStart {\"role\":\"assistant\"}", "metadata {}",
-                                            "throttlingException {\"message\":\"slow down\"}", "error broken"};
+                                            "throttlingException {\"message\":\"slow down\"}",
+                                            "error broken"};
     for (std::size_t cut = 0; cut <= bytes.size(); ++cut) {
         const Seen seen = scan(bytes, cut);
         EXPECT_EQ(seen.events, expected) << cut;
@@ -101,7 +106,8 @@ TEST(EventStream, HostileLengthsAreRefused) {
     EXPECT_EQ(scan(prelude(0xFFFFFFFF, 0), 3).error, "event_stream_too_long");
     EXPECT_EQ(scan(prelude(15, 0), 3).error, "event_stream_malformed");
     EXPECT_EQ(scan(prelude(32, 17), 3).error, "event_stream_malformed");
-    for (const std::string& headers : {std::string("\xFF"), std::string("\x01") + "a\x0B", std::string("\x01") + "a\x07\xFF\xFF"})
+    for (const std::string& headers : {std::string("\xFF"), std::string("\x01") + "a\x0B",
+                                       std::string("\x01") + "a\x07\xFF\xFF"})
         EXPECT_EQ(scan(message(headers, "{}"), 3).error, "event_stream_malformed");
 }
 
@@ -117,7 +123,8 @@ TEST(Converse, InBandErrorsHaveTheirClass) {
     ASSERT_EQ(out.size(), 1U);
     EXPECT_EQ(out[0].error.code, ErrorCode::kRateLimited);
     EXPECT_EQ(out[0].error.message, "slow down");
-    EXPECT_EQ(codec.read_error(400, R"({"__type":"com.amazon#ValidationException","message":"no"})").reason,
+    EXPECT_EQ(codec.read_error(400, R"({"__type":"com.amazon#ValidationException","message":"no"})")
+                  .reason,
               "ValidationException");
 }
 
@@ -155,8 +162,10 @@ TEST(Converse, RequestsOfModelsThatAreNotClaudeHaveNothingOfIts) {
     target.model = "anthropic.claude-sonnet-4-20250514-v1:0";
     const auto claude = ConverseCodec().write_request(request, target, losses);
     ASSERT_TRUE(claude);
-    EXPECT_NE(claude->find(R"("additionalModelRequestFields":{"thinking":{"type":"enabled","budget_tokens":2048}})"),
-              std::string::npos)
+    EXPECT_NE(
+        claude->find(
+            R"("additionalModelRequestFields":{"thinking":{"type":"enabled","budget_tokens":2048}})"),
+        std::string::npos)
         << *claude;
 }
 

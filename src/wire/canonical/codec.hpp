@@ -104,7 +104,8 @@ public:
     [[nodiscard]] virtual Result<ChatRequest> read_request(std::string_view body) const = 0;
     [[nodiscard]] virtual std::string write_answer(const ChatAnswer& answer,
                                                    const AnswerFor& to) const = 0;
-    [[nodiscard]] virtual std::unique_ptr<StreamWriter> stream_writer(const AnswerFor& to) const = 0;
+    [[nodiscard]] virtual std::unique_ptr<StreamWriter> stream_writer(
+        const AnswerFor& to) const = 0;
     /// The body of an error answer; the HTTP status stands apart.
     [[nodiscard]] virtual std::string write_error(const Error& error) const = 0;
     /// The same as one event for a stream that is under way: no client takes the stream for whole.

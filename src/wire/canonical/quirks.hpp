@@ -9,20 +9,19 @@ namespace leeway::wire {
 /// nothing is known: what most take, and nothing that most refuse.
 struct ChatQuirks {
     bool max_completion_tokens = false;  ///< the name of the limit; false: `max_tokens`
-    bool developer_role = false;         ///< false: what developers say goes as "system"
+    bool developer_role = false;  ///< false: what developers say goes as "system"
     bool top_k = false;
     bool reasoning_content = true;  ///< takes the thoughts of earlier turns back
-    bool cache_control = false;     ///< takes Anthropic's markers on parts of messages
-    bool stream_options = true;     ///< tells usage in a stream when asked; false: tells it unasked
-    bool random_seed = false;       ///< the name of the seed; false: `seed`
+    bool cache_control = false;  ///< takes Anthropic's markers on parts of messages
+    bool stream_options = true;  ///< tells usage in a stream when asked; false: tells it unasked
+    bool random_seed = false;  ///< the name of the seed; false: `seed`
 
     friend bool operator==(const ChatQuirks&, const ChatQuirks&) = default;
 };
 
 /// OpenAI's own server.
-inline constexpr ChatQuirks kOpenAiQuirks{.max_completion_tokens = true,
-                                          .developer_role = true,
-                                          .reasoning_content = false};
+inline constexpr ChatQuirks kOpenAiQuirks{
+    .max_completion_tokens = true, .developer_role = true, .reasoning_content = false};
 
 struct ChatQuirk {
     std::string_view name;  ///< in the configuration and in lists

@@ -139,7 +139,8 @@ Result<void> RequestWriter::assistant(const Message& message) {
         if (one.kind == Kind::kThinking) thoughts += one.text;
         if (one.kind == Kind::kRefusal) refusal += one.text;
         if (one.kind == Kind::kThinking || one.kind == Kind::kRedacted) {
-            if (!target_.quirks.reasoning_content || one.kind == Kind::kRedacted) losses_.drop("thinking");
+            if (!target_.quirks.reasoning_content || one.kind == Kind::kRedacted)
+                losses_.drop("thinking");
             continue;
         }
         calls = calls || one.kind == Kind::kToolCall;
@@ -205,7 +206,8 @@ Result<void> RequestWriter::message(const Message& message) {
     if (spoken.empty()) return {};
     std::string_view role = "user";
     if (message.role == Role::kSystem) role = "system";
-    if (message.role == Role::kDeveloper) role = target_.quirks.developer_role ? "developer" : "system";
+    if (message.role == Role::kDeveloper)
+        role = target_.quirks.developer_role ? "developer" : "system";
     json_.object().key("role").string(role).key("content");
     if (auto written = content(spoken); !written) return written;
     if (!message.name.empty()) json_.key("name").string(message.name);
@@ -266,10 +268,11 @@ void RequestWriter::numbers() {
         std::string_view key;
         const std::string* from;
     };
-    for (const Field& field : {Field{"temperature", &request_.temperature}, Field{"top_p", &request_.top_p},
-                               Field{"presence_penalty", &request_.presence_penalty},
-                               Field{"frequency_penalty", &request_.frequency_penalty},
-                               Field{target_.quirks.random_seed ? "random_seed" : "seed", &request_.seed}}) {
+    for (const Field& field :
+         {Field{"temperature", &request_.temperature}, Field{"top_p", &request_.top_p},
+          Field{"presence_penalty", &request_.presence_penalty},
+          Field{"frequency_penalty", &request_.frequency_penalty},
+          Field{target_.quirks.random_seed ? "random_seed" : "seed", &request_.seed}}) {
         if (!field.from->empty()) json_.key(field.key).raw(*field.from);
     }
     if (!request_.top_k.empty()) {

@@ -180,7 +180,8 @@ bool Reader::read() {
     if (!view_.model_value.present()) return missing("model");
     if (view_.endpoint == Endpoint::kEmbeddings) return view_.input.present() || missing("input");
     if (view_.endpoint == Endpoint::kRerank)
-        return (view_.has_query || missing("query")) && (view_.input.present() || missing("documents"));
+        return (view_.has_query || missing("query")) &&
+               (view_.input.present() || missing("documents"));
     return view_.messages.present() || missing("messages");
 }
 
@@ -243,9 +244,10 @@ bool Reader::documents() {
     }
     if (cursor_.failed()) return false;
     if (view_.input_count == 0) {
-        return refuse("documents", "empty_array",
-                      "Invalid 'documents': empty array. Expected an array with minimum length 1, but got "
-                      "an empty array instead.");
+        return refuse(
+            "documents", "empty_array",
+            "Invalid 'documents': empty array. Expected an array with minimum length 1, but got "
+            "an empty array instead.");
     }
     view_.input = value_since(begin);
     return true;
