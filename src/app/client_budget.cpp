@@ -190,8 +190,8 @@ Result<std::int64_t> ClientRequest::longest_answer(const budget::Amount& room, b
 /// How many answer tokens the request may get: its own limit, else the usual one or what the budgets still
 /// afford.
 Result<std::int64_t> ClientRequest::answer_bound(const budget::Amount& room, bool needs_price) {
-    if (context_.endpoint == pipeline::Endpoint::kEmbeddings) return 0;
     const bool completions = context_.endpoint == pipeline::Endpoint::kCompletions;
+    if (context_.endpoint != pipeline::Endpoint::kChatCompletions && !completions) return 0;
     if (const auto limit = context_.view.answer_limit()) {
         // Legacy completions may only rate their prompt: echo with 0 tokens.
         const bool none = completions && *limit == 0;
@@ -233,9 +233,8 @@ void ClientRequest::limit_answer(std::int64_t tokens) {
         told = null->first;
         context_.edit("budget", json::Edit{null->second.offset, null->second.length, text});
     } else if (told.empty()) {
-        const bool openai =
-            snapshot_->provider(*context_.model).origin.url.address.host == "api.openai.com";
-        told = openai && chat ? "max_completion_tokens" : "max_tokens";
+        const auto& quirks = snapshot_->provider(*context_.model).quirks;
+        told = quirks.max_completion_tokens && chat ? "max_completion_tokens" : "max_tokens";
         context_.edit("budget", wire::openai::insert_member(context_.view, told, text));
     }
     if (!budget_note_.empty()) budget_note_ += ", ";

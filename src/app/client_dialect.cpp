@@ -36,6 +36,7 @@ void ClientRequest::asked_in_address(std::string_view model, bool stream) {
 
 std::string_view ClientRequest::endpoint_name() const {
     switch (dialect_) {
+        case Dialect::kBedrock:  // no caller speaks it
         case Dialect::kOpenAiChat: break;
         case Dialect::kOpenAiResponses: return "responses";
         case Dialect::kAnthropic: return "messages";

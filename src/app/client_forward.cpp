@@ -108,6 +108,10 @@ Task<Result<void>> ClientRequest::admit(const providers::Provider& provider) {
                              {},
                              "ledger_unavailable"});
     }
+    if (provider.tokens != nullptr) {
+        auto ready = co_await provider.tokens->wait_ready(worker_.loop, *deadline_);
+        co_return ready;
+    }
     if (provider.kind != providers::Kind::kEmbedded) co_return Result<void>();
     auto ready = co_await snapshot_->models()->wait_ready(worker_.loop, *deadline_);
     co_return ready;
@@ -160,8 +164,9 @@ Task<void> ClientRequest::forward() {
     attempt_.first_byte_us = to_us(monotonic_now() - attempt_start_);
     record_.first_byte_us = to_us(monotonic_now() - exchange_.arrival());
     const auto type = call.head().fields.find("content-type");
-    const bool streams =
-        call.head().status == 200 && type && type->starts_with("text/event-stream");
+    const bool streams = call.head().status == 200 && type &&
+                         (type->starts_with("text/event-stream") ||
+                          type->starts_with("application/vnd.amazon.eventstream"));
     if (translates(provider)) {
         if (streams) {
             co_await stream_translated(call, provider);

@@ -51,7 +51,7 @@ void name_calls(wire::ChatAnswer& answer, std::string_view id) {
 /// A stream on its way from one dialect to another, or, where both are the same, as it is.
 struct ClientRequest::Translation {
     Translation(const TokenRule& rule, tokens::Tokenizer* tokenizer) : meter(rule, tokenizer) {}
-    wire::openai::SseScanner scanner;
+    std::unique_ptr<wire::openai::EventScanner> scanner;
     std::unique_ptr<wire::StreamReader> reader;
     std::unique_ptr<wire::StreamWriter> writer;  ///< null: the bytes go on as they came
     std::unique_ptr<wire::StreamWriter> kept;  ///< for a stage that wants the answer; may be null
@@ -73,10 +73,9 @@ struct ClientRequest::Translation {
 /// The body for an upstream of another dialect, or of the caller's own that is not chat.
 Result<std::string> ClientRequest::upstream_body(const providers::Provider& provider) {
     if (context_.endpoint != pipeline::Endpoint::kChatCompletions) {
-        const bool embeddings = context_.endpoint == pipeline::Endpoint::kEmbeddings;
         return fail(Error{ErrorCode::kInvalidRequest,
-                          "Provider '" + provider.name + "' gives no " +
-                              (embeddings ? "embeddings" : "legacy completions") + " here.",
+                          fmt::format("Provider '{}' gives no {} here.", provider.name,
+                                      wire::openai::to_string(context_.endpoint)),
                           "ask a model of a provider with dialect openai", "model",
                           "untranslatable"});
     }
@@ -107,11 +106,11 @@ Result<std::string> ClientRequest::upstream_body(const providers::Provider& prov
     }
     wire::RequestTarget target;
     target.model = context_.model->upstream_name;
-    target.is_openai = provider.origin.url.address.host == "api.openai.com";
+    target.quirks = provider.quirks;
     target.adaptive_thinking =
         tokens::find_model(target.model).family == tokens::ModelFamily::kClaude47;
     wire::Losses losses;
-    auto body = wire::codec_of(provider.dialect).write_request(*request_, target, losses);
+    auto body = wire::upstream_codec_of(provider.dialect).write_request(*request_, target, losses);
     losses_ = fmt::format("{}", fmt::join(losses.dropped, ","));
     // Names of a caller's fields come back in a header line.
     std::erase_if(losses_, [](char c) { return c < ' ' || c >= '\x7f'; });
@@ -122,7 +121,7 @@ Task<void> ClientRequest::deliver_translated(net::UpstreamCall& call,
                                              const providers::Provider& provider) {
     const int status = call.head().status;
     const bool same = provider.dialect == dialect_;
-    const wire::Codec& theirs = wire::codec_of(provider.dialect);
+    const wire::UpstreamCodec& theirs = wire::upstream_codec_of(provider.dialect);
     const wire::Codec& ours = wire::codec_of(dialect_);
     pipeline::Outcome outcome;
     outcome.no_store = no_store(call.head());
@@ -180,7 +179,9 @@ Task<void> ClientRequest::stream_translated(net::UpstreamCall& call,
                                             const providers::Provider& provider) {
     const TokenRule& rule = snapshot_->token_rule(*context_.model);
     Translation work(rule, worker_.tokenizers.of(rule));
-    work.reader = wire::codec_of(provider.dialect).stream_reader(provider.flavour);
+    const wire::UpstreamCodec& theirs = wire::upstream_codec_of(provider.dialect);
+    work.scanner = theirs.scanner();
+    work.reader = theirs.stream_reader(provider.flavour);
     // What a budget may stop goes on event by event, so that none is shown that was not paid for.
     if (provider.dialect != dialect_)
         work.writer = wire::codec_of(dialect_).stream_writer(answer_for());
@@ -243,10 +244,10 @@ void ClientRequest::follow_event(Translation& work, const wire::StreamEvent& eve
 
 void ClientRequest::translate(Translation& work, std::string_view bytes) {
     if (work.broken || work.stopped) return;
-    work.scanner.feed(bytes);
+    work.scanner->feed(bytes);
     wire::openai::SseEvent event;
     for (;;) {
-        auto more = work.scanner.next(event);
+        auto more = work.scanner->next(event);
         if (!more) work.broken = std::move(more.error());
         if (!more || !*more) return;
         work.events.clear();
@@ -320,7 +321,7 @@ Task<void> ClientRequest::finish_translation(Translation& work, std::optional<Er
     work.out.clear();
     bool in_event = false;
     if (!work.broken && !work.stopped && !broken) {
-        in_event = work.scanner.finish(rest);
+        in_event = work.scanner->finish(rest);
         work.events.clear();
         if (in_event) (void)work.reader->read(rest, work.events);
         work.reader->end(work.events);

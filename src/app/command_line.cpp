@@ -34,6 +34,7 @@ struct Parser {
     ReconcileCommand reconcile;
     ModelsOptions models;
     PricesOptions prices;
+    ProvidersOptions providers;
     ModelHostOptions host;
     std::vector<std::string> host_models;
     std::string host_memory;
@@ -381,6 +382,14 @@ void add_prices(Parser& parser) {
     });
 }
 
+void add_providers(Parser& parser) {
+    CLI::App& command =
+        add_command(parser.app, "providers", "Show the providers that a preset is there for",
+                    "Examples:\n  leeway providers\n  leeway providers --json");
+    add_json(command, parser.providers.json);
+    choose(command, parser, parser.providers);
+}
+
 void add_model_host(Parser& parser) {
     CLI::App& command = add_command(
         parser.app, "model-host",
@@ -565,6 +574,7 @@ CommandLine parse_command_line(std::vector<std::string> arguments) {
     add_reconcile(*parser);
     add_models(*parser);
     add_prices(*parser);
+    add_providers(*parser);
     add_model_host(*parser);
     add_tokens(*parser);
     add_estimate(parser->app, parser->estimate, parser->chosen);

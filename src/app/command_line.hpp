@@ -12,8 +12,8 @@ namespace leeway::app {
 using Command =
     std::variant<std::monostate, ServeOptions, CheckOptions, KeysCreateOptions, KeysListOptions,
                  KeysRevokeOptions, KeysRotateOptions, ReportCommand, LedgerExportCommand,
-                 ReconcileCommand, ModelsOptions, PricesOptions, ModelHostOptions, TokensOptions,
-                 BudgetsOptions, EstimateOptions, ImportOptions, VersionOptions>;
+                 ReconcileCommand, ModelsOptions, PricesOptions, ProvidersOptions, ModelHostOptions,
+                 TokensOptions, BudgetsOptions, EstimateOptions, ImportOptions, VersionOptions>;
 
 /// A command, or (std::monostate) nothing to run: then `out` and `err` are to be printed and
 /// `exit_code` returned. 0 after --help, 2 after a mistake.

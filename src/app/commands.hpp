@@ -145,6 +145,12 @@ struct ModelsOptions {
 };
 int run_models(const ModelsOptions& options);
 
+struct ProvidersOptions {
+    bool json = false;
+};
+/// Shows the presets that `providers:` may name.
+int run_providers(const ProvidersOptions& options);
+
 struct ModelHostOptions {
     std::string listen;  ///< unix:/path or HOST:PORT
     std::string folder;

@@ -5,6 +5,8 @@
 #include "guard/budget/spec.hpp"
 #include "guard/limits/limit_book.hpp"
 #include "prices/rates.hpp"
+#include "wire/canonical/quirks.hpp"
+#include "wire/usage/flavour.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -59,8 +61,18 @@ struct TimeoutsConfig {
     std::chrono::milliseconds total{600'000};
 };
 
-/// What a provider speaks; embedded models speak OpenAI's chat dialect with our own child process.
-enum class ProviderDialect : std::uint8_t { kOpenAi, kEmbedded, kAnthropic, kGemini, kResponses };
+/// What a provider speaks; embedded models speak OpenAI's chat dialect with our own child process. Azure is OpenAI's
+/// chat, and Vertex is Gemini, with other addresses and credentials.
+enum class ProviderDialect : std::uint8_t {
+    kOpenAi,
+    kEmbedded,
+    kAnthropic,
+    kGemini,
+    kResponses,
+    kAzure,
+    kBedrock,
+    kVertex,
+};
 
 /// A negotiated percentage off a provider's rates, perhaps for a promise to spend.
 struct DiscountConfig {
@@ -70,12 +82,33 @@ struct DiscountConfig {
     std::int64_t monthly_pico_usd = -1;  ///< what was promised to spend in a month; −1: nothing
 };
 
+/// Bedrock, where it is not spoken to with an API key.
+struct AwsConfig {
+    std::string region;
+    Secret access_key;
+    Secret secret_key;
+    Secret session_token;  ///< empty: none
+};
+
+struct VertexConfig {
+    std::string project;
+    std::string location;
+    std::string service_account;  ///< its key file; absolute
+};
+
 struct ProviderConfig {
     std::string name;
     ProviderDialect dialect = ProviderDialect::kOpenAi;
     std::string base_url;  ///< as the provider's own SDK takes it (with /v1); http, https or unix:
     Secret api_key;  ///< empty: no Authorization header is sent
     std::string ca_file;  ///< extra CA certificates (PEM) for this provider; empty: system roots
+    std::string preset;  ///< whose facts were taken where the file has none; empty: none
+    wire::ChatQuirks quirks;  ///< of OpenAI's chat dialect
+    std::optional<wire::usage::Flavour>
+        usage;  ///< how it tells usage; none: found by dialect and host
+    std::string api_version = "v1";  ///< Azure; "v1": its addresses without deployments
+    AwsConfig aws;
+    VertexConfig vertex;
     TimeoutsConfig timeouts;
     std::uint32_t max_connections = 512;  ///< per worker
     std::string

@@ -9,59 +9,6 @@
 namespace leeway::app {
 namespace {
 
-using std::chrono::milliseconds;
-
-void read_api_key(ConfigSource& source, Section& section, ProviderConfig& out) {
-    const auto raw = section.raw_scalar("api_key");
-    if (!raw) return;
-    const ConfigSource::Expanded value = ConfigSource::expand(raw->text);
-    if (!value.bad && value.from_environment && (!value.unset.empty() || value.text.empty())) {
-        out.disabled_reason =
-            value.unset.empty()
-                ? fmt::format("the API key of provider '{}' is empty", out.name)
-                : fmt::format(
-                      "provider '{}' has no API key: set the environment variable {} and "
-                      "restart",
-                      out.name, value.unset);
-        source.warning(raw->mark, fmt::format("{}; until then its models answer with an error",
-                                              out.disabled_reason));
-        return;
-    }
-    section.secret("api_key", out.api_key);
-    const std::string& key = out.api_key.expose();
-    if (section.has("api_key") && key.empty() && !value.bad) {
-        source.error(raw->mark, "'api_key' is empty (leave the line out when none is needed)");
-    }
-    // The key goes into a header line as it is.
-    if (std::any_of(key.begin(), key.end(), [](char c) { return c <= ' ' || c >= '\x7f'; })) {
-        source.error(raw->mark,
-                     "'api_key' holds a space, a line break or a character outside ASCII");
-    }
-}
-
-/// Addresses are those that the vendor's own SDK takes, with the version in them.
-void read_remote(ConfigSource& source, Section& section, ProviderConfig& out) {
-    section.text("base_url", out.base_url);
-    const YAML::Mark url_mark = section.mark("base_url");
-    if (!section.has("base_url")) {
-        source.error(url_mark,
-                     fmt::format("provider '{}' needs a base_url, such as "
-                                 "https://api.openai.com/v1, https://api.anthropic.com/v1 or "
-                                 "https://generativelanguage.googleapis.com/v1beta",
-                                 out.name));
-    }
-    const auto url = net::parse_base_url(out.base_url);
-    if (!url && !out.base_url.empty()) source.error(url_mark, "base_url", url.error());
-    read_api_key(source, section, out);
-    if (!out.api_key.empty() && url && !url->tls && !is_this_machine(url->address)) {
-        source.warning(url_mark,
-                       fmt::format("the API key of provider '{}' travels unencrypted; use "
-                                   "https:// if the network is not yours",
-                                   out.name));
-    }
-    section.text("ca_file", out.ca_file);
-}
-
 /// "12.5" or "12.5%" in basis points.
 std::optional<std::uint32_t> basis_points(std::string_view text) {
     if (text.ends_with('%')) text = trim(text.substr(0, text.size() - 1));
@@ -127,19 +74,6 @@ void read_services(ConfigSource& source, Section& section, prices::Rates& out) {
     }
 }
 
-void read_discount(ConfigSource& source, Section section, ProviderConfig& out) {
-    DiscountConfig discount;
-    read_percentage(source, section, "percent", discount.discount_bp);
-    section.date("from", discount.from_unix_s);
-    section.date("to", discount.to_unix_s);
-    read_usd(source, section, "commitment_per_month", discount.monthly_pico_usd);
-    if (!section.has("percent")) {
-        source.error(section.mark(), "a discount needs its percent");
-    }
-    section.finish();
-    out.discounts.push_back(discount);
-}
-
 /// `most_usd` is what no vendor asks: beyond it the unit is very likely wrong.
 void read_rate(ConfigSource& source, Section& section, std::string_view key, std::int64_t most_usd,
                prices::Bucket bucket, prices::Rates& out) {
@@ -195,43 +129,17 @@ void read_price(ConfigSource& source, Section section, ModelConfig& model) {
 
 }  // namespace
 
-void read_provider(ConfigSource& source, const PlacedText& name, Section& section, Draft& draft) {
-    ProviderConfig out;
-    out.name = name.text;
-    section.choice<ProviderDialect>("dialect", out.dialect,
-                                    {{"openai", ProviderDialect::kOpenAi},
-                                     {"embedded", ProviderDialect::kEmbedded},
-                                     {"anthropic", ProviderDialect::kAnthropic},
-                                     {"gemini", ProviderDialect::kGemini},
-                                     {"responses", ProviderDialect::kResponses}});
-    if (!section.has("dialect")) {
-        source.error(name.mark,
-                     fmt::format("provider '{}' needs a dialect: openai, anthropic, gemini, "
-                                 "responses or embedded",
-                                 out.name));
+void read_discount(ConfigSource& source, Section section, ProviderConfig& out) {
+    DiscountConfig discount;
+    read_percentage(source, section, "percent", discount.discount_bp);
+    section.date("from", discount.from_unix_s);
+    section.date("to", discount.to_unix_s);
+    read_usd(source, section, "commitment_per_month", discount.monthly_pico_usd);
+    if (!section.has("percent")) {
+        source.error(section.mark(), "a discount needs its percent");
     }
-    for (const char* key : {"base_url", "api_key", "ca_file"}) {
-        section.declare(key);
-        if (out.dialect == ProviderDialect::kEmbedded && section.has(key)) {
-            source.error(section.mark(key), fmt::format("an embedded provider has no {}", key));
-        }
-    }
-    if (out.dialect != ProviderDialect::kEmbedded) read_remote(source, section, out);
-    Section timeouts = section.section("timeouts");
-    timeouts.duration("connect", out.timeouts.connect, milliseconds(1));
-    timeouts.duration("first_byte", out.timeouts.first_byte, milliseconds(1));
-    timeouts.duration("between_chunks", out.timeouts.between_chunks, milliseconds(1));
-    timeouts.duration("total", out.timeouts.total, milliseconds(1));
-    timeouts.finish();
-    section.number("max_connections", out.max_connections, 1, 65'535);
-    section.text("prices", out.price_name);
-    section.text("region", out.region);
-    for (Section& discount : section.list_of_sections("discounts")) {
-        read_discount(source, std::move(discount), out);
-    }
-    draft.provider_marks.push_back({name.mark, section.mark("ca_file")});
-    draft.config.providers.push_back(std::move(out));
     section.finish();
+    out.discounts.push_back(discount);
 }
 
 void read_model(ConfigSource& source, const PlacedText& name, Section& section, Draft& draft) {

@@ -1,4 +1,5 @@
 #include "app/config_model.hpp"
+#include "providers/service_account.hpp"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -127,6 +128,11 @@ void check_draft(ConfigSource& source, const Draft& draft) {
         if (!file.empty() && access(file.c_str(), R_OK) != 0) {
             source.error(draft.provider_marks[i].ca_file,
                          fmt::format("ca_file: '{}' cannot be read", file));
+        }
+        const std::string& account = config.providers[i].vertex.service_account;
+        if (account.empty()) continue;
+        if (const auto read = providers::read_service_account(account); !read) {
+            source.error(draft.provider_marks[i].service_account, "service_account", read.error());
         }
     }
     for (std::size_t i = 0; i < config.models.size(); ++i) {

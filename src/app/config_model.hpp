@@ -13,6 +13,7 @@ namespace leeway::app {
 struct ProviderMarks {
     YAML::Mark name;
     YAML::Mark ca_file;
+    YAML::Mark service_account;
 };
 
 struct ModelMarks {
@@ -49,6 +50,8 @@ struct Draft {
 [[nodiscard]] const std::vector<std::string>& known_stages();
 /// Reads one entry of `providers:` into the draft.
 void read_provider(ConfigSource& source, const PlacedText& name, Section& section, Draft& draft);
+/// Reads one entry of the `discounts:` of a provider.
+void read_discount(ConfigSource& source, Section section, ProviderConfig& out);
 /// Reads one entry of `models:` into the draft.
 void read_model(ConfigSource& source, const PlacedText& name, Section& section, Draft& draft);
 /// Reads `budgets:` into the draft.

@@ -41,6 +41,8 @@ void fill_paths(Config& config) {
     config.prices.overlay = resolve_path(config.path, config.prices.overlay);
     for (ProviderConfig& provider : config.providers) {
         provider.ca_file = resolve_path(config.path, provider.ca_file);
+        provider.vertex.service_account =
+            resolve_path(config.path, provider.vertex.service_account);
     }
 }
 

@@ -111,6 +111,10 @@ std::optional<YAML::Node> ConfigSource::parse(const std::string& text) {
     }
 }
 
+ConfigSource::Expanded ConfigSource::variable(const std::string& name) {
+    return expand(std::string{'$', kOpen} + name + kClose);
+}
+
 ConfigSource::Expanded ConfigSource::expand(const std::string& scalar) {
     Expanded out;
     for (std::size_t at = 0; at < scalar.size(); ++at) {

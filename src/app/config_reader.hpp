@@ -43,6 +43,8 @@ public:
     };
     /// Replaces the variables of a scalar that parse() gave. Records nothing.
     [[nodiscard]] static Expanded expand(const std::string& scalar);
+    /// What expand makes of `${name}`.
+    [[nodiscard]] static Expanded variable(const std::string& name);
 
     [[nodiscard]] bool has_errors() const noexcept { return errors_ > 0; }
     /// All problems in the order of their lines.

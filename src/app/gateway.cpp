@@ -20,7 +20,14 @@ constexpr std::string_view kModelsPath = "/v1/models";
 
 /// What is served at a path.
 struct Place {
-    enum class Kind : std::uint8_t { kChat, kCompletions, kEmbeddings, kCountTokens, kModels };
+    enum class Kind : std::uint8_t {
+        kChat,
+        kCompletions,
+        kEmbeddings,
+        kRerank,
+        kCountTokens,
+        kModels
+    };
     Kind kind = Kind::kChat;
     Dialect dialect = Dialect::kOpenAiChat;
     std::string_view model;  ///< Gemini names it in the path
@@ -51,6 +58,8 @@ std::optional<Place> find_place(std::string_view path) {
         return Place{Place::Kind::kEmbeddings, Dialect::kOpenAiChat, {}, false};
     if (path == "/v1/responses")
         return Place{Place::Kind::kChat, Dialect::kOpenAiResponses, {}, false};
+    if (path == "/v1/rerank" || path == "/v2/rerank")
+        return Place{Place::Kind::kRerank, Dialect::kOpenAiChat, {}, false};
     if (path == "/v1/messages") return Place{Place::Kind::kChat, Dialect::kAnthropic, {}, false};
     if (path == "/v1/messages/count_tokens")
         return Place{Place::Kind::kCountTokens, Dialect::kAnthropic, {}, false};
@@ -148,6 +157,7 @@ Task<void> Gateway::handle(net::Exchange& exchange) {
             ErrorCode::kNotFound,
             "Unknown request URL: " + std::string(method) + " " + std::string(path) + ".",
             "the paths are /v1/chat/completions, /v1/completions, /v1/responses, /v1/embeddings, "
+            "/v1/rerank, "
             "/v1/messages, "
             "/v1/messages/count_tokens, /v1beta/models/MODEL:generateContent and /v1/models",
             {},
@@ -172,6 +182,7 @@ Task<void> Gateway::handle(net::Exchange& exchange) {
     auto endpoint = pipeline::Endpoint::kChatCompletions;
     if (place->kind == Place::Kind::kEmbeddings) endpoint = pipeline::Endpoint::kEmbeddings;
     if (place->kind == Place::Kind::kCompletions) endpoint = pipeline::Endpoint::kCompletions;
+    if (place->kind == Place::Kind::kRerank) endpoint = pipeline::Endpoint::kRerank;
     ClientRequest request(worker_, exchange, endpoint, place->dialect);
     if (!place->model.empty()) request.asked_in_address(place->model, place->stream);
     if (place->kind == Place::Kind::kCountTokens) {

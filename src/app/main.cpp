@@ -20,6 +20,7 @@ struct Runner {
     int operator()(const leeway::app::ReconcileCommand& o) const { return run_reconcile(o); }
     int operator()(const leeway::app::ModelsOptions& o) const { return run_models(o); }
     int operator()(const leeway::app::PricesOptions& o) const { return run_prices(o); }
+    int operator()(const leeway::app::ProvidersOptions& o) const { return run_providers(o); }
     int operator()(const leeway::app::ModelHostOptions& o) const { return run_model_host(o); }
     int operator()(const leeway::app::TokensOptions& o) const { return run_tokens(o); }
     int operator()(const leeway::app::BudgetsOptions& o) const { return run_budgets(o); }

@@ -140,7 +140,7 @@ Result<std::shared_ptr<const Snapshot>> Server::build_snapshot(const Config& con
     auto host = hosts_->host_for(config);
     if (!host) return fail(std::move(host.error()));
     const Services services{cache_services_, *host,          books_.current(), &book_,
-                            &limits_,        &vocabularies_, leases_.get()};
+                            &limits_,        &vocabularies_, leases_.get(),    &tokens_};
     auto snapshot = Snapshot::build(config, keys_, services, address->is_loopback());
     // Only now, when nothing can be refused any more.
     if (snapshot) hosts_->use(std::move(*host));
@@ -402,8 +402,9 @@ Server::~Server() {
     admin_.reset();
     for (auto& worker : workers_) worker->stop();
     leases_.reset();  // wakes who waits for it, on loops that must still be there
-    // Both post to the workers' loops what was waited for, so those must still be there.
+    // All of them post to the workers' loops what was waited for, so those must still be there.
     if (hosts_) hosts_->stop();
+    tokens_.stop();
     cache_.reset();
     workers_.clear();
     hosts_.reset();

@@ -80,6 +80,7 @@ private:
     agent_cache::ShardedKeyMemo cache_keys_;
     agent_cache::CacheServices cache_services_;
     std::optional<ModelHosts> hosts_;
+    providers::TokenSources tokens_;
     PriceBooks books_;
     VocabularyShelf vocabularies_;
     std::atomic<bool> book_refused_{false};  // the newest one; an older one is in use, or none

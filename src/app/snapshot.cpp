@@ -20,9 +20,12 @@ pipeline::CacheMode cache_mode(ExactCacheMode mode) {
 wire::Dialect wire_dialect(ProviderDialect dialect) {
     switch (dialect) {
         case ProviderDialect::kOpenAi:
+        case ProviderDialect::kAzure:
         case ProviderDialect::kEmbedded: return wire::Dialect::kOpenAiChat;
         case ProviderDialect::kAnthropic: return wire::Dialect::kAnthropic;
+        case ProviderDialect::kVertex:
         case ProviderDialect::kGemini: return wire::Dialect::kGemini;
+        case ProviderDialect::kBedrock: return wire::Dialect::kBedrock;
         case ProviderDialect::kResponses: return wire::Dialect::kOpenAiResponses;
     }
     return wire::Dialect::kOpenAiChat;
@@ -34,12 +37,49 @@ wire::usage::Flavour flavour_of(ProviderDialect dialect, std::string_view host) 
         case ProviderDialect::kOpenAi: return wire::usage::chat_flavour_of_host(host);
         case ProviderDialect::kEmbedded: return Flavour::kLlamaServer;
         case ProviderDialect::kAnthropic: return Flavour::kAnthropic;
+        case ProviderDialect::kVertex:
         case ProviderDialect::kGemini: return Flavour::kGemini;
+        case ProviderDialect::kBedrock: return Flavour::kBedrock;
+        case ProviderDialect::kAzure: return Flavour::kOpenAiChat;
         case ProviderDialect::kResponses:
             return host == "openrouter.ai" ? Flavour::kOpenRouterResponses
                                            : Flavour::kOpenAiResponses;
     }
     return Flavour::kOpenAiChat;
+}
+
+/// The header that a provider's key goes into as it is; "authorization" has it behind "Bearer".
+std::string_view credential_header(ProviderDialect dialect) {
+    switch (dialect) {
+        case ProviderDialect::kAnthropic: return "x-api-key";
+        case ProviderDialect::kGemini: return "x-goog-api-key";
+        case ProviderDialect::kAzure: return "api-key";
+        default: return "authorization";
+    }
+}
+
+/// Addresses and credentials of those that have their own way.
+Result<void> add_service(const ProviderConfig& from, providers::TokenSources* tokens,
+                         providers::Provider& to) {
+    if (from.dialect == ProviderDialect::kAzure) {
+        if (from.api_version == "v1") {
+            to.origin.url.path += "/openai/v1";
+        } else {
+            to.deployments_version = from.api_version;
+        }
+    }
+    if (from.dialect == ProviderDialect::kBedrock && !from.aws.secret_key.empty()) {
+        to.aws = providers::AwsCredentials{from.aws.access_key.expose(), from.aws.secret_key,
+                                           from.aws.session_token, from.aws.region};
+    }
+    if (from.dialect == ProviderDialect::kVertex) {
+        to.origin.url.path += "/projects/" + from.vertex.project + "/locations/" +
+                              from.vertex.location + "/publishers/google";
+        auto source = tokens->source(from.vertex.service_account, from.ca_file);
+        if (!source) return fail(std::move(source.error()));
+        to.tokens = std::move(*source);
+    }
+    return {};
 }
 
 }  // namespace
@@ -55,7 +95,8 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::build(
     auto auth = std::make_unique<guard::auth::AuthStage>(std::move(keys));
     out->mandatory_.push_back(auth.get());
     out->stages_.emplace("auth", std::move(auth));
-    if (auto added = out->add_providers(config); !added) return fail(std::move(added.error()));
+    if (auto added = out->add_providers(config, services); !added)
+        return fail(std::move(added.error()));
     if (auto added = out->add_models(config, services); !added) {
         return fail(std::move(added.error()));
     }
@@ -74,7 +115,7 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::build(
     return std::shared_ptr<const Snapshot>(std::move(out));
 }
 
-Result<void> Snapshot::add_providers(const Config& config) {
+Result<void> Snapshot::add_providers(const Config& config, const Services& services) {
     for (const ProviderConfig& from : config.providers) {
         providers::Provider to;
         to.name = from.name;
@@ -89,18 +130,19 @@ Result<void> Snapshot::add_providers(const Config& config) {
             if (!tls) return fail(std::move(tls.error()));
             to.origin.tls = std::move(*tls);
         }
-        to.flavour = flavour_of(from.dialect, to.origin.url.address.host);
+        to.flavour = from.usage.value_or(flavour_of(from.dialect, to.origin.url.address.host));
+        to.quirks = from.quirks;
         to.origin.timeouts = {from.timeouts.connect, from.timeouts.first_byte,
                               from.timeouts.between_chunks, from.timeouts.total};
         to.origin.max_connections = from.max_connections;
         // A change of what is trusted must not reuse connections made before it.
         to.origin.key =
             to.origin.url.address.text() + (to.origin.url.tls ? " tls " + from.ca_file : "");
-        if (from.dialect == ProviderDialect::kAnthropic) to.credential_header = "x-api-key";
-        if (from.dialect == ProviderDialect::kGemini) to.credential_header = "x-goog-api-key";
+        to.credential_header = credential_header(from.dialect);
         const bool bearer = to.credential_header == "authorization";
         if (!from.api_key.empty())
             to.authorization = bearer ? Secret("Bearer " + from.api_key.expose()) : from.api_key;
+        if (auto added = add_service(from, services.tokens, to); !added) return added;
         providers_.push_back(std::move(to));
     }
     return {};

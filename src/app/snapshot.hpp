@@ -30,6 +30,7 @@ struct Services {
     limits::LimitBook* limits = nullptr;  ///< the same
     VocabularyShelf* vocabularies = nullptr;  ///< null: none; used while building only
     budget::LeaseKeeper* leases = nullptr;  ///< likewise
+    providers::TokenSources* tokens = nullptr;  ///< outlives every snapshot
 };
 
 /// One configuration, built into what the data plane runs on. Immutable; each request pins the one it
@@ -81,7 +82,7 @@ public:
 
 private:
     Snapshot() = default;
-    Result<void> add_providers(const Config& config);
+    Result<void> add_providers(const Config& config, const Services& services);
     Result<void> add_models(const Config& config, const Services& services);
     Result<void> add_routes(const Config& config);
     void render_models();

@@ -173,7 +173,7 @@ Priced ModelPrices::price(const Usage& usage, PriceQuery query) const noexcept {
     if (sheet == nullptr) return {};
     if (sheet->machine_hour >= 0) return {machine_cost(query.busy_us, *sheet), sheet->id};
     if (!sheet->rates.has(Bucket::kRequests)) return {cost(usage, sheet->rates), sheet->id};
-    // A fee for each request; nobody counts requests in an answer.
+    // A fee for each request; only Cohere counts in its answers what it bills so.
     Usage with_fee = usage;
     with_fee[Bucket::kRequests] = std::max<std::int64_t>(usage[Bucket::kRequests], 1);
     return {cost(with_fee, sheet->rates), sheet->id};

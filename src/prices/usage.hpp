@@ -84,7 +84,7 @@ inline constexpr std::array kBuckets{
     BucketInfo{Bucket::kFileSearch, "file_search", BucketKind::kService},
     BucketInfo{Bucket::kCodeExecution, "code_execution", BucketKind::kService},
     BucketInfo{Bucket::kGrounding, "grounding", BucketKind::kService},
-    BucketInfo{Bucket::kRequests, "requests", BucketKind::kFact},
+    BucketInfo{Bucket::kRequests, "requests", BucketKind::kService},
     BucketInfo{Bucket::kImages, "images", BucketKind::kFact},
     BucketInfo{Bucket::kAudioMs, "audio_ms", BucketKind::kFact},
     BucketInfo{Bucket::kWebFetch, "web_fetch", BucketKind::kFact},

@@ -1,7 +1,10 @@
 #include "providers/provider.hpp"
 
+#include "base/clock.hpp"
 #include "base/strings.hpp"
 #include "wire/openai/request_edit.hpp"
+
+#include <fmt/format.h>
 
 #include <array>
 
@@ -23,27 +26,36 @@ bool passes_to_provider(std::string_view name, wire::Dialect dialect) {
 
 std::string target_of(const Provider& provider, const pipeline::RequestContext& context) {
     const std::string& base = provider.origin.url.path;
+    const std::string& model = context.model->upstream_name;
     switch (provider.dialect) {
         case wire::Dialect::kOpenAiChat: break;
         case wire::Dialect::kOpenAiResponses: return base + "/responses";
         case wire::Dialect::kAnthropic: return base + "/messages";
         case wire::Dialect::kGemini:
-            return base + "/models/" + context.model->upstream_name +
+            return base + "/models/" + model +
                    (context.view.stream ? ":streamGenerateContent?alt=sse" : ":generateContent");
+        case wire::Dialect::kBedrock:
+            return base + "/model/" + uri_encode(model) +
+                   (context.view.stream ? "/converse-stream" : "/converse");
     }
-    switch (context.endpoint) {
-        case pipeline::Endpoint::kChatCompletions: break;
-        case pipeline::Endpoint::kEmbeddings: return base + "/embeddings";
-        case pipeline::Endpoint::kCompletions: return base + "/completions";
-    }
-    return base + "/chat/completions";
+    std::string_view method = "/chat/completions";
+    if (context.endpoint == pipeline::Endpoint::kEmbeddings) method = "/embeddings";
+    if (context.endpoint == pipeline::Endpoint::kCompletions) method = "/completions";
+    if (context.endpoint == pipeline::Endpoint::kRerank) method = "/rerank";
+    if (provider.deployments_version.empty()) return base + std::string(method);
+    return fmt::format("{}/openai/deployments/{}{}?api-version={}", base, uri_encode(model), method,
+                       provider.deployments_version);
 }
 
 void add_fields(const Provider& provider, const pipeline::RequestContext& context,
                 std::vector<net::Field>& fields) {
     fields.reserve(8);
     fields.push_back({"content-type", "application/json"});
-    if (context.view.stream) fields.push_back({"accept", "text/event-stream"});
+    if (context.view.stream) {
+        fields.push_back({"accept", provider.dialect == wire::Dialect::kBedrock
+                                        ? "application/vnd.amazon.eventstream"
+                                        : "text/event-stream"});
+    }
     if (!provider.authorization.empty())
         fields.push_back({provider.credential_header, provider.authorization.expose()});
     bool versioned = false;
@@ -70,7 +82,7 @@ Result<void> PreparedRequest::prepare(const Provider& provider,
     if (auto edit = wire::openai::replace_model(context.view, context.model->upstream_name)) {
         if (auto added = out.splice_.add(std::move(*edit)); !added) return added;
     }
-    if (context.view.stream && !context.view.include_usage) {
+    if (context.view.stream && !context.view.include_usage && provider.quirks.stream_options) {
         if (auto edit = wire::openai::ask_for_usage(context.view)) {
             out.hides_usage_ = true;
             if (auto added = out.splice_.add(std::move(*edit)); !added) return added;
@@ -87,6 +99,7 @@ Result<void> PreparedRequest::prepare(const Provider& provider,
     }
     out.target_ = target_of(provider, context);
     add_fields(provider, context, out.fields_);
+    out.add_credentials(provider);
     return {};
 }
 
@@ -97,6 +110,31 @@ void PreparedRequest::prepare_body(const Provider& provider,
     out.pieces_.assign(1, out.joined_);
     out.target_ = target_of(provider, context);
     add_fields(provider, context, out.fields_);
+    out.add_credentials(provider);
+}
+
+/// Those that are not the same for every request.
+void PreparedRequest::add_credentials(const Provider& provider) {
+    if (provider.tokens != nullptr) token_ = provider.tokens->bearer();
+    if (token_ != nullptr) fields_.push_back({"authorization", token_->expose()});
+    if (!provider.aws) return;
+    SigningInput input;
+    input.unix_s = unix_now_us() / 1'000'000;
+    time_ = aws_time(input.unix_s);
+    std::vector<net::Field> signed_fields{{"content-type", "application/json"},
+                                          {"host", provider.origin.url.host_header},
+                                          {"x-amz-date", time_}};
+    fields_.push_back(signed_fields.back());
+    if (!provider.aws->session_token.empty()) {
+        signed_fields.push_back({"x-amz-security-token", provider.aws->session_token.expose()});
+        fields_.push_back(signed_fields.back());
+    }
+    input.path = target_;
+    input.headers = signed_fields;
+    input.body = joined_;  // Bedrock's bodies are never passed on as they came
+    input.service = "bedrock";
+    signature_ = aws_authorization(*provider.aws, input);
+    fields_.push_back({"authorization", signature_});
 }
 
 net::UpstreamRequest PreparedRequest::request() const noexcept {

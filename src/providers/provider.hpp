@@ -5,10 +5,14 @@
 #include "json/splice.hpp"
 #include "net/http_client.hpp"
 #include "pipeline/context.hpp"
+#include "providers/sigv4.hpp"
+#include "providers/token_source.hpp"
 #include "wire/canonical/dialect.hpp"
+#include "wire/canonical/quirks.hpp"
 #include "wire/usage/flavour.hpp"
 
-#include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,8 +31,13 @@ struct Provider {
     wire::Dialect dialect = wire::Dialect::kOpenAiChat;
     net::Origin origin;
     wire::usage::Flavour flavour = wire::usage::Flavour::kOpenAiChat;  ///< how it tells usage
+    wire::ChatQuirks quirks;  ///< of OpenAI's chat dialect there
     std::string_view credential_header = "authorization";
     Secret authorization;  ///< value of that header; empty: none is sent
+    std::optional<AwsCredentials> aws;  ///< requests are signed with these instead
+    std::shared_ptr<TokenSource> tokens;  ///< or bear its tokens; null: not
+    std::string
+        deployments_version;  ///< Azure's addresses of deployments, with this api-version; empty: usual ones
 };
 
 /// A request made ready for a provider. Holds the bytes that `request` points to: must not move.
@@ -54,7 +63,12 @@ private:
     json::Splice splice_;
     std::string joined_;  // when the edits make more pieces than one write takes
     std::vector<std::string_view> pieces_;
+    void add_credentials(const Provider& provider);
+
     std::string target_;
+    std::string time_;  // values of fields
+    std::string signature_;
+    std::shared_ptr<const Secret> token_;
     std::vector<net::Field> fields_;
     bool hides_usage_ = false;
 };

@@ -1,10 +1,12 @@
-"""A provider that speaks OpenAI's chat and Responses, Anthropic's Messages and Google's generateContent, for the end-to-end
-tests of dialects. The last text of the request says how it behaves: "tool" (asks for two tools at once), "think",
+"""A provider that speaks OpenAI's chat and Responses, Anthropic's Messages, Google's generateContent and Bedrock's Converse,
+and asks for what Azure, AWS and Vertex ask for, for the end-to-end tests of dialects. The last text of the request says how it behaves: "tool" (asks for two tools at once), "think",
 "refuse", "length", "cut", "error N", "overloaded" (in a stream), "no args"; anything else gets an ordinary answer.
 """
 import http.server
 import json
 import threading
+
+import clouds
 
 TEXT = ["Grüße", " from\u2028", " the", " provider"]
 CALLS = [("call_a", "get_weather", {"city": "Oslo"}), ("call_b", "get_time", {"zone": "UTC"})]
@@ -33,20 +35,34 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["content-length"]))
-        request = json.loads(body)
         server = self.server
+        if self.path == "/token":
+            return self.json(*server.google.exchange(body))
+        request = json.loads(body)
         with server.lock:
             server.requests.append((self.path, request, dict(self.headers.items())))
             server.bodies.append(body)
+        if self.path.endswith("/rerank"):
+            return self.json(200, {"id": "rank-1", "results": [{"index": 1, "relevance_score": 0.99}],
+                                   "meta": {"api_version": {"version": "2"}, "billed_units": {"search_units": 2}}})
         wish = last_text(request)
         if self.path.endswith("/messages"):
             kind, stream = "anthropic", request.get("stream")
         elif self.path.endswith("/responses"):
             kind, stream = "responses", request.get("stream")
+        elif "/converse" in self.path:
+            kind, stream = "bedrock", self.path.endswith("-stream")
+            fault = clouds.signature_fault("POST", self.path, self.headers, body)
+            if fault:
+                return self.json(403, {"message": fault})
         elif ":" in self.path:
             kind, stream = "gemini", "streamGenerateContent" in self.path
+            if "/projects/" in self.path and not server.google.good(self.headers):
+                return self.json(401, {"error": {"code": 401, "message": "no good token", "status": "UNAUTHENTICATED"}})
         else:
             kind, stream = "chat", request.get("stream")
+            if "/deployments/" in self.path and self.headers["api-key"] != "sk-azure":
+                return self.json(401, {"error": {"message": "no api-key", "code": "401"}})
         if wish.startswith("error "):
             status = int(wish.split()[1])
             return self.json(status, ERRORS[kind](status))
@@ -58,9 +74,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if wish == "overloaded":
                 events = events[:2] + IN_BAND[kind]
             self.send_response(200)
-            self.send_header("content-type", "text/event-stream")
+            framed = kind == "bedrock"
+            self.send_header("content-type", "application/vnd.amazon.eventstream" if framed else "text/event-stream")
             self.end_headers()
-            self.wfile.write("".join(events).encode())
+            if wish == "garbled":  # one bit of the last but one event
+                events[-2] = events[-2][:-20] + bytes([events[-2][-20] ^ 1]) + events[-2][-19:]
+            self.wfile.write(b"".join(events) if framed else "".join(events).encode())
             self.close_connection = True
             return None
         return self.json(200, ANSWERS[kind](parts, stop, request))
@@ -102,7 +121,8 @@ ERRORS = {"chat": lambda s: {"error": {"message": "as you wish", "type": "server
                                             "code": "wished"}},
           "anthropic": lambda s: {"type": "error", "error": {
               "type": "overloaded_error" if s == 529 else "api_error", "message": "as you wish"}},
-          "gemini": lambda s: {"error": {"code": s, "message": "as you wish", "status": "UNAVAILABLE"}}}
+          "gemini": lambda s: {"error": {"code": s, "message": "as you wish", "status": "UNAVAILABLE"}},
+          "bedrock": lambda s: {"message": "as you wish"}}
 
 
 def sse(value, event=None):
@@ -114,7 +134,8 @@ IN_BAND = {"chat": [sse({"error": {"message": "overloaded", "type": "server_erro
            "responses": [sse({"type": "error", "code": "server_error", "message": "overloaded", "sequence_number": 9},
                              "error")],
            "anthropic": [sse({"type": "error", "error": {"type": "overloaded_error", "message": "overloaded"}}, "error")],
-           "gemini": [sse({"error": {"code": 503, "message": "overloaded", "status": "UNAVAILABLE"}})]}
+           "gemini": [sse({"error": {"code": 503, "message": "overloaded", "status": "UNAVAILABLE"}})],
+           "bedrock": [clouds.frame("serviceUnavailableException", {"message": "overloaded"}, "exception")]}
 
 
 def split(text):
@@ -264,8 +285,10 @@ def responses_stream(parts, stop, request):
     return [sse({**event, "sequence_number": number}, event["type"]) for number, event in enumerate(events)]
 
 
-ANSWERS = {"chat": chat_answer, "anthropic": anthropic_answer, "gemini": gemini_answer, "responses": responses_answer}
-STREAMS = {"chat": chat_stream, "anthropic": anthropic_stream, "gemini": gemini_stream, "responses": responses_stream}
+ANSWERS = {"chat": chat_answer, "anthropic": anthropic_answer, "gemini": gemini_answer, "responses": responses_answer,
+           "bedrock": clouds.bedrock_answer}
+STREAMS = {"chat": chat_stream, "anthropic": anthropic_stream, "gemini": gemini_stream, "responses": responses_stream,
+           "bedrock": clouds.bedrock_stream}
 
 
 class DialectProvider:
@@ -274,8 +297,10 @@ class DialectProvider:
         self.server.daemon_threads = True
         self.server.lock = threading.Lock()
         self.server.requests, self.server.bodies = [], []
+        self.root = f"http://127.0.0.1:{self.server.server_address[1]}"
+        self.url = self.root + "/v1"
+        self.server.google = self.google = clouds.TokenServer(self.root)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/v1"
 
     @property
     def last(self):

@@ -1,5 +1,5 @@
-"""The official SDKs of OpenAI (chat and Responses), Anthropic and Google against models of four dialects each: every
-caller gets its own dialect back, whatever the provider speaks.
+"""The official SDKs of OpenAI (chat and Responses), Anthropic and Google against models of five dialects each, and
+against Azure and Vertex: every caller gets its own dialect back, whatever the provider speaks.
 """
 import json
 import urllib.error
@@ -11,10 +11,11 @@ from google import genai
 from google.genai import errors as google_errors
 from google.genai import types
 
+import clouds
 from dialect_provider import TEXT, DialectProvider
 from gateway import KEY
 
-TARGETS = ("chat", "responses", "anthropic", "gemini")
+TARGETS = ("chat", "responses", "anthropic", "gemini", "bedrock", "azure", "vertex")
 PRICE = "{input: 2.50, cached_input: 1.25, output: 10.00}"
 WHOLE = "".join(TEXT)
 TOOL = {"type": "object", "properties": {"city": {"type": "string"}}}
@@ -24,9 +25,16 @@ COST_PICO = 800 * 2_500_000 + 200 * 1_250_000 + 100 * 10_000_000
 
 def configure(gateway, provider):
     text = gateway.config.read_text()
-    providers = "".join(
-        f"  p-{name}: {{dialect: {'openai' if name == 'chat' else name}, base_url: \"{provider.url}\", api_key: sk-{name}}}\n"
-        for name in TARGETS)
+    account = gateway.folder / "account.json"
+    account.write_text(json.dumps(provider.google.account()))
+    said = {name: f"dialect: {'openai' if name == 'chat' else name}, base_url: \"{provider.url}\", api_key: sk-{name}"
+            for name in TARGETS}
+    said["azure"] = f'dialect: azure, base_url: "{provider.root}", api_key: sk-azure, api_version: 2024-10-21'
+    said["bedrock"] = (f'dialect: bedrock, base_url: "{provider.url}", aws: {{region: {clouds.REGION}, access_key: '
+                       f'{clouds.ACCESS_KEY}, secret_key: "{clouds.SECRET_KEY}", session_token: {clouds.SESSION_TOKEN}}}')
+    said["vertex"] = (f'dialect: vertex, base_url: "{provider.url}", vertex: {{project: proj, location: europe-west4, '
+                      f'service_account: "{account}"}}')
+    providers = "".join(f"  p-{name}: {{{said[name]}}}\n" for name in TARGETS)
     models = "".join(f"  m-{name}: {{provider: p-{name}, name: real-{name}, price: {PRICE}}}\n" for name in TARGETS)
     text = text.replace("models:\n", models and f"models:\n{models}", 1).replace(
         "providers:\n", f"providers:\n{providers}", 1)
@@ -230,7 +238,7 @@ def check(came, text, calls, stop, target, name):
     said, called, stopped, usage = came
     assert said == text, (said, text)
     assert [c[1:] for c in called] == [tuple(c[1:]) for c in calls], called
-    if (name, target) != ("gemini", "gemini"):  # Google's own calls have no ids, and its bytes stay as they are
+    if name != "gemini" or target not in ("gemini", "vertex"):  # Google's own calls have no ids, and its bytes stay as they are
         assert all(c[0] for c in called) and len({c[0] for c in called}) == len(called), called
     assert stopped == stop, stopped
     assert usage == (1000, 200, 100), usage

@@ -65,7 +65,7 @@ bool eligible(const RequestContext& context) {
     if (context.endpoint == Endpoint::kCompletions) return false;
     if (context.route == nullptr || context.route->exact_cache == CacheMode::kOff) return false;
     if (context.route->exact_cache == CacheMode::kOn) return true;
-    return context.endpoint == Endpoint::kEmbeddings || context.view.temperature == 0.0;
+    return context.endpoint != Endpoint::kChatCompletions || context.view.temperature == 0.0;
 }
 
 bool says(const RequestContext& context, std::string_view word) {

@@ -1,8 +1,8 @@
 #include "json/write.hpp"
 #include "wire/anthropic/messages_codec.hpp"
+#include "wire/anthropic/thinking.hpp"
 #include "wire/canonical/common.hpp"
 
-#include <algorithm>
 #include <string_view>
 
 namespace leeway::wire::anthropic {
@@ -10,8 +10,6 @@ namespace {
 
 using json::Writer;
 using Kind = Part::Kind;
-
-constexpr std::int64_t kLeastThinking = 1024;  // the API refuses less
 
 class RequestWriter {
 public:
@@ -38,7 +36,6 @@ private:
     std::string out_;
     Writer json_;
     bool thinks_ = false;
-    std::int64_t max_tokens_ = 0;
 };
 
 bool is_system(const Message& message) {
@@ -67,16 +64,6 @@ void RequestWriter::source(const Part& part) {
         json_.key("data").string(part.data);
     }
     json_.close_object();
-}
-
-/// The arguments of a call must be an object there; what a model garbled is kept as a text in one.
-std::string object_of(const std::string& arguments) {
-    if (arguments.empty()) return "{}";
-    const auto node = json::parse_node(arguments);
-    if (node && node->is_object()) return node->json();
-    std::string out;
-    Writer(out).object().key("arguments").string(arguments).close_object();
-    return out;
 }
 
 Result<void> RequestWriter::block(const Part& part) {
@@ -216,33 +203,13 @@ void RequestWriter::tool_choice() {
     json_.close_object();
 }
 
-/// Thinking and a forced tool exclude one another there; so do thinking and a temperature.
+/// Thinking and a temperature exclude one another there.
 void RequestWriter::thinking() {
-    const Reasoning& reasoning = request_.reasoning;
-    const bool wanted = reasoning.kind == Reasoning::Kind::kEffort ||
-                        reasoning.kind == Reasoning::Kind::kBudget ||
-                        reasoning.kind == Reasoning::Kind::kAdaptive;
-    std::int64_t budget = reasoning.kind == Reasoning::Kind::kBudget
-                              ? reasoning.budget
-                              : budget_of_effort(reasoning.effort);
-    max_tokens_ = request_.max_tokens.value_or(target_.usual_max_tokens);
-    const bool forced = request_.tool_choice.kind == ToolChoice::Kind::kRequired ||
-                        request_.tool_choice.kind == ToolChoice::Kind::kNamed;
-    if (wanted && !target_.adaptive_thinking) {
-        if (!request_.max_tokens) max_tokens_ += budget;
-        budget = std::min(budget, max_tokens_ - 1);
-    }
-    thinks_ = wanted && !forced && (target_.adaptive_thinking || budget >= kLeastThinking);
-    json_.key("max_tokens").integer(max_tokens_);
-    if (wanted && !thinks_) losses_.drop("reasoning");
-    if (!thinks_) return;
-    json_.key("thinking").object();
-    if (target_.adaptive_thinking) {
-        json_.key("type").string("adaptive");
-    } else {
-        json_.key("type").string("enabled").key("budget_tokens").integer(budget);
-    }
-    json_.close_object();
+    const Thinking plan = plan_thinking(request_, target_);
+    thinks_ = plan.on;
+    json_.key("max_tokens").integer(plan.max_tokens);
+    if (plan.wanted && !thinks_) losses_.drop("reasoning");
+    if (thinks_) json_.key("thinking").raw(thinking_json(plan, target_));
 }
 
 void RequestWriter::sampling() {
@@ -273,11 +240,7 @@ void RequestWriter::output() {
     // A request for some JSON says so in its text as well: OpenAI refuses it otherwise.
     if (format.kind == OutputFormat::Kind::kJson) losses_.drop("response_format");
     std::string_view effort;
-    if (thinks_ && target_.adaptive_thinking) {
-        effort = request_.reasoning.effort == "minimal"
-                     ? std::string_view("low")
-                     : std::string_view(request_.reasoning.effort);
-    }
+    if (thinks_ && target_.adaptive_thinking) effort = effort_of(request_.reasoning);
     if (!schema && effort.empty()) return;
     json_.key("output_config").object();
     if (!effort.empty()) json_.key("effort").string(effort);

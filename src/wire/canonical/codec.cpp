@@ -1,6 +1,7 @@
 #include "wire/canonical/codec.hpp"
 
 #include "wire/anthropic/messages_codec.hpp"
+#include "wire/bedrock/converse_codec.hpp"
 #include "wire/gemini/content_codec.hpp"
 #include "wire/openai/chat_codec.hpp"
 #include "wire/openai/responses_codec.hpp"
@@ -17,8 +18,15 @@ const Codec& codec_of(Dialect dialect) noexcept {
         case Dialect::kOpenAiResponses: return responses;
         case Dialect::kAnthropic: return messages;
         case Dialect::kGemini: return content;
+        case Dialect::kBedrock: break;
     }
     return chat;
+}
+
+const UpstreamCodec& upstream_codec_of(Dialect dialect) noexcept {
+    static const bedrock::ConverseCodec converse;
+    if (dialect == Dialect::kBedrock) return converse;
+    return codec_of(dialect);
 }
 
 }  // namespace leeway::wire

@@ -3,6 +3,7 @@
 #include "base/result.hpp"
 #include "wire/canonical/answer.hpp"
 #include "wire/canonical/dialect.hpp"
+#include "wire/canonical/quirks.hpp"
 #include "wire/canonical/request.hpp"
 #include "wire/openai/sse.hpp"
 #include "wire/usage/flavour.hpp"
@@ -30,8 +31,7 @@ struct RequestTarget {
     std::string_view model;  ///< its name there
     /// For dialects that require a limit on the answer, when the caller gave none.
     std::int64_t usual_max_tokens = 8192;
-    /// The server is OpenAI's own: it wants `max_completion_tokens` and knows the role "developer".
-    bool is_openai = true;
+    ChatQuirks quirks = kOpenAiQuirks;  ///< for OpenAI's chat dialect
     /// The model decides itself how much it thinks and takes no budget of tokens (Claude from Opus 4.7 on).
     bool adaptive_thinking = false;
 };
@@ -70,16 +70,14 @@ struct AnswerFor {
     bool include_usage = true;  ///< OpenAI chat streams: the caller wants the usage chunk
 };
 
-/// One dialect, read and written. Immutable; any thread.
-class Codec {
+/// One dialect as a provider speaks it. Immutable; any thread.
+class UpstreamCodec {
 public:
-    Codec() = default;
-    Codec(const Codec&) = delete;
-    Codec& operator=(const Codec&) = delete;
-    virtual ~Codec() = default;
+    UpstreamCodec() = default;
+    UpstreamCodec(const UpstreamCodec&) = delete;
+    UpstreamCodec& operator=(const UpstreamCodec&) = delete;
+    virtual ~UpstreamCodec() = default;
 
-    /// `body` must be a JSON object. Errors are `kInvalidRequest` with `param`.
-    [[nodiscard]] virtual Result<ChatRequest> read_request(std::string_view body) const = 0;
     /// The body for an upstream. Fails with `kInvalidRequest`, reason "untranslatable", for what the dialect cannot
     /// express and the answer would be wrong without; notes what it leaves out in `losses`.
     [[nodiscard]] virtual Result<std::string> write_request(const ChatRequest& request,
@@ -88,22 +86,34 @@ public:
     /// Errors are `kUpstreamInvalid`.
     [[nodiscard]] virtual Result<ChatAnswer> read_answer(std::string_view body,
                                                          usage::Flavour flavour) const = 0;
-    [[nodiscard]] virtual std::string write_answer(const ChatAnswer& answer,
-                                                   const AnswerFor& to) const = 0;
+    /// Cuts the bytes of a stream into the events that `stream_reader` reads.
+    [[nodiscard]] virtual std::unique_ptr<openai::EventScanner> scanner() const {
+        return std::make_unique<openai::SseScanner>();
+    }
     [[nodiscard]] virtual std::unique_ptr<StreamReader> stream_reader(
         usage::Flavour flavour) const = 0;
-    [[nodiscard]] virtual std::unique_ptr<StreamWriter> stream_writer(
-        const AnswerFor& to) const = 0;
-
     /// What the upstream says in the body of an answer with `status` ≥ 400: message, code (as `reason`), param,
     /// and our class of it.
     [[nodiscard]] virtual Error read_error(int status, std::string_view body) const = 0;
+};
+
+/// One dialect, read and written, as callers speak it too.
+class Codec : public UpstreamCodec {
+public:
+    /// `body` must be a JSON object. Errors are `kInvalidRequest` with `param`.
+    [[nodiscard]] virtual Result<ChatRequest> read_request(std::string_view body) const = 0;
+    [[nodiscard]] virtual std::string write_answer(const ChatAnswer& answer,
+                                                   const AnswerFor& to) const = 0;
+    [[nodiscard]] virtual std::unique_ptr<StreamWriter> stream_writer(
+        const AnswerFor& to) const = 0;
     /// The body of an error answer; the HTTP status stands apart.
     [[nodiscard]] virtual std::string write_error(const Error& error) const = 0;
     /// The same as one event for a stream that is under way: no client takes the stream for whole.
     [[nodiscard]] virtual std::string write_stream_error(const Error& error) const = 0;
 };
 
+/// `dialect` must be one that callers speak.
 [[nodiscard]] const Codec& codec_of(Dialect dialect) noexcept;
+[[nodiscard]] const UpstreamCodec& upstream_codec_of(Dialect dialect) noexcept;
 
 }  // namespace leeway::wire

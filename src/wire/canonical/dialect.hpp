@@ -13,9 +13,10 @@ enum class Dialect : std::uint8_t {
     kOpenAiResponses = 1,  ///< POST /v1/responses
     kAnthropic = 2,  ///< POST /v1/messages
     kGemini = 3,  ///< POST /v1beta/models/MODEL:generateContent
+    kBedrock = 4,  ///< POST /model/MODEL/converse; no caller speaks it
 };
-inline constexpr std::array<std::string_view, 4> kDialectNames{"openai", "responses", "anthropic",
-                                                               "gemini"};
+inline constexpr std::array<std::string_view, 5> kDialectNames{"openai", "responses", "anthropic",
+                                                               "gemini", "bedrock"};
 [[nodiscard]] constexpr std::string_view to_string(Dialect dialect) noexcept {
     return kDialectNames[static_cast<std::size_t>(dialect)];
 }

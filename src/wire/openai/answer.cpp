@@ -74,7 +74,8 @@ AnswerFacts read_answer(Endpoint endpoint, std::string_view body, usage::Flavour
     std::string_view key;
     std::string tier;
     while (cursor.next_member(key)) {
-        if (key == "usage") {
+        // Cohere tells what it bills for beside what it found.
+        if (key == "usage" || (key == "meta" && endpoint == Endpoint::kRerank)) {
             facts.usage = read_usage(cursor, flavour);
         } else if (key == "model") {
             read_text(cursor, facts.model);

@@ -35,8 +35,23 @@ private:
     void tools();
     void format();
     void numbers();
-    void mark(const Part& part) {
+    /// A marker that has no place here.
+    void lose_mark(const Part& part) {
         if (part.cache != CacheMark::kNone) losses_.drop("cache_control");
+    }
+    /// Ends an object of content, with its marker where the server takes one.
+    void close_part(const Part& part) {
+        if (marks(part)) {
+            json_.key("cache_control").object().key("type").string("ephemeral");
+            if (part.cache == CacheMark::kOneHour) json_.key("ttl").string("1h");
+            json_.close_object();
+        } else {
+            lose_mark(part);
+        }
+        json_.close_object();
+    }
+    [[nodiscard]] bool marks(const Part& part) const {
+        return target_.quirks.cache_control && part.cache != CacheMark::kNone;
     }
 
     const ChatRequest& request_;
@@ -47,10 +62,10 @@ private:
 };
 
 Result<void> RequestWriter::part(const Part& part) {
-    mark(part);
     switch (part.kind) {
         case Kind::kText:
-            json_.object().key("type").string("text").key("text").string(part.text).close_object();
+            json_.object().key("type").string("text").key("text").string(part.text);
+            close_part(part);
             return {};
         case Kind::kImage: {
             if (!part.file_id.empty()) {
@@ -61,22 +76,20 @@ Result<void> RequestWriter::part(const Part& part) {
             json_.object().key("type").string("image_url").key("image_url").object().key("url");
             json_.string(part.url.empty() ? data_url(part.media_type, part.data) : part.url);
             if (!part.detail.empty()) json_.key("detail").string(part.detail);
-            json_.close_object().close_object();
+            json_.close_object();
+            close_part(part);
             return {};
         }
         case Kind::kAudio:
             json_.object().key("type").string("input_audio").key("input_audio").object();
             json_.key("data").string(part.data).key("format").string(audio_format(part.media_type));
-            json_.close_object().close_object();
+            json_.close_object();
+            close_part(part);
             return {};
         case Kind::kDocument:
             if (!part.text.empty()) {  // a document that is plain text is text
-                json_.object()
-                    .key("type")
-                    .string("text")
-                    .key("text")
-                    .string(part.text)
-                    .close_object();
+                json_.object().key("type").string("text").key("text").string(part.text);
+                close_part(part);
                 return {};
             }
             if (part.data.empty()) {
@@ -88,17 +101,14 @@ Result<void> RequestWriter::part(const Part& part) {
             json_.object().key("type").string("file").key("file").object();
             json_.key("filename").string(part.name.empty() ? "document.pdf" : part.name);
             json_.key("file_data").string(data_url(part.media_type, part.data));
-            json_.close_object().close_object();
+            json_.close_object();
+            close_part(part);
             return {};
         case Kind::kVideo:
             return fail(untranslatable("video", "OpenAI's chat dialect has no video."));
         case Kind::kRefusal:
-            json_.object()
-                .key("type")
-                .string("refusal")
-                .key("refusal")
-                .string(part.text)
-                .close_object();
+            json_.object().key("type").string("refusal").key("refusal").string(part.text);
+            close_part(part);
             return {};
         case Kind::kThinking:
         case Kind::kRedacted:
@@ -110,8 +120,8 @@ Result<void> RequestWriter::part(const Part& part) {
 
 /// One plain text is a string, as every compatible server takes it; anything else a list of parts.
 Result<void> RequestWriter::content(const std::vector<const Part*>& parts) {
-    if (parts.size() == 1 && parts.front()->kind == Kind::kText) {
-        mark(*parts.front());
+    if (parts.size() == 1 && parts.front()->kind == Kind::kText && !marks(*parts.front())) {
+        lose_mark(*parts.front());
         json_.string(parts.front()->text);
         return {};
     }
@@ -132,7 +142,8 @@ Result<void> RequestWriter::assistant(const Message& message) {
         if (one.kind == Kind::kThinking) thoughts += one.text;
         if (one.kind == Kind::kRefusal) refusal += one.text;
         if (one.kind == Kind::kThinking || one.kind == Kind::kRedacted) {
-            if (target_.is_openai || one.kind == Kind::kRedacted) losses_.drop("thinking");
+            if (!target_.quirks.reasoning_content || one.kind == Kind::kRedacted)
+                losses_.drop("thinking");
             continue;
         }
         calls = calls || one.kind == Kind::kToolCall;
@@ -145,13 +156,14 @@ Result<void> RequestWriter::assistant(const Message& message) {
         return written;
     }
     if (!refusal.empty()) json_.key("refusal").string(refusal);
-    if (!thoughts.empty() && !target_.is_openai) json_.key("reasoning_content").string(thoughts);
+    if (!thoughts.empty() && target_.quirks.reasoning_content)
+        json_.key("reasoning_content").string(thoughts);
     if (!message.name.empty()) json_.key("name").string(message.name);
     if (calls) {
         json_.key("tool_calls").array();
         for (const Part& one : message.parts) {
             if (one.kind != Kind::kToolCall) continue;
-            mark(one);
+            lose_mark(one);
             json_.object().key("id").string(one.id).key("type").string("function");
             json_.key("function").object().key("name").string(one.name);
             json_.key("arguments").string(one.text.empty() ? "{}" : one.text);
@@ -165,12 +177,12 @@ Result<void> RequestWriter::assistant(const Message& message) {
 
 /// Tools answer in text there; their pictures follow in a message of the user.
 Result<void> RequestWriter::tool_result(const Part& part, std::vector<const Part*>& media) {
-    mark(part);
+    lose_mark(part);
     json_.object().key("role").string("tool").key("tool_call_id").string(part.id);
     std::string text;
     for (const Part& one : part.content) {
-        mark(one);
         if (one.kind == Kind::kText) {
+            lose_mark(one);
             if (!text.empty()) text += '\n';
             text += one.text;
         } else {
@@ -197,7 +209,8 @@ Result<void> RequestWriter::message(const Message& message) {
     if (spoken.empty()) return {};
     std::string_view role = "user";
     if (message.role == Role::kSystem) role = "system";
-    if (message.role == Role::kDeveloper) role = target_.is_openai ? "developer" : "system";
+    if (message.role == Role::kDeveloper)
+        role = target_.quirks.developer_role ? "developer" : "system";
     json_.object().key("role").string(role).key("content");
     if (auto written = content(spoken); !written) return written;
     if (!message.name.empty()) json_.key("name").string(message.name);
@@ -251,7 +264,7 @@ void RequestWriter::format() {
 
 void RequestWriter::numbers() {
     if (request_.max_tokens) {
-        json_.key(target_.is_openai ? "max_completion_tokens" : "max_tokens");
+        json_.key(target_.quirks.max_completion_tokens ? "max_completion_tokens" : "max_tokens");
         json_.integer(*request_.max_tokens);
     }
     struct Field {
@@ -261,10 +274,17 @@ void RequestWriter::numbers() {
     for (const Field& field :
          {Field{"temperature", &request_.temperature}, Field{"top_p", &request_.top_p},
           Field{"presence_penalty", &request_.presence_penalty},
-          Field{"frequency_penalty", &request_.frequency_penalty}, Field{"seed", &request_.seed}}) {
+          Field{"frequency_penalty", &request_.frequency_penalty},
+          Field{target_.quirks.random_seed ? "random_seed" : "seed", &request_.seed}}) {
         if (!field.from->empty()) json_.key(field.key).raw(*field.from);
     }
-    if (!request_.top_k.empty()) losses_.drop("top_k");
+    if (!request_.top_k.empty()) {
+        if (target_.quirks.top_k) {
+            json_.key("top_k").raw(request_.top_k);
+        } else {
+            losses_.drop("top_k");
+        }
+    }
     if (request_.n != 1) json_.key("n").integer(request_.n);
     if (request_.logprobs) json_.key("logprobs").boolean(true);
     if (request_.top_logprobs) json_.key("top_logprobs").integer(*request_.top_logprobs);
@@ -297,7 +317,8 @@ Result<std::string> RequestWriter::write() {
     if (!request_.service_tier.empty()) json_.key("service_tier").string(request_.service_tier);
     if (request_.stream) {
         json_.key("stream").boolean(true);
-        json_.key("stream_options").object().key("include_usage").boolean(true).close_object();
+        if (target_.quirks.stream_options)
+            json_.key("stream_options").object().key("include_usage").boolean(true).close_object();
     }
     json_.close_object();
     return std::move(out_);

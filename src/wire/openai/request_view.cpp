@@ -32,6 +32,8 @@ private:
     bool embeddings_member(std::string_view key);
     bool completions_member(std::string_view key);
     bool count(std::string_view key, std::int64_t& value);
+    bool rerank_member(std::string_view key);
+    bool documents();
     bool model();
     bool stream_options();
     bool messages();
@@ -185,6 +187,9 @@ bool Reader::read() {
         view_.n = std::min(std::max(view_.n, best_of_), kMost) * std::max(view_.input_count, 1U);
         return true;
     }
+    if (view_.endpoint == Endpoint::kRerank)
+        return (view_.has_query || missing("query")) &&
+               (view_.input.present() || missing("documents"));
     return view_.messages.present() || missing("messages");
 }
 
@@ -201,6 +206,7 @@ bool Reader::member(std::string_view key) {
         case Endpoint::kChatCompletions: break;
         case Endpoint::kEmbeddings: return embeddings_member(key);
         case Endpoint::kCompletions: return completions_member(key);
+        case Endpoint::kRerank: return rerank_member(key);
     }
     return chat_member(key);
 }
@@ -244,6 +250,34 @@ bool Reader::embeddings_member(std::string_view key) {
         return integer(key, 1, dimensions);
     }
     return cursor_.skip();
+}
+
+bool Reader::rerank_member(std::string_view key) {
+    if (key == "query") {
+        view_.has_query = cursor_.kind() == '"';
+        return text(key, scratch_);
+    }
+    return key == "documents" ? documents() : cursor_.skip();
+}
+
+/// Texts, or what a server takes for a document beside them.
+bool Reader::documents() {
+    const std::size_t begin = cursor_.offset();
+    if (cursor_.kind() != '[') return wrong_type("documents", "an array of documents");
+    if (!cursor_.open_array()) return false;
+    while (cursor_.next_element()) {
+        if (!cursor_.skip()) return false;
+        ++view_.input_count;
+    }
+    if (cursor_.failed()) return false;
+    if (view_.input_count == 0) {
+        return refuse(
+            "documents", "empty_array",
+            "Invalid 'documents': empty array. Expected an array with minimum length 1, but got "
+            "an empty array instead.");
+    }
+    view_.input = value_since(begin);
+    return true;
 }
 
 bool Reader::model() {

@@ -10,14 +10,21 @@
 
 namespace leeway::wire::openai {
 
-enum class Endpoint : std::uint8_t { kChatCompletions = 1, kEmbeddings = 2, kCompletions = 3 };
+/// Rerank is Cohere's, which other servers took over beside OpenAI's endpoints.
+enum class Endpoint : std::uint8_t {
+    kChatCompletions = 1,
+    kEmbeddings = 2,
+    kCompletions = 3,
+    kRerank = 4,
+};
 
-/// "chat.completions", "embeddings" or (the legacy) "completions".
+/// "chat.completions", "embeddings", (the legacy) "completions" or "rerank".
 [[nodiscard]] constexpr std::string_view to_string(Endpoint endpoint) noexcept {
     switch (endpoint) {
         case Endpoint::kChatCompletions: break;
         case Endpoint::kEmbeddings: return "embeddings";
         case Endpoint::kCompletions: return "completions";
+        case Endpoint::kRerank: return "rerank";
     }
     return "chat.completions";
 }
@@ -62,10 +69,11 @@ struct RequestView {
     bool echo = false;  ///< completions: the answer begins with the prompt
     Span messages;  ///< the array (of chat only)
     Span metadata;  ///< the value, an object; what is in it is not judged
-    Span input;  ///< the value of `input`, of completions that of `prompt` (chat: none)
+    Span input;  ///< the value of `input`; of completions `prompt`, of rerank `documents` (chat: none)
     std::uint32_t message_count = 0;
-    std::uint32_t input_count = 0;  ///< embeddings: texts to be embedded; completions: prompts
+    std::uint32_t input_count = 0;  ///< texts to be embedded or ranked; completions: prompts
     bool has_tools = false;  ///< `tools` or `functions` with at least one entry
+    bool has_query = false;  ///< rerank
     bool has_media = false;  ///< a content part that is neither text nor refusal
 
     /// The lower of the two limits on the answer, if any is given.

@@ -266,5 +266,25 @@ TEST(RequestEdit, AsksForUsageWithTheSmallestEdit) {
     EXPECT_EQ(asked(R"(,"stream":false)"), chat(R"(,"stream":false)"));
 }
 
+TEST(RequestView, RerankNeedsAQueryAndDocuments) {
+    constexpr auto kRank = Endpoint::kRerank;
+    const auto good = parse_request(
+        kRank, R"({"model":"m","query":"q","documents":["a",{"text":"b"}],"top_n":1})");
+    ASSERT_TRUE(good) << good.error().message;
+    EXPECT_EQ(good->input_count, 2U);
+    EXPECT_EQ(good->model, "m");
+    for (const auto& [body, param] :
+         {std::pair{R"({"model":"m","documents":["a"]})", "query"},
+          std::pair{R"({"model":"m","query":null,"documents":["a"]})", "query"},
+          std::pair{R"({"model":"m","query":"q"})", "documents"},
+          std::pair{R"({"model":"m","query":"q","documents":[]})", "documents"},
+          std::pair{R"({"model":"m","query":"q","documents":"a"})", "documents"},
+          std::pair{R"({"query":"q","documents":["a"]})", "model"}}) {
+        const auto bad = parse_request(kRank, body);
+        ASSERT_FALSE(bad) << body;
+        EXPECT_EQ(bad.error().param, param) << body;
+    }
+}
+
 }  // namespace
 }  // namespace leeway::wire::openai

@@ -44,9 +44,10 @@ Result<void> read_content(const Node* content, const std::string& param, std::ve
             part.kind = Kind::kDocument;
             part.name = node.text_of("filename");
             part.file_id = node.text_of("file_id");
-            part.url = node.text_of("file_url");
+            const std::string_view url = node.text_of("file_url");
             const std::string_view data = node.text_of("file_data");
-            if (!split_data_url(data, part.media_type, part.data)) part.data = data;
+            if (!split_data_url(data.empty() ? url : data, part.media_type, part.data))
+                (data.empty() ? part.url : part.data) = data.empty() ? url : data;
         } else {
             return fail(untranslatable(where, "A content part of type '" + std::string(type) +
                                                   "' is not known, so it cannot be translated."));

@@ -24,8 +24,7 @@ struct SseEvent {
     bool whole = true;  ///< false: what was left when the stream ended
 };
 
-/// Cuts an event stream into events, whatever the chunks are: LF, CR LF and CR, a byte order mark, comments
-/// and several data lines. An event that lies whole in a chunk is not copied.
+/// Cuts the bytes of a streamed answer into events. Owned by one thread.
 ///
 ///     scanner.feed(chunk);
 ///     while (true) {
@@ -33,20 +32,33 @@ struct SseEvent {
 ///         if (!more || !*more) break;
 ///     }
 ///
-/// Call `next` until false before the next `feed`. Owned by one thread; idle it holds the bytes of the
-/// unfinished event only.
-class SseScanner {
+/// Call `next` until false before the next `feed`.
+class EventScanner {
+public:
+    EventScanner() = default;
+    EventScanner(const EventScanner&) = delete;
+    EventScanner& operator=(const EventScanner&) = delete;
+    virtual ~EventScanner() = default;
+
+    /// The next bytes of the stream; they must stay until `next` has returned false.
+    virtual void feed(std::string_view chunk) noexcept = 0;
+    /// The next event. False: more bytes are needed. Fails with `kUpstreamInvalid` and then always fails.
+    [[nodiscard]] virtual Result<bool> next(SseEvent& event) = 0;
+    /// At the end of the stream: what came after the last whole event, false when that is nothing.
+    [[nodiscard]] virtual bool finish(SseEvent& event) = 0;
+};
+
+/// The scanner of text/event-stream, whatever the chunks are: LF, CR LF and CR, a byte order mark, comments
+/// and several data lines. An event that lies whole in a chunk is not copied; idle it holds the bytes of the
+/// unfinished event only. Failures have the reasons "sse_line_too_long" and "sse_event_too_long".
+class SseScanner final : public EventScanner {
 public:
     SseScanner() = default;
     explicit SseScanner(SseLimits limits) noexcept : limits_(limits) {}
 
-    /// The next bytes of the stream; they must stay until `next` has returned false.
-    void feed(std::string_view chunk) noexcept;
-    /// The next event. False: more bytes are needed. Fails with `kUpstreamInvalid` (reasons
-    /// "sse_line_too_long", "sse_event_too_long") and then always fails.
-    [[nodiscard]] Result<bool> next(SseEvent& event);
-    /// At the end of the stream: what came after the last whole event, false when that is nothing.
-    [[nodiscard]] bool finish(SseEvent& event);
+    void feed(std::string_view chunk) noexcept override;
+    [[nodiscard]] Result<bool> next(SseEvent& event) override;
+    [[nodiscard]] bool finish(SseEvent& event) override;
     /// Bytes of the unfinished event that are kept.
     [[nodiscard]] std::size_t held() const noexcept { return release_ ? 0 : held_.size(); }
 

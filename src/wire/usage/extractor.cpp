@@ -349,14 +349,17 @@ UsageReading Extractor::result() const noexcept {
                 break;
         }
     }
-    if (unreadable_ || ((seen & kParts) == 0 && !total_alone)) return out;
+    // Reranking is billed by the search, with no tokens beside it.
+    const bool searches = (seen & bit(slot(prices::Bucket::kRequests))) != 0;
+    if (unreadable_ || ((seen & kParts) == 0 && !total_alone && !searches)) return out;
 
     static_assert(sizeof(prices::Usage) == prices::kBucketCount * sizeof(std::int64_t) &&
                   std::is_trivially_copyable_v<prices::Usage>);
     std::memcpy(&out.usage, v, sizeof out.usage);
     const std::int64_t sum = token_sum();
     out.sum_mismatch = (has_total && v[at(Slot::kTotal)] != sum) || v[at(Slot::kOtherModel)] > 0;
-    out.state = sum == 0 ? prices::UsageState::kZero : prices::UsageState::kFinal;
+    const bool nothing = sum == 0 && out.usage[prices::Bucket::kRequests] == 0;
+    out.state = nothing ? prices::UsageState::kZero : prices::UsageState::kFinal;
     if (table_->tells_cost && (seen & bit(Slot::kCost)) != 0) {
         PicoUsd cost(v[at(Slot::kCost)]);
         if (v[at(Slot::kByok)] != 0) {

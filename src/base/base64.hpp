@@ -1,0 +1,12 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+namespace leeway {
+
+/// Base64 for addresses and file names, without padding (RFC 4648, section 5).
+[[nodiscard]] std::string base64url(std::span<const std::uint8_t> bytes);
+
+}  // namespace leeway
