@@ -87,10 +87,13 @@ void ClientRequest::compare(const pipeline::Outcome& outcome) {
 void ClientRequest::settle(const pipeline::Outcome& outcome, ledger::EndState end) {
     if (settled_) return;
     settled_ = true;
-    if (budget_note_.empty()) {
+    // Another model's, or one that our limit cut short: not what others shall get from the cache.
+    const bool altered =
+        !budget_note_.empty() && (budget_note_.starts_with("model=") || context_.view.n > 1 ||
+                                  outcome.finish_reason == "length");
+    if (!altered) {
         runner_.on_outcome(outcome);
     } else {
-        // Another model, or an answer that was made short: not what others shall get from the cache.
         pipeline::Outcome ours = outcome;
         ours.no_store = true;
         runner_.on_outcome(ours);

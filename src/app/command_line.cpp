@@ -2,6 +2,7 @@
 
 #include "app/commands/estimate_options.hpp"
 #include "app/commands/import_options.hpp"
+#include "app/commands/tokens_options.hpp"
 #include "app/config_values.hpp"
 #include "base/strings.hpp"
 #include "ledger/report.hpp"
@@ -449,44 +450,6 @@ void add_model_host(Parser& parser) {
     });
 }
 
-void add_tokens(Parser& parser) {
-    CLI::App& command = add_command(
-        parser.app, "tokens", "Count the tokens of a text, show them, compare models",
-        "Models: those of OpenAI exactly; Claude and Gemini as an estimate with its interval.\n"
-        "Vocabularies: cl100k_base, o200k_base, o200k_harmony, or a file: GGUF, tokenizer.json,\n"
-        "tekken.json. Quality: exact, calibrated, heuristic or provider.\n\n"
-        "Examples:\n"
-        "  leeway tokens prompt.txt\n"
-        "  echo \"Hello world\" | leeway tokens --model gpt-4o --model claude-sonnet-4-5\n"
-        "  leeway tokens --vocabulary ~/models/qwen3.gguf README.md --json\n"
-        "  leeway tokens --request --model gpt-5 request.json\n"
-        "  jq -c .text rows.jsonl | leeway tokens --vocabulary o200k_base --jsonl --ids");
-    TokensOptions& tokens = parser.tokens;
-    command.add_option("file", tokens.file, "Text to count; - or none: standard input")
-        ->type_name("");
-    command
-        .add_option("--model", tokens.models,
-                    "A model, or several: the first is shown [gpt-5 and others]")
-        ->delimiter(',')
-        ->allow_extra_args(false)
-        ->type_name("MODEL");
-    command.add_option("--vocabulary", tokens.vocabulary, "Name of a vocabulary, or its file")
-        ->excludes("--model")
-        ->type_name("NAME|FILE");
-    command
-        .add_flag("--request", tokens.request,
-                  "The text is a chat request: count messages, tools and images")
-        ->excludes("--vocabulary");
-    add_json(command, tokens.json);
-    command
-        .add_flag("--jsonl", tokens.jsonl,
-                  "Read a JSON string a line, write {\"count\": N} for each")
-        ->excludes("--json")
-        ->excludes("--request");
-    command.add_flag("--ids", tokens.ids, "With --json or --jsonl: the ids of the tokens too");
-    choose(command, parser, tokens);
-}
-
 void add_version(Parser& parser) {
     CLI::App& command = add_command(parser.app, "version", "Show version and build",
                                     "Example:\n  leeway version --json");
@@ -576,7 +539,7 @@ CommandLine parse_command_line(std::vector<std::string> arguments) {
     add_prices(*parser);
     add_providers(*parser);
     add_model_host(*parser);
-    add_tokens(*parser);
+    add_tokens(app, parser->tokens, parser->chosen);
     add_estimate(parser->app, parser->estimate, parser->chosen);
     add_import(app, parser->imported, parser->chosen);
     add_version(*parser);

@@ -78,7 +78,7 @@ enum class ProviderDialect : std::uint8_t {
 struct DiscountConfig {
     std::uint32_t discount_bp = 0;  ///< in 0.01 %
     std::optional<std::int64_t> from_unix_s;
-    std::optional<std::int64_t> to_unix_s;   ///< exclusive
+    std::optional<std::int64_t> to_unix_s;  ///< exclusive
     std::int64_t monthly_pico_usd = -1;  ///< what was promised to spend in a month; −1: nothing
 };
 

@@ -442,3 +442,12 @@ def test_parallel_requests_on_the_last_cent_never_overshoot(gateway, upstream):
         line = standing(gateway, name)
         assert line["spent_pico_usd"] == paid <= 20_000_000_000 and line["reserved_pico_usd"] == 0, line
     assert sum(row["cost_pico_usd"] for row in gateway.rows() if row["attempt"]) == paid
+
+
+def test_the_cache_answers_under_a_budget_too(gateway, upstream):
+    with_budgets(gateway, "budgets:\n  - {name: day, scope: global, usd: 1, per: day}\n")
+    body = {"model": "gpt-4o", "temperature": 0, "messages": [{"role": "user", "content": "again"}]}
+    status, headers, _ = gateway.raw(CHAT, body)
+    assert status == 200 and headers["x-leeway-budget"].startswith("max_tokens="), headers
+    status, headers, _ = gateway.raw(CHAT, body)
+    assert status == 200 and headers["x-leeway-cache"] == "exact", headers

@@ -26,6 +26,7 @@ usage::Flavour flavour_of(Dialect dialect) {
         case Dialect::kOpenAiResponses: return usage::Flavour::kOpenAiResponses;
         case Dialect::kAnthropic: return usage::Flavour::kAnthropic;
         case Dialect::kGemini: return usage::Flavour::kGemini;
+        case Dialect::kBedrock: return usage::Flavour::kBedrock;
     }
     return usage::Flavour::kOpenAiChat;
 }

@@ -313,7 +313,8 @@ TEST(TranslationData, StreamsMeanWhatAgentgatewaysMean) {
     if (!fs::exists(root)) GTEST_SKIP() << "no " << root << ": the public data is not there";
     Differences differences;
     for (const Pair& pair : kAnswers) {
-        for (const auto& [name, path] : snapshots(root / pair.folder, std::string(pair.suffix) + "-streaming")) {
+        for (const auto& [name, path] :
+             snapshots(root / pair.folder, std::string(pair.suffix) + "-streaming")) {
             const bool framed = pair.from == Dialect::kBedrock;
             const std::string bytes =
                 read_file(root / pair.folder / (name + (framed ? ".bin" : ".json")));

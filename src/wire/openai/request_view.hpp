@@ -69,7 +69,8 @@ struct RequestView {
     bool echo = false;  ///< completions: the answer begins with the prompt
     Span messages;  ///< the array (of chat only)
     Span metadata;  ///< the value, an object; what is in it is not judged
-    Span input;  ///< the value of `input`; of completions `prompt`, of rerank `documents` (chat: none)
+    Span
+        input;  ///< the value of `input`; of completions `prompt`, of rerank `documents` (chat: none)
     std::uint32_t message_count = 0;
     std::uint32_t input_count = 0;  ///< texts to be embedded or ranked; completions: prompts
     bool has_tools = false;  ///< `tools` or `functions` with at least one entry
