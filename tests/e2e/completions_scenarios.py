@@ -71,7 +71,7 @@ def test_completions_only_where_the_provider_has_them(gateway, upstream):
     for name in ("anthropic", "gemini", "responses"):
         status, _, answer = gateway.raw(PATH, {"model": f"m-{name}", "prompt": "hello"})
         error = json.loads(answer)["error"]
-        assert status == 400 and error["code"] == "untranslatable" and "legacy completions" in error["message"], answer
+        assert status == 400 and error["code"] == "untranslatable" and "gives no completions here" in error["message"], answer
     status, _, answer = gateway.raw(PATH, {"model": "cheap", "prompt": []})
     assert status == 400 and json.loads(answer)["error"]["param"] == "prompt"
     assert gateway.raw(PATH, {"model": "cheap", "prompt": "hello"}, key="wrong-key-0123456789")[0] == 401
