@@ -87,7 +87,7 @@ void ClientRequest::compare(const pipeline::Outcome& outcome) {
 void ClientRequest::settle(const pipeline::Outcome& outcome, ledger::EndState end) {
     if (settled_) return;
     settled_ = true;
-    if (budget_note_.empty()) {
+    if (budget_note_.empty() && !fell_back_) {
         runner_.on_outcome(outcome);
     } else {
         // Another model, or an answer that was made short: not what others shall get from the cache.
@@ -97,7 +97,7 @@ void ClientRequest::settle(const pipeline::Outcome& outcome, ledger::EndState en
     }
 
     record_.total_us = to_us(monotonic_now() - exchange_.arrival());
-    Duration upstream{};
+    Duration upstream = waited_;
     for (const auto& attempt : record_.attempts)
         upstream += std::chrono::microseconds(attempt.total_us);
     if (budget_open_) settle_budget();
@@ -156,6 +156,11 @@ std::span<const net::Field> ClientRequest::answer_fields(std::string_view conten
     if (!resolved_) return fields_;
     fields_.push_back({"x-leeway-model", context_.model->name});
     if (context_.route != nullptr) fields_.push_back({"x-leeway-route", context_.route->name});
+    if (const std::size_t attempts = record_.attempts.size() + (attempt_open_ ? 1 : 0);
+        attempts > 1) {
+        header_texts_[3] = std::to_string(attempts);
+        fields_.push_back({"x-leeway-attempts", header_texts_[3]});
+    }
     if (!context_.cache_status.empty())
         fields_.push_back({"x-leeway-cache", context_.cache_status});
     if (!budget_note_.empty()) fields_.push_back({"x-leeway-budget", budget_note_});

@@ -5,6 +5,8 @@
 #include "guard/budget/spec.hpp"
 #include "guard/limits/limit_book.hpp"
 #include "prices/rates.hpp"
+#include "providers/breaker.hpp"
+#include "providers/retry.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -78,6 +80,8 @@ struct ProviderConfig {
     std::string ca_file;  ///< extra CA certificates (PEM) for this provider; empty: system roots
     TimeoutsConfig timeouts;
     std::uint32_t max_connections = 512;  ///< per worker
+    providers::RetryPolicy retries;
+    providers::BreakerSpec breaker;  ///< of each of its models
     std::string
         price_name;  ///< what the price book calls it; empty: found by base_url, then by name
     std::string region;  ///< class of region that it is used in; empty: the general prices
@@ -98,6 +102,7 @@ struct ModelConfig {
     std::string file;  ///< embedded: file name inside `local.folder`
     std::string vocabulary;  ///< that counts its tokens exactly; empty: found by its name
     std::string sha256;  ///< embedded: expected SHA-256 of the file; empty: not checked
+    std::vector<std::string> fallbacks;  ///< models that are asked when it gives no answer
     std::vector<std::string> tags;
 };
 
@@ -112,6 +117,7 @@ struct RouteConfig {
     std::string model;  ///< target; may be empty for the route "default"
     std::string baseline;  ///< model whose price is the baseline; empty: the model that is asked
     std::vector<std::string> stages;  ///< names in order, e.g. [exact_cache]
+    std::vector<std::string> fallbacks;  ///< instead of its model's; empty: those
     ExactCacheMode exact_cache = ExactCacheMode::kAuto;
     std::chrono::seconds cache_ttl{0};  ///< 0: the global `cache.ttl`
     std::uint32_t holdout_ppm = 0;  ///< share of requests answered without stages, per million

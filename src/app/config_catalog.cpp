@@ -126,6 +126,25 @@ void read_services(ConfigSource& source, Section& section, prices::Rates& out) {
     }
 }
 
+/// How its failures are met.
+void read_traffic(ConfigSource& source, Section& section, ProviderConfig& out) {
+    Section retries = section.section("retries");
+    retries.number("attempts", out.retries.attempts, 0, 10);
+    retries.duration("base", out.retries.base, milliseconds(1));
+    retries.duration("cap", out.retries.cap, milliseconds(1));
+    retries.finish();
+    Section breaker = section.section("breaker");
+    breaker.number("failures", out.breaker.failures, 0, 1'000'000);
+    read_percentage(source, breaker, "error_rate", out.breaker.error_bp);
+    if (out.breaker.error_bp == 0) {
+        source.error(breaker.mark("error_rate"),
+                     "error_rate: 0% would never ask; failures: 0 switches the breaker off");
+    }
+    breaker.duration("window", out.breaker.window, milliseconds(100));
+    breaker.duration("open", out.breaker.open, milliseconds(1));
+    breaker.finish();
+}
+
 void read_discount(ConfigSource& source, Section section, ProviderConfig& out) {
     DiscountConfig discount;
     read_percentage(source, section, "percent", discount.discount_bp);
@@ -209,7 +228,7 @@ void read_provider(ConfigSource& source, const PlacedText& name, Section& sectio
                                  "responses or embedded",
                                  out.name));
     }
-    for (const char* key : {"base_url", "api_key", "ca_file"}) {
+    for (const char* key : {"base_url", "api_key", "ca_file", "retries", "breaker"}) {
         section.declare(key);
         if (out.dialect == ProviderDialect::kEmbedded && section.has(key)) {
             source.error(section.mark(key), fmt::format("an embedded provider has no {}", key));
@@ -222,6 +241,7 @@ void read_provider(ConfigSource& source, const PlacedText& name, Section& sectio
     timeouts.duration("between_chunks", out.timeouts.between_chunks, milliseconds(1));
     timeouts.duration("total", out.timeouts.total, milliseconds(1));
     timeouts.finish();
+    read_traffic(source, section, out);
     section.number("max_connections", out.max_connections, 1, 65'535);
     section.text("prices", out.price_name);
     section.text("region", out.region);
@@ -255,10 +275,14 @@ void read_model(ConfigSource& source, const PlacedText& name, Section& section, 
          out.sha256.find_first_not_of("0123456789abcdef") != std::string::npos)) {
         source.error(section.mark("sha256"), "'sha256' must be 64 lower-case hexadecimal digits");
     }
+    std::vector<PlacedText> fallbacks;
+    section.list("fallbacks", fallbacks);
+    for (const PlacedText& model : fallbacks) out.fallbacks.push_back(model.text);
     std::vector<PlacedText> tags;
     section.list("tags", tags);
     for (PlacedText& tag : tags) out.tags.push_back(std::move(tag.text));
-    draft.model_marks.push_back({name.mark, section.mark("provider"), section.mark("file")});
+    draft.model_marks.push_back(
+        {name.mark, section.mark("provider"), section.mark("file"), std::move(fallbacks)});
     draft.config.models.push_back(std::move(out));
     section.finish();
 }

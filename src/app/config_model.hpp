@@ -19,6 +19,7 @@ struct ModelMarks {
     YAML::Mark name;
     YAML::Mark provider;
     YAML::Mark file;
+    std::vector<PlacedText> fallbacks;
 };
 
 struct RouteMarks {
@@ -26,6 +27,7 @@ struct RouteMarks {
     YAML::Mark model;
     YAML::Mark baseline;
     YAML::Mark cache;
+    std::vector<PlacedText> fallbacks;
 };
 
 struct KeyMarks {

@@ -125,7 +125,8 @@ Result<std::shared_ptr<const Snapshot>> Server::build_snapshot(const Config& con
     auto host = hosts_->host_for(config);
     if (!host) return fail(std::move(host.error()));
     const Services services{cache_services_, *host,    books_.current(),
-                            &book_,          &limits_, &vocabularies_};
+                            &book_,          &limits_, &vocabularies_,
+                            &breakers_};
     auto snapshot = Snapshot::build(config, keys_, services, address->is_loopback());
     // Only now, when nothing can be refused any more.
     if (snapshot) hosts_->use(std::move(*host));
@@ -163,9 +164,8 @@ Result<void> Server::start_admin() {
     source.not_ready = [this] {
         return not_ready();
     };
-    source.note = [this]() -> std::optional<std::string> {
-        if (!book_refused_.load(std::memory_order_relaxed)) return std::nullopt;
-        return "the newest price book is refused, see the log; the prices before it stay in use";
+    source.note = [this] {
+        return note();
     };
     source.metrics = [this](net::EventLoop& loop) {
         return metrics_text(loop);
@@ -181,6 +181,21 @@ std::optional<std::string> Server::not_ready() const {
     if (draining_.load(std::memory_order_relaxed)) return "shutting down";
     if (ledger_ && !ledger_->healthy()) return "the ledger cannot keep records: is the disk full?";
     return std::nullopt;
+}
+
+std::optional<std::string> Server::note() const {
+    std::vector<std::string> notes;
+    if (book_refused_.load(std::memory_order_relaxed)) {
+        notes.emplace_back(
+            "the newest price book is refused, see the log; the prices before it stay in use");
+    }
+    for (const auto& one : breakers_.standings()) {
+        if (one.state == providers::Breaker::State::kClosed) continue;
+        notes.push_back(fmt::format("model '{}' of provider '{}' is not asked: its last calls failed",
+                                    one.model, one.provider));
+    }
+    if (notes.empty()) return std::nullopt;
+    return fmt::format("{}", fmt::join(notes, "; "));
 }
 
 bool Server::keys_changed() {

@@ -89,6 +89,9 @@ Result<void> Snapshot::add_providers(const Config& config) {
         to.origin.timeouts = {from.timeouts.connect, from.timeouts.first_byte,
                               from.timeouts.between_chunks, from.timeouts.total};
         to.origin.max_connections = from.max_connections;
+        to.retries = from.retries;
+        // Its supervisor starts it again; a request that ended it is not given to it twice.
+        if (embedded) to.retries.attempts = 0;
         // A change of what is trusted must not reuse connections made before it.
         to.origin.key =
             to.origin.url.address.text() + (to.origin.url.tls ? " tls " + from.ca_file : "");
@@ -127,6 +130,15 @@ Result<void> Snapshot::add_models(const Config& config, const Services& services
             rule = std::move(*found);
         }
         token_rules_.emplace(&model, std::move(rule));
+        const ProviderConfig& provider = config.providers[model.provider];
+        std::shared_ptr<providers::Breaker> breaker;
+        if (services.breakers != nullptr && provider.dialect != ProviderDialect::kEmbedded)
+            breaker = services.breakers->get(provider.name, model.name, provider.breaker);
+        breakers_.emplace(&model, std::move(breaker));
+    }
+    for (const ModelConfig& from : config.models) {
+        for (const std::string& name : from.fallbacks)
+            models_.find(from.name)->second.fallbacks.push_back(model(name));
     }
     return {};
 }
@@ -138,6 +150,7 @@ Result<void> Snapshot::add_routes(const Config& config) {
         to.target = from.model.empty() ? nullptr : model(from.model);
         to.baseline = from.baseline.empty() ? nullptr : model(from.baseline);
         to.holdout_ppm = from.holdout_ppm;
+        for (const std::string& other : from.fallbacks) to.fallbacks.push_back(model(other));
         to.exact_cache = cache_mode(from.exact_cache);
         to.cache_ttl = from.cache_ttl.count() > 0 ? from.cache_ttl : config.cache.ttl;
         for (const std::string& name : from.stages) {

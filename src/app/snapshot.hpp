@@ -9,6 +9,7 @@
 #include "pipeline/model.hpp"
 #include "pipeline/stage.hpp"
 #include "prices/book.hpp"
+#include "providers/breaker.hpp"
 #include "providers/provider.hpp"
 
 #include <cstdint>
@@ -29,6 +30,7 @@ struct Services {
     budget::Book* budgets = nullptr;  ///< outlives every snapshot
     limits::LimitBook* limits = nullptr;  ///< the same
     VocabularyShelf* vocabularies = nullptr;  ///< null: none; used while building only
+    providers::BreakerBook* breakers = nullptr;  ///< null: none; used while building only
 };
 
 /// One configuration, built into what the data plane runs on. Immutable; each request pins the one it
@@ -52,6 +54,10 @@ public:
     /// How its tokens are counted.
     [[nodiscard]] const TokenRule& token_rule(const pipeline::Model& model) const {
         return token_rules_.at(&model);
+    }
+    /// Null: it has none.
+    [[nodiscard]] providers::Breaker* breaker(const pipeline::Model& model) const {
+        return breakers_.at(&model).get();
     }
     [[nodiscard]] std::span<pipeline::Stage* const> mandatory() const noexcept {
         return mandatory_;
@@ -88,6 +94,7 @@ private:
     std::vector<providers::Provider> providers_;
     std::map<std::string, pipeline::Model, std::less<>> models_;
     std::map<const pipeline::Model*, TokenRule> token_rules_;
+    std::map<const pipeline::Model*, std::shared_ptr<providers::Breaker>> breakers_;
     std::map<std::string, pipeline::Route, std::less<>> routes_;
     std::map<std::string, std::unique_ptr<pipeline::Stage>, std::less<>> stages_;
     std::vector<pipeline::Stage*> mandatory_;

@@ -20,6 +20,7 @@ struct Model {
     std::string provider_name;
     std::shared_ptr<const prices::ModelPrices> price;  ///< never null in a snapshot
     std::string disabled;  ///< why it cannot be used; empty: it can
+    std::vector<const Model*> fallbacks;  ///< asked in this order when it gives no answer
 };
 
 /// When the exact cache may answer and store.
@@ -31,6 +32,7 @@ struct Route {
     const Model* target = nullptr;    ///< null: the client names the model (route "default")
     const Model* baseline = nullptr;  ///< null: the model that the client named
     std::vector<Stage*> stages;       ///< in order; owned by the snapshot
+    std::vector<const Model*> fallbacks;  ///< instead of the model's own; empty: those
     CacheMode exact_cache = CacheMode::kAuto;
     std::chrono::seconds cache_ttl{0};
     /// Of a million requests, so many are answered without the stages and by the baseline's model.

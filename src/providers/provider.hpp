@@ -5,6 +5,7 @@
 #include "json/splice.hpp"
 #include "net/http_client.hpp"
 #include "pipeline/context.hpp"
+#include "providers/retry.hpp"
 #include "wire/canonical/dialect.hpp"
 #include "wire/usage/flavour.hpp"
 
@@ -29,6 +30,7 @@ struct Provider {
     wire::usage::Flavour flavour = wire::usage::Flavour::kOpenAiChat;  ///< how it tells usage
     std::string_view credential_header = "authorization";
     Secret authorization;  ///< value of that header; empty: none is sent
+    RetryPolicy retries;
 };
 
 /// A request made ready for a provider. Holds the bytes that `request` points to: must not move.
