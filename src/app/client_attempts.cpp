@@ -274,6 +274,10 @@ void ClientRequest::no_answer(bool sent, Error error, Failure& failure) {
     end_attempt(0, end_of(error));
     record_.first_byte_us = 0;
     failure.hope = hope_after(reason);
+    // A wrong certificate, or an answer that is none, is not a moment's weakness.
+    const bool passing = error.reason == "upstream_unreachable" ||
+                         error.reason == "upstream_closed" || deadline_->interrupted();
+    if (failure.hope == Hope::kAgain && !passing) failure.hope = Hope::kElsewhere;
     failure.unwell = failure.hope != Hope::kNone || reason == net::Deadline::Reason::kTotal;
     const bool child_broke =
         snapshot_->provider(*context_.model).kind == providers::Kind::kEmbedded &&
