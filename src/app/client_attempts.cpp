@@ -345,7 +345,8 @@ Task<bool> ClientRequest::take_answer(net::UpstreamCall& call, bool hide_usage, 
                     "send the request again",
                     {},
                     "upstream_stream_cut"};
-        if (!first) error = std::move(first.error());
+        if (!first && first.error().code != ErrorCode::kUpstreamInvalid)
+            error = std::move(first.error());
         ended_unheard(std::move(error), failure.emplace());
         co_return false;
     }

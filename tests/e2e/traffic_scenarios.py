@@ -326,14 +326,15 @@ def test_traffic_each_attempt_has_its_reservation(gateway, upstream):
     assert [row[1] for row in rows] == [0, 500, 500, 200]
     assert rows[0][2] > 10**10, "what may be billed is charged as reserved"
     line = standing(gateway)
-    assert line["pending"] in (0, "0"), line
-    assert line["posted"] == sum(row[2] for row in rows), (line, rows)
+    assert line["reserved_pico_usd"] == 0, line
+    assert line["spent_pico_usd"] == sum(row[2] for row in rows), (line, rows)
     # What is left is enough for the cheap model, not for the dear one: the fallback is not asked.
     one.play()
     two.play(500, 500, 500)
     status, headers, body = gateway.raw(CHAT, ask("hi", model="support", max_tokens=2500))
     assert (status, one.calls, headers["x-leeway-model"]) == (500, 0, "cheap"), (status, body)
-    assert standing(gateway)["posted"] == line["posted"]
+    after = standing(gateway)
+    assert (after["reserved_pico_usd"], after["spent_pico_usd"]) == (0, line["spent_pico_usd"]), after
 
 
 def test_traffic_configuration_errors_have_a_remedy(gateway, upstream):
