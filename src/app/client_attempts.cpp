@@ -1,12 +1,11 @@
 #include "app/answer_meter.hpp"
 #include "app/client_request.hpp"
 #include "base/hash.hpp"
+#include "base/random.hpp"
 #include "base/strings.hpp"
 #include "guard/auth/key_directory.hpp"
 #include "net/timer.hpp"
 #include "wire/openai/answer.hpp"
-
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <coroutine>
@@ -93,10 +92,21 @@ Task<void> ClientRequest::forward() {
     co_await deliver_failure(std::move(*failure));
 }
 
-/// The chosen model, and those that may stand in for it.
+/// Where a model can be asked, best first.
+std::vector<const pipeline::Model*> ClientRequest::places(const pipeline::Model& model) const {
+    if (model.targets.empty()) return {&model};
+    // Where a session's earlier requests went, or others that begin with the same text, the provider has their prompt in
+    // its cache. What is shorter than this is not kept there.
+    constexpr std::size_t kPrefix = 1024;
+    std::string_view common = context_.dimensions.session;
+    if (common.empty()) common = context_.view.messages.in(context_.body).substr(0, kPrefix);
+    return snapshot_->places(model, checksum64(common));
+}
+
+/// The places of the chosen model, and then those of the models that may stand in for it.
 std::vector<const pipeline::Model*> ClientRequest::targets() const {
     const pipeline::Model& chosen = *context_.model;
-    std::vector<const pipeline::Model*> out{&chosen};
+    std::vector<const pipeline::Model*> out = places(chosen);
     if (context_.held_out) return out;  // shows what there is without us
     const auto* key = static_cast<const guard::auth::KeySpec*>(context_.key);
     const bool routed = context_.route != nullptr && !context_.route->fallbacks.empty();
@@ -106,7 +116,7 @@ std::vector<const pipeline::Model*> ClientRequest::targets() const {
         if (context_.endpoint == pipeline::Endpoint::kEmbeddings &&
             model->upstream_name != chosen.upstream_name)
             continue;
-        out.push_back(model);
+        for (const pipeline::Model* place : places(*model)) out.push_back(place);
     }
     return out;
 }
@@ -198,12 +208,14 @@ bool ClientRequest::stand_in(const Failure& failure) {
         worker_.metrics.retry(false);
         return false;
     }
-    fell_back_ = true;
     worker_.metrics.fallback();
-    context_.note("fallback",
-                  fmt::format("{}:{}", failure.model->name,
-                              failure.status > 0 ? std::to_string(failure.status)
-                                                 : std::string(failure.error.reason)));
+    const std::string why = failure.status > 0 ? std::to_string(failure.status) : failure.error.reason;
+    if (failure.model->name == context_.model->name) {
+        context_.note("target", failure.model->provider_name + ":" + why);
+    } else {
+        fell_back_ = true;
+        context_.note("fallback", failure.model->name + ":" + why);
+    }
     return true;
 }
 
@@ -231,7 +243,7 @@ Task<bool> ClientRequest::attempt(Pass& pass, std::optional<Failure>& failure) {
     const providers::Provider& provider = snapshot_->provider(*context_.model);
     providers::PreparedRequest prepared;
     if (auto made = prepare(provider, prepared); !made) {
-        if (fell_back_ && !budget_open_) co_return false;
+        if (!record_.attempts.empty() && !budget_open_) co_return false;
         if (budget_open_) release_budget();
         co_await refuse(std::move(made.error()));
         co_return true;
@@ -244,6 +256,8 @@ Task<bool> ClientRequest::attempt(Pass& pass, std::optional<Failure>& failure) {
     if (total_ > std::chrono::milliseconds(0)) limits.total = total_;
     total_ = limits.total;
     deadline_->set_timeouts(limits);
+    std::optional<providers::TargetLoad::Call> under_way;
+    if (auto* load = snapshot_->load(*context_.model)) under_way.emplace(*load, monotonic_now());
     begin_attempt(provider);
     net::UpstreamCall call(worker_.pool, provider.origin, *deadline_);
     const net::UpstreamRequest request = prepared.request();
@@ -257,10 +271,12 @@ Task<bool> ClientRequest::attempt(Pass& pass, std::optional<Failure>& failure) {
         if (call.head().status >= 400) {
             co_await take_refusal(call, failure.emplace());
         } else {
+            if (under_way) under_way->answered(monotonic_now());
             const bool delivered = co_await take_answer(call, prepared.hides_usage(), pass, failure);
             if (delivered) co_return true;
         }
     }
+    if (under_way && failure->hope != Hope::kNone) under_way->failed(monotonic_now());
     if (pass && failure->unwell) pass->failed(monotonic_now());
     if (pass && !failure->unwell && failure->status > 0) pass->succeeded(monotonic_now());
     if (budget_open_) settle_budget();
@@ -388,10 +404,7 @@ std::optional<Duration> ClientRequest::wait_before(std::uint32_t retry, const Fa
         if (const auto number = parse_u64(trim(*wish))) most = std::min(most, *number);
     }
     if (failure.hope != Hope::kAgain || retry >= most) return std::nullopt;
-    std::string seed(reinterpret_cast<const char*>(context_.id.bytes.data()),
-                     context_.id.bytes.size());
-    seed.push_back(static_cast<char>(record_.attempts.size()));
-    const std::uint64_t random = checksum64(seed);
+    const std::uint64_t random = fast_random();
     Duration wait = providers::backoff(provider.retries, retry, random);
     if (failure.told_wait) {
         // Sooner it would only be refused again. A little later, as all were told the same.

@@ -237,9 +237,10 @@ void ClientRequest::limit_answer(std::int64_t tokens) {
 /// The next round asks `cheaper`, where that is another model that the caller may use.
 void ClientRequest::degrade_to(const pipeline::Model* cheaper) {
     const auto* key = static_cast<const guard::auth::KeySpec*>(context_.key);
-    if (cheaper == nullptr || cheaper == context_.model || !cheaper->disabled.empty()) return;
+    if (cheaper == nullptr || cheaper->name == context_.model->name || !cheaper->disabled.empty())
+        return;
     if (key != nullptr && !key->may_use_model(cheaper->name)) return;
-    context_.model = cheaper;
+    context_.model = places(*cheaper).front();
     budget_note_ = "model=" + cheaper->name;
 }
 

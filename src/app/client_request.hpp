@@ -65,6 +65,7 @@ private:
     using Pass = std::optional<providers::Breaker::Pass>;
     Task<void> forward();
     std::vector<const pipeline::Model*> targets() const;
+    std::vector<const pipeline::Model*> places(const pipeline::Model& model) const;
     Task<bool> ask(const pipeline::Model& target, std::optional<Failure>& failure);
     Task<bool> available(Pass& pass, std::optional<Failure>& failure);
     bool stand_in(const Failure& failure);

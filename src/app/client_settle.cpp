@@ -57,6 +57,8 @@ void ClientRequest::compare(const pipeline::Outcome& outcome) {
         context_.route == nullptr ? nullptr : context_.route->baseline;
     if (baseline == nullptr) baseline = context_.asked;
     if (baseline == nullptr) baseline = context_.model;
+    // Which of its places a model was asked at is no saving.
+    if (baseline->name == context_.model->name) baseline = context_.model;
     prices::CounterfactualInput in;
     in.baseline = baseline->price.get();
     in.used = context_.model->price.get();

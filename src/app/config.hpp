@@ -5,6 +5,7 @@
 #include "guard/budget/spec.hpp"
 #include "guard/limits/limit_book.hpp"
 #include "prices/rates.hpp"
+#include "providers/balance.hpp"
 #include "providers/breaker.hpp"
 #include "providers/retry.hpp"
 
@@ -91,6 +92,13 @@ struct ProviderConfig {
     std::string disabled_reason;
 };
 
+/// One of several places where a model runs.
+struct TargetConfig {
+    std::string provider;
+    std::string upstream_name;
+    std::uint32_t weight = 1;
+};
+
 struct ModelConfig {
     std::string name;
     std::string provider;
@@ -103,6 +111,8 @@ struct ModelConfig {
     std::string vocabulary;  ///< that counts its tokens exactly; empty: found by its name
     std::string sha256;  ///< embedded: expected SHA-256 of the file; empty: not checked
     std::vector<std::string> fallbacks;  ///< models that are asked when it gives no answer
+    std::vector<TargetConfig> targets;  ///< empty, or `provider` and `upstream_name` are of the first
+    providers::Balance balance = providers::Balance::kWeighted;
     std::vector<std::string> tags;
 };
 

@@ -50,6 +50,16 @@ void check_fallbacks(ConfigSource& source, const Config& config, const std::stri
 void check_model(ConfigSource& source, const Config& config, const ModelConfig& model,
                  const ModelMarks& marks) {
     check_fallbacks(source, config, model.name, marks.fallbacks);
+    for (std::size_t i = 0; i < model.targets.size(); ++i) {
+        const std::string& name = model.targets[i].provider;
+        const ProviderConfig* provider = find_named(config.providers, name);
+        if (provider == nullptr && !name.empty()) {
+            source.unknown(marks.targets[i], "provider", name, names_of(config.providers));
+        } else if (provider != nullptr && provider->dialect == ProviderDialect::kEmbedded) {
+            source.error(marks.targets[i], "an embedded provider cannot be one of several targets");
+        }
+    }
+    if (!model.targets.empty()) return;
     if (model.provider.empty()) return;  // said already
     const ProviderConfig* provider = find_named(config.providers, model.provider);
     if (provider == nullptr) {

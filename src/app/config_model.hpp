@@ -18,6 +18,7 @@ struct ProviderMarks {
 struct ModelMarks {
     YAML::Mark name;
     YAML::Mark provider;
+    std::vector<YAML::Mark> targets;  ///< of their providers
     YAML::Mark file;
     std::vector<PlacedText> fallbacks;
 };

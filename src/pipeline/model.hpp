@@ -21,6 +21,8 @@ struct Model {
     std::shared_ptr<const prices::ModelPrices> price;  ///< never null in a snapshot
     std::string disabled;  ///< why it cannot be used; empty: it can
     std::vector<const Model*> fallbacks;  ///< asked in this order when it gives no answer
+    /// Where it runs, of the same name each, when that is more than one place; only those are asked.
+    std::vector<const Model*> targets;
 };
 
 /// When the exact cache may answer and store.

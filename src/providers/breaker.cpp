@@ -100,10 +100,10 @@ Duration Breaker::wait(TimePoint now) const noexcept {
 }
 
 std::shared_ptr<Breaker> BreakerBook::get(const std::string& provider, const std::string& model,
-                                          const BreakerSpec& spec) {
+                                          const std::string& upstream, const BreakerSpec& spec) {
     if (spec.failures == 0) return nullptr;
     const std::lock_guard lock(mutex_);
-    std::weak_ptr<Breaker>& place = breakers_[{provider, model}];
+    std::weak_ptr<Breaker>& place = breakers_[{provider, model, upstream}];
     std::shared_ptr<Breaker> found = place.lock();
     if (found && found->spec() == spec) return found;
     found = std::make_shared<Breaker>(spec);
@@ -117,7 +117,7 @@ std::vector<BreakerBook::Standing> BreakerBook::standings() const {
     for (const auto& [names, place] : breakers_) {
         const auto breaker = place.lock();
         if (!breaker) continue;
-        out.push_back({names.first, names.second, breaker->state(), breaker->opened()});
+        out.push_back({names[0], names[1], names[2], breaker->state(), breaker->opened()});
     }
     return out;
 }

@@ -86,15 +86,17 @@ private:
     std::array<std::atomic<std::uint64_t>, kSlots> slots_{};
 };
 
-/// The breakers of a process, by provider and model, so that a reload forgets none. Thread-safe.
+/// The breakers of a process, by what they are of, so that a reload forgets none. Thread-safe.
 class BreakerBook {
 public:
     /// The one that there is, unless its rule changed. Null: `spec` switches it off.
-    [[nodiscard]] std::shared_ptr<Breaker> get(const std::string& provider,
-                                               const std::string& model, const BreakerSpec& spec);
+    /// `model` is our name, `upstream` the provider's: a model may run in several places.
+    [[nodiscard]] std::shared_ptr<Breaker> get(const std::string& provider, const std::string& model,
+                                               const std::string& upstream, const BreakerSpec& spec);
     struct Standing {
         std::string provider;
         std::string model;
+        std::string upstream;
         Breaker::State state = Breaker::State::kClosed;
         std::uint64_t opened = 0;  ///< times
     };
@@ -103,7 +105,7 @@ public:
 
 private:
     mutable std::mutex mutex_;
-    std::map<std::pair<std::string, std::string>, std::weak_ptr<Breaker>> breakers_;
+    std::map<std::array<std::string, 3>, std::weak_ptr<Breaker>> breakers_;
 };
 
 }  // namespace leeway::providers

@@ -152,16 +152,16 @@ TEST_F(BreakerTest, OpensOnTheShareOfFailuresInTheWindow) {
 
 TEST(BreakerBook, KeepsABreakerWhileItsRuleStays) {
     BreakerBook book;
-    const auto first = book.get("openai", "gpt-4o", {});
-    EXPECT_EQ(book.get("openai", "gpt-4o", {}), first);
-    EXPECT_NE(book.get("openai", "cheap", {}), first);
+    const auto first = book.get("openai", "gpt-4o", "gpt-4o", {});
+    EXPECT_EQ(book.get("openai", "gpt-4o", "gpt-4o", {}), first);
+    EXPECT_NE(book.get("openai", "gpt-4o", "cheap", {}), first);
     BreakerSpec other;
     other.failures = 1;
-    const auto second = book.get("openai", "gpt-4o", other);
+    const auto second = book.get("openai", "gpt-4o", "gpt-4o", other);
     EXPECT_NE(second, first);
     EXPECT_EQ(book.standings().size(), 1U);  // `cheap` is used by nobody
     other.failures = 0;
-    EXPECT_EQ(book.get("openai", "gpt-4o", other), nullptr);
+    EXPECT_EQ(book.get("openai", "gpt-4o", "gpt-4o", other), nullptr);
 }
 
 TEST(Breaker, LetsOneOfManyThreadsProbe) {

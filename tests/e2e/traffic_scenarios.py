@@ -24,6 +24,8 @@ models:
   gpt-4o: {{provider: one, price: {{input: 2.50, cached_input: 1.25, output: 10.00}}, fallbacks: {fallbacks}}}
   cheap: {{provider: two, price: {{input: 0.15, cached_input: 0.075, output: 0.60}}}}
   sister: {{provider: one, price: {{input: 0.15, cached_input: 0.075, output: 0.60}}}}
+  both: {{targets: [{{provider: one, name: x, weight: 3}}, {{provider: two, name: y}}], balance: {balance},
+         price: {{input: 2.50, cached_input: 1.25, output: 10.00}}}}
   off: {{provider: keyless, price: {{input: 1, output: 1}}, fallbacks: [cheap]}}
 routes:
   support: {{model: cheap, baseline: gpt-4o, fallbacks: [gpt-4o]}}
@@ -90,11 +92,11 @@ def closed_port():
 
 
 def traffic(gateway, one_more=f"{QUICK}, {NO_BREAKER}", two_more=f"{QUICK}, {NO_BREAKER}", fallbacks="[]", more="",
-            one_url=None, two_dialect="openai"):
+            one_url=None, two_dialect="openai", balance="weighted"):
     one, two = ScriptedProvider(), ScriptedProvider()
     gateway.stop()
     gateway.config.write_text(CONFIG.format(state=gateway.state, one=one_url or one.url, two=two.url, one_more=one_more,
-                                            two_more=two_more, two_dialect=two_dialect, fallbacks=fallbacks, key=KEY,
+                                            two_more=two_more, two_dialect=two_dialect, balance=balance, fallbacks=fallbacks, key=KEY,
                                             more=more))
     gateway.start()
     return one, two
@@ -283,7 +285,7 @@ def test_traffic_a_breaker_opens_and_lets_one_probe_through(gateway, upstream):
     status, headers, body = gateway.raw(CHAT, ask("hi"))
     assert (status, headers["retry-after"], one.calls) == (503, "1", 3), (status, headers)
     assert json.loads(body)["error"]["code"] == "upstream_unwell"
-    assert '{provider="one",model="gpt-4o"} 2' in gateway.raw("/metrics", admin=True)[2].decode()
+    assert '{provider="one",model="gpt-4o",upstream="gpt-4o"} 2' in gateway.raw("/metrics", admin=True)[2].decode()
     status, _, body = gateway.raw("/readyz", admin=True)
     assert status == 200 and "gpt-4o" in json.loads(body)["reason"], body
     assert gateway.raw(CHAT, ask("hi", model="sister"))[0] == 200, "each model has its own breaker"
@@ -297,7 +299,8 @@ def test_traffic_a_breaker_opens_and_lets_one_probe_through(gateway, upstream):
     assert one.calls == 2
     assert gateway.raw(CHAT, ask("hi"))[0] == 200
     assert "reason" not in json.loads(gateway.raw("/readyz", admin=True)[2])
-    assert metric(gateway, "leeway_breaker_opened_total")[1] == "2", metric(gateway, "leeway_breaker_opened_total")
+    told = gateway.raw("/metrics", admin=True)[2].decode()
+    assert 'opened_total{provider="one",model="gpt-4o",upstream="gpt-4o"} 2' in told, told
 
 
 def test_traffic_an_open_breaker_goes_straight_to_the_fallback(gateway, upstream):
@@ -337,6 +340,58 @@ def test_traffic_each_attempt_has_its_reservation(gateway, upstream):
     assert (after["reserved_pico_usd"], after["spent_pico_usd"]) == (0, line["spent_pico_usd"]), after
 
 
+def models_asked(*providers):
+    return [json.loads(body)["model"] for provider in providers for body in provider.bodies]
+
+
+def test_traffic_targets_share_by_weight_and_stand_in_for_each_other(gateway, upstream):
+    one, two = traffic(gateway)
+    for i in range(200):
+        status, headers, _ = gateway.raw(CHAT, ask(f"q{i}", model="both"))
+        assert (status, headers["x-leeway-model"], headers["x-leeway-attempts"]) == (200, "both", None)
+    assert (one.calls + two.calls, set(models_asked(one)), set(models_asked(two))) == (200, {"x"}, {"y"})
+    assert 125 <= one.calls <= 175, one.calls  # 150; four standard deviations are 25
+    # One of them is out of order, and nobody notices. It is no other model: the answer costs and saves as ever.
+    one.play(*[500] * 60)
+    for i in range(20):
+        status, headers, _ = gateway.raw(CHAT, ask(f"r{i}", model="both"), headers={"x-leeway-retries": "0"})
+        assert (status, headers["x-leeway-cost-usd"], headers["x-leeway-baseline-usd"]) == (200, "0.00325", "0.00325")
+        if headers["x-leeway-attempts"]:
+            assert "target=one:500" in headers["x-leeway-stages"], headers["x-leeway-stages"]
+            assert attempts_of(gateway, headers) == [("both", 500, 0), ("both", 200, COST_4O)]
+    assert one.calls >= 5
+    rows = [row for row in gateway.rows() if row["model"] == "both" and row["status"] == 200]
+    assert {row["provider"] for row in rows} == {"one", "two"}
+
+
+def test_traffic_sticky_keeps_a_session_at_its_target(gateway, upstream):
+    one, two = traffic(gateway, balance="sticky")
+    for session in range(12):
+        before = (one.calls, two.calls)
+        for i in range(5):
+            assert gateway.raw(CHAT, ask(f"q{i}", model="both"), headers={"x-leeway-session": f"s{session}"})[0] == 200
+        assert sorted((one.calls - before[0], two.calls - before[1])) == [0, 5], session
+    assert one.calls > 0 and two.calls > 0
+    # Without a session, those that begin with the same kibibyte.
+    begin = {"role": "system", "content": "You are helpful. " * 80}
+    before = (one.calls, two.calls)
+    for i in range(5):
+        messages = [begin, {"role": "user", "content": f"q{i}"}]
+        assert gateway.raw(CHAT, {"model": "both", "messages": messages})[0] == 200
+    assert sorted((one.calls - before[0], two.calls - before[1])) == [0, 5]
+
+
+def test_traffic_the_busy_and_the_slow_target_get_less(gateway, upstream):
+    for balance in ("least_pending", "peak_ewma"):
+        one, two = traffic(gateway, balance=balance)
+        one.play(*[("slow", 0.3)] * 200)
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            came = list(pool.map(lambda i: gateway.raw(CHAT, ask(f"{balance} {i}", model="both"))[0], range(120)))
+        assert came == [200] * 120
+        # By weight `one` would have got 90.
+        assert len(one.times) < 40 and two.calls > 80, (balance, len(one.times), two.calls)
+
+
 def test_traffic_configuration_errors_have_a_remedy(gateway, upstream):
     text = gateway.config.read_text()
     for old, new, expected in (
@@ -345,7 +400,12 @@ def test_traffic_configuration_errors_have_a_remedy(gateway, upstream):
             ("local: {dialect: embedded}", "local: {dialect: embedded, retries: {attempts: 1}}", "has no retries"),
             ("unpriced: {provider: fake}", "unpriced: {provider: fake, fallbacks: [gpt4o]}", "gpt-4o"),
             ("unpriced: {provider: fake}", "unpriced: {provider: fake, fallbacks: [unpriced]}", "stand in for itself"),
-            ("unpriced: {provider: fake}", "unpriced: {provider: fake, fallbacks: [cheap, cheap]}", "twice")):
+            ("unpriced: {provider: fake}", "unpriced: {provider: fake, fallbacks: [cheap, cheap]}", "twice"),
+            ("unpriced: {provider: fake}", "unpriced: {provider: fake, balance: sticky}", "needs `targets`"),
+            ("unpriced: {provider: fake}", "unpriced: {provider: fake, targets: [{provider: fake}]}", "of its own"),
+            ("unpriced: {provider: fake}", "unpriced: {targets: [{name: x}]}", "a target needs a provider"),
+            ("unpriced: {provider: fake}", "unpriced: {targets: [{provider: fakee}]}", "fake"),
+            ("unpriced: {provider: fake}", "unpriced: {targets: [{provider: local}]}", "embedded")):
         assert old in text
         gateway.config.write_text(text.replace(old, new))
         import subprocess
