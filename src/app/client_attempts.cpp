@@ -44,7 +44,8 @@ Hope hope_after(net::Deadline::Reason reason) noexcept {
         case Reason::kNone:  // it could not be connected to, or broke the connection
         case Reason::kConnect: return Hope::kAgain;
         case Reason::kFirstByte:
-        case Reason::kChunks: return Hope::kElsewhere;  // it is slow, and may be at work on it still
+        case Reason::kChunks:
+            return Hope::kElsewhere;  // it is slow, and may be at work on it still
         case Reason::kTotal:
         case Reason::kClientGone:
         case Reason::kShutdown: return Hope::kNone;
@@ -95,8 +96,8 @@ Task<void> ClientRequest::forward() {
 /// Where a model can be asked, best first.
 std::vector<const pipeline::Model*> ClientRequest::places(const pipeline::Model& model) const {
     if (model.targets.empty()) return {&model};
-    // Where a session's earlier requests went, or others that begin with the same text, the provider has their prompt in
-    // its cache. What is shorter than this is not kept there.
+    // Where a session's earlier requests went, or others that begin with the same text, the
+    // provider has their prompt in its cache. What is shorter than this is not kept there.
     constexpr std::size_t kPrefix = 1024;
     std::string_view common = context_.dimensions.session;
     if (common.empty()) common = context_.view.messages.in(context_.body).substr(0, kPrefix);
@@ -151,7 +152,8 @@ Task<bool> ClientRequest::ask(const pipeline::Model& target, std::optional<Failu
         if (!wait) co_return false;
         const bool goes_on = co_await pause(*wait);
         if (!goes_on) {
-            co_await refuse(deadline_->error());
+            Error error = deadline_->error();
+            co_await refuse(std::move(error));
             co_return true;
         }
     }
@@ -180,13 +182,11 @@ Task<bool> ClientRequest::available(Pass& pass, std::optional<Failure>& failure)
         if (auto let = breaker->admit(now)) {
             pass.emplace(std::move(*let));
         } else {
-            unavailable({ErrorCode::kUnavailable,
-                         "The model '" + model.name +
-                             "' is not asked for a moment: its last calls failed.",
-                         "try again when Retry-After says",
-                         "model",
-                         "upstream_unwell"},
-                        whole_seconds(breaker->wait(now)));
+            unavailable(
+                {ErrorCode::kUnavailable,
+                 "The model '" + model.name + "' is not asked for a moment: its last calls failed.",
+                 "try again when Retry-After says", "model", "upstream_unwell"},
+                whole_seconds(breaker->wait(now)));
             co_return false;
         }
     }
@@ -209,7 +209,8 @@ bool ClientRequest::stand_in(const Failure& failure) {
         return false;
     }
     worker_.metrics.fallback();
-    const std::string why = failure.status > 0 ? std::to_string(failure.status) : failure.error.reason;
+    const std::string why =
+        failure.status > 0 ? std::to_string(failure.status) : failure.error.reason;
     if (failure.model->name == context_.model->name) {
         context_.note("target", failure.model->provider_name + ":" + why);
     } else {
@@ -272,7 +273,8 @@ Task<bool> ClientRequest::attempt(Pass& pass, std::optional<Failure>& failure) {
             co_await take_refusal(call, failure.emplace());
         } else {
             if (under_way) under_way->answered(monotonic_now());
-            const bool delivered = co_await take_answer(call, prepared.hides_usage(), pass, failure);
+            const bool delivered =
+                co_await take_answer(call, prepared.hides_usage(), pass, failure);
             if (delivered) co_return true;
         }
     }

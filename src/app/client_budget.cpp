@@ -300,8 +300,7 @@ std::optional<pipeline::Reject> ClientRequest::reserve_budget() {
 std::optional<Error> ClientRequest::reserve_again() {
     budget::Book& book = *snapshot_->budgets()->book;
     const auto scopes = scopes_of(context_);
-    const auto worst =
-        worst_case(budget_answer_, book.limits(scopes, budget::Unit::kUsd, true));
+    const auto worst = worst_case(budget_answer_, book.limits(scopes, budget::Unit::kUsd, true));
     if (!worst) return worst.error();
     budget::Reservation wanted;
     wanted.operation = context_.id;

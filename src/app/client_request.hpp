@@ -168,7 +168,8 @@ private:
     bool attempt_open_ = false;
     bool resolved_ = false;  // has a model: worth a ledger row
     bool settled_ = false;
-    std::chrono::milliseconds total_{0};  // the deadline that the first target set; 0: none was asked yet
+    std::chrono::milliseconds total_{
+        0};  // the deadline that the first target set; 0: none was asked yet
     Duration waited_{};  // between attempts
     bool fell_back_ = false;  // another model than the one chosen is asked
     bool budget_open_ = false;  // reserved and not settled

@@ -111,7 +111,8 @@ struct ModelConfig {
     std::string vocabulary;  ///< that counts its tokens exactly; empty: found by its name
     std::string sha256;  ///< embedded: expected SHA-256 of the file; empty: not checked
     std::vector<std::string> fallbacks;  ///< models that are asked when it gives no answer
-    std::vector<TargetConfig> targets;  ///< empty, or `provider` and `upstream_name` are of the first
+    std::vector<TargetConfig>
+        targets;  ///< empty, or `provider` and `upstream_name` are of the first
     providers::Balance balance = providers::Balance::kWeighted;
     std::vector<std::string> tags;
 };

@@ -317,9 +317,8 @@ void read_model(ConfigSource& source, const PlacedText& name, Section& section, 
     std::vector<PlacedText> tags;
     section.list("tags", tags);
     for (PlacedText& tag : tags) out.tags.push_back(std::move(tag.text));
-    draft.model_marks.push_back(
-        {name.mark, section.mark("provider"), std::move(targets), section.mark("file"),
-         std::move(fallbacks)});
+    draft.model_marks.push_back({name.mark, section.mark("provider"), std::move(targets),
+                                 section.mark("file"), std::move(fallbacks)});
     draft.config.models.push_back(std::move(out));
     section.finish();
 }

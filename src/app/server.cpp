@@ -124,9 +124,8 @@ Result<std::shared_ptr<const Snapshot>> Server::build_snapshot(const Config& con
     if (!address) return fail(std::move(address.error()));
     auto host = hosts_->host_for(config);
     if (!host) return fail(std::move(host.error()));
-    const Services services{cache_services_, *host,    books_.current(),
-                            &book_,          &limits_, &vocabularies_,
-                            &breakers_};
+    const Services services{cache_services_, *host,          books_.current(), &book_,
+                            &limits_,        &vocabularies_, &breakers_};
     auto snapshot = Snapshot::build(config, keys_, services, address->is_loopback());
     // Only now, when nothing can be refused any more.
     if (snapshot) hosts_->use(std::move(*host));
@@ -191,8 +190,9 @@ std::optional<std::string> Server::note() const {
     }
     for (const auto& one : breakers_.standings()) {
         if (one.state == providers::Breaker::State::kClosed) continue;
-        notes.push_back(fmt::format("model '{}' of provider '{}' is not asked: its last calls failed",
-                                    one.model, one.provider));
+        notes.push_back(
+            fmt::format("model '{}' of provider '{}' is not asked: its last calls failed",
+                        one.model, one.provider));
     }
     if (notes.empty()) return std::nullopt;
     return fmt::format("{}", fmt::join(notes, "; "));

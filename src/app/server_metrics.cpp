@@ -124,15 +124,17 @@ std::string Server::breaker_metrics() const {
     append_help(out, "leeway_breaker_state", "gauge",
                 "0: the model is asked; 1: one request tries it; 2: it is not asked.");
     for (const auto& one : breakers) {
-        append_sample(out, "leeway_breaker_state",
-                      {{"provider", one.provider}, {"model", one.model}, {"upstream", one.upstream}},
-                      std::to_string(static_cast<int>(one.state)));
+        append_sample(
+            out, "leeway_breaker_state",
+            {{"provider", one.provider}, {"model", one.model}, {"upstream", one.upstream}},
+            std::to_string(static_cast<int>(one.state)));
     }
     append_help(out, "leeway_breaker_opened_total", "counter", "Times that a breaker opened.");
     for (const auto& one : breakers) {
-        append_sample(out, "leeway_breaker_opened_total",
-                      {{"provider", one.provider}, {"model", one.model}, {"upstream", one.upstream}},
-                      std::to_string(one.opened));
+        append_sample(
+            out, "leeway_breaker_opened_total",
+            {{"provider", one.provider}, {"model", one.model}, {"upstream", one.upstream}},
+            std::to_string(one.opened));
     }
     return out;
 }

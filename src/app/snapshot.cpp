@@ -125,8 +125,8 @@ Result<void> Snapshot::fill_model(const Config& config, const ModelConfig& from,
                                   const Services& services, pipeline::Model& to) {
     to.name = from.name;
     to.upstream_name = from.upstream_name.empty() ? from.name : from.upstream_name;
-    to.price = std::make_shared<const prices::ModelPrices>(
-        prices_of(config, from, services.prices.get()));
+    to.price =
+        std::make_shared<const prices::ModelPrices>(prices_of(config, from, services.prices.get()));
     to.provider_name = from.provider;
     for (std::size_t i = 0; i < config.providers.size(); ++i) {
         if (config.providers[i].name != from.provider) continue;
@@ -147,7 +147,8 @@ Result<void> Snapshot::fill_model(const Config& config, const ModelConfig& from,
     std::shared_ptr<providers::Breaker> breaker;
     const bool asked = from.targets.empty() && provider.dialect != ProviderDialect::kEmbedded;
     if (services.breakers != nullptr && asked)
-        breaker = services.breakers->get(provider.name, to.name, to.upstream_name, provider.breaker);
+        breaker =
+            services.breakers->get(provider.name, to.name, to.upstream_name, provider.breaker);
     breakers_.emplace(&to, std::move(breaker));
     return {};
 }
@@ -167,9 +168,8 @@ Result<void> Snapshot::add_targets(const Config& config, const ModelConfig& from
         to.targets.push_back(&model);
         if (model.disabled.empty()) to.disabled.clear();  // it can be asked somewhere
         auto& load = loads_[&model] = std::make_unique<providers::TargetLoad>();
-        group.candidates.push_back({target.weight,
-                                    checksum64(target.provider + '\n' + target.upstream_name),
-                                    load.get()});
+        group.candidates.push_back(
+            {target.weight, checksum64(target.provider + '\n' + target.upstream_name), load.get()});
     }
     groups_.emplace(&to, std::move(group));
     return {};

@@ -96,8 +96,8 @@ private:
     Snapshot() = default;
     Result<void> add_providers(const Config& config);
     Result<void> add_models(const Config& config, const Services& services);
-    Result<void> fill_model(const Config& config, const ModelConfig& from,
-                            const Services& services, pipeline::Model& to);
+    Result<void> fill_model(const Config& config, const ModelConfig& from, const Services& services,
+                            pipeline::Model& to);
     Result<void> add_targets(const Config& config, const ModelConfig& from,
                              const Services& services, pipeline::Model& to);
     Result<void> add_routes(const Config& config);

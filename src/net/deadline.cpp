@@ -75,8 +75,8 @@ void Deadline::interrupt(Reason reason) noexcept {
 }
 
 bool Deadline::resume() noexcept {
-    const bool of_phase = reason_ == Reason::kConnect || reason_ == Reason::kFirstByte ||
-                          reason_ == Reason::kChunks;
+    const bool of_phase =
+        reason_ == Reason::kConnect || reason_ == Reason::kFirstByte || reason_ == Reason::kChunks;
     if (interrupted() && !of_phase) return false;
     reason_ = Reason::kNone;
     enter(Phase::kIdle);

@@ -52,7 +52,8 @@ void TargetLoad::observe(Duration took, TimePoint now) noexcept {
     const std::int64_t age = to_ns(now) - at_ns_.load(std::memory_order_relaxed);
     double next = sample;
     if (sample < before) {
-        const double kept = std::exp(-static_cast<double>(std::max<std::int64_t>(age, 0)) / kForgetNs);
+        const double kept =
+            std::exp(-static_cast<double>(std::max<std::int64_t>(age, 0)) / kForgetNs);
         next = before * kept + sample * (1 - kept);
     }
     latency_ns_.store(next, std::memory_order_relaxed);
@@ -60,7 +61,8 @@ void TargetLoad::observe(Duration took, TimePoint now) noexcept {
 }
 
 void TargetLoad::Call::failed(TimePoint now) noexcept {
-    const auto twice = static_cast<std::int64_t>(2 * load_.latency_ns_.load(std::memory_order_relaxed));
+    const auto twice =
+        static_cast<std::int64_t>(2 * load_.latency_ns_.load(std::memory_order_relaxed));
     constexpr Duration kMost = std::chrono::minutes(1);
     load_.observe(std::max(now - begin_, std::min(Duration(twice), kMost)), now);
 }

@@ -59,7 +59,7 @@ private:
 /// One of the targets to choose from.
 struct Candidate {
     std::uint32_t weight = 1;  ///< at least 1
-    std::uint64_t id = 0;      ///< the same in every process, different from the others'
+    std::uint64_t id = 0;  ///< the same in every process, different from the others'
     const TargetLoad* load = nullptr;  ///< not null
 };
 
@@ -67,8 +67,7 @@ struct Candidate {
 /// together; for the others a random number, which decides among equals. By weights it is the exponential race of
 /// Efraimidis and Spirakis (2006); with a seed that stays, weighted rendezvous hashing (Schindelhauer, Schomaker 2005):
 /// a target that goes away moves only its own.
-[[nodiscard]] std::vector<std::size_t> order(Balance balance,
-                                             std::span<const Candidate> candidates,
+[[nodiscard]] std::vector<std::size_t> order(Balance balance, std::span<const Candidate> candidates,
                                              std::uint64_t seed, TimePoint now);
 
 }  // namespace leeway::providers

@@ -20,7 +20,8 @@ protected:
     }
     TimePoint now_{std::chrono::hours(5)};
     std::array<TargetLoad, 3> loads_;
-    std::vector<Candidate> candidates_{{3, 11, loads_.data()}, {1, 12, &loads_[1]}, {1, 13, &loads_[2]}};
+    std::vector<Candidate> candidates_{
+        {3, 11, loads_.data()}, {1, 12, &loads_[1]}, {1, 13, &loads_[2]}};
 };
 
 TEST_F(BalanceTest, WeightsAreShares) {
@@ -53,7 +54,8 @@ TEST_F(BalanceTest, StickySeedsStayAndOnlyThoseOfALostTargetMove) {
 
 TEST_F(BalanceTest, FewestPendingForTheWeight) {
     const TargetLoad::Call one(loads_[0], now_);
-    for (std::uint64_t seed = 0; seed < 100; ++seed) EXPECT_EQ(first(Balance::kLeastPending, seed), 0U);
+    for (std::uint64_t seed = 0; seed < 100; ++seed)
+        EXPECT_EQ(first(Balance::kLeastPending, seed), 0U);
     const TargetLoad::Call two(loads_[0], now_);
     const TargetLoad::Call three(loads_[0], now_);  // 4/3 against 1
     std::array<int, 3> counts{};

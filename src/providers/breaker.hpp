@@ -91,8 +91,10 @@ class BreakerBook {
 public:
     /// The one that there is, unless its rule changed. Null: `spec` switches it off.
     /// `model` is our name, `upstream` the provider's: a model may run in several places.
-    [[nodiscard]] std::shared_ptr<Breaker> get(const std::string& provider, const std::string& model,
-                                               const std::string& upstream, const BreakerSpec& spec);
+    [[nodiscard]] std::shared_ptr<Breaker> get(const std::string& provider,
+                                               const std::string& model,
+                                               const std::string& upstream,
+                                               const BreakerSpec& spec);
     struct Standing {
         std::string provider;
         std::string model;

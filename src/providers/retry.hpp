@@ -13,7 +13,8 @@ namespace leeway::providers {
 struct RetryPolicy {
     std::uint32_t attempts = 2;  ///< besides the first; 0: none
     std::chrono::milliseconds base{200};  ///< the first wait, about; each next is twice as long
-    std::chrono::milliseconds cap{5'000};  ///< the longest wait, also where the upstream asks for it
+    std::chrono::milliseconds cap{
+        5'000};  ///< the longest wait, also where the upstream asks for it
 };
 
 /// What an answer, or that none came, says about trying on.

@@ -119,7 +119,9 @@ TEST_F(BreakerTest, OpensAfterFailuresInARowAndLetsOneProbeThrough) {
 TEST_F(BreakerTest, AProbeThatTellsNothingMakesRoomForAnother) {
     EXPECT_TRUE(call(false) && call(false) && call(false));
     now_ += seconds(2);
-    { auto probe = breaker_.admit(now_); }
+    {
+        auto probe = breaker_.admit(now_);
+    }
     EXPECT_EQ(breaker_.state(), Breaker::State::kOpen);
     EXPECT_TRUE(call(true));
     EXPECT_EQ(breaker_.state(), Breaker::State::kClosed);

@@ -5,8 +5,8 @@ import re
 import socket
 import subprocess
 import time
+import urllib.parse
 
-from bad_input import error_of
 from fake_provider import FakeProvider, Handler
 from gateway import KEY
 from scenarios import ANSWER, COST_4O, COST_CHEAP, ask
@@ -188,6 +188,36 @@ def test_traffic_connect_refused_then_a_fallback(gateway, upstream):
     assert status == 502 and two.calls == 1, "a key that may not use the fallback must not get it"
     assert json.loads(body)["error"]["code"] == "upstream_unreachable"
     assert metric(gateway, "leeway_fallbacks_total") == ["2"]
+
+
+def test_traffic_connections_that_hang_are_tried_again_elsewhere(gateway, upstream):
+    with socket.socket() as deaf, socket.socket() as first, socket.socket() as second:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        for waiting in (first, second):  # its queue is full: the next connection is not answered
+            waiting.setblocking(False)
+            waiting.connect_ex(deaf.getsockname())
+        url = f"http://127.0.0.1:{deaf.getsockname()[1]}/v1"
+        traffic(gateway, one_more=f"timeouts: {{connect: 150ms}}, {QUICK}, {NO_BREAKER}", one_url=url, fallbacks="[cheap]")
+        begin = time.monotonic()
+        status, headers, _ = gateway.raw(CHAT, ask("hi"))
+        assert (status, headers["x-leeway-model"]) == (200, "cheap") and 0.45 < time.monotonic() - begin < 2
+        assert attempts_of(gateway, headers) == [("gpt-4o", 0, 0)] * 3 + [("cheap", 200, COST_CHEAP)]
+
+
+def test_traffic_a_caller_that_leaves_ends_the_waiting(gateway, upstream):
+    one, two = traffic(gateway, fallbacks="[cheap]")
+    one.play((503, {"retry-after": "1"}))
+    address = urllib.parse.urlsplit(gateway.url)
+    body = json.dumps(ask("hi")).encode()
+    with socket.create_connection((address.hostname, address.port)) as caller:
+        caller.sendall(b"POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n%s"
+                       % (CHAT.encode(), KEY.encode(), len(body), body))
+        time.sleep(0.4)  # into the wait before the retry
+    time.sleep(1.2)  # beyond it
+    assert (one.calls, two.calls) == (1, 0)
+    (row,) = gateway.rows()
+    assert (row["status"], row["cost_pico_usd"], row["error"]) == (503, 0, "client_gone"), row
 
 
 def test_traffic_a_stream_is_retried_before_its_first_byte_only(gateway, upstream):
