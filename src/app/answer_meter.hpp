@@ -72,6 +72,7 @@ private:
     tokens::Tokenizer* tokenizer_;
     std::deque<Lane> lanes_;  // their counters must not move
     Lane* last_ = nullptr;
+    std::size_t delta_at_ = 0;  // in the last event
     std::uint64_t events_ = 0;
     std::uint64_t bytes_ = 0;
     std::uint64_t digits_ = 0;

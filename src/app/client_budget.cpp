@@ -198,7 +198,7 @@ Result<std::int64_t> ClientRequest::answer_bound(const budget::Amount& room, boo
                           "invalid_value"});
     }
     const auto longest = longest_answer(room, needs_price, kUsualAnswer);
-    if (!longest) return longest;
+    if (!longest) return fail(longest.error());
     return std::max<std::int64_t>(*longest, 1);
 }
 

@@ -60,7 +60,8 @@ std::string ClientRequest::opaque_body(std::string_view body) const {
     std::string out;
     json::Writer json(out);
     json.object().key("model");
-    json.string(address_model_.empty() && node ? node->text_of("model") : std::string_view(address_model_));
+    json.string(address_model_.empty() && node ? node->text_of("model")
+                                               : std::string_view(address_model_));
     json.key("messages").array().object().key("role").string("user").key("content").string(body);
     json.close_object().close_array();
     const json::Node* stream = node ? node->find("stream") : nullptr;
@@ -111,7 +112,8 @@ bool ClientRequest::translates(const providers::Provider& provider) const {
 }
 
 /// What a stage keeps is in OpenAI's chat dialect.
-Result<pipeline::StageAnswer> ClientRequest::in_callers_dialect(pipeline::StageAnswer answer) const {
+Result<pipeline::StageAnswer> ClientRequest::in_callers_dialect(
+    pipeline::StageAnswer answer) const {
     const wire::Codec& codec = wire::codec_of(dialect_);
     std::string out;
     if (answer.form == pipeline::AnswerForm::kJson) {

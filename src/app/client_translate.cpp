@@ -55,8 +55,8 @@ struct ClientRequest::Translation {
     std::string model;
     wire::StopReason stop = wire::StopReason::kUnset;
     std::size_t calls = 0;
-    bool ended = false;    // the last event has come
-    bool failed = false;   // the upstream told an error in the stream
+    bool ended = false;  // the last event has come
+    bool failed = false;  // the upstream told an error in the stream
     bool stopped = false;  // more has come than was reserved
     bool no_store = false;
     std::optional<Error> broken;
@@ -257,7 +257,8 @@ void ClientRequest::settle_translation(Translation& work, ledger::EndState end) 
     const bool finished = work.stop != wire::StopReason::kUnset;
     if (work.failed && end == ledger::EndState::kOk) end = ledger::EndState::kError;
     if (record_.error.empty() && end == ledger::EndState::kError) record_.error = "upstream_error";
-    if (record_.error.empty() && end == ledger::EndState::kClientGone) record_.error = "client_gone";
+    if (record_.error.empty() && end == ledger::EndState::kClientGone)
+        record_.error = "client_gone";
     const std::string finish(finished ? wire::openai::finish_reason(work.stop) : "");
     attempt_.finish_reason = finish;
     attempt_.model_reported = work.model;

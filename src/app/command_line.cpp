@@ -1,5 +1,6 @@
 #include "app/command_line.hpp"
 
+#include "app/commands/estimate_options.hpp"
 #include "app/config_values.hpp"
 #include "base/strings.hpp"
 #include "ledger/report.hpp"
@@ -38,6 +39,7 @@ struct Parser {
     bool jsonl = true;
     TokensOptions tokens;
     BudgetsOptions budgets;
+    EstimateOptions estimate;
     VersionOptions version;
 };
 
@@ -563,6 +565,7 @@ CommandLine parse_command_line(std::vector<std::string> arguments) {
     add_prices(*parser);
     add_model_host(*parser);
     add_tokens(*parser);
+    add_estimate(parser->app, parser->estimate, parser->chosen);
     add_version(*parser);
 
     CommandLine out;

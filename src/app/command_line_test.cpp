@@ -43,6 +43,28 @@ TEST(CommandLine, ReadsTokens) {
     EXPECT_NE(complaint({"tokens", "--json", "--jsonl"}), "");
 }
 
+TEST(CommandLine, ReadsEstimate) {
+    using Action = EstimateOptions::Action;
+    const auto full = parsed<EstimateOptions>(
+        {"estimate", "r.json", "--models", "a,b", "--what-if", "cache=on,tier=batch", "--budget",
+         "5", "--requests-per-month", "100", "--max-tokens", "9", "--json"});
+    EXPECT_EQ(full.action, Action::kEstimate);
+    EXPECT_EQ(full.models, (std::vector<std::string>{"a", "b"}));
+    EXPECT_EQ(full.what_if, (std::vector<std::string>{"cache=on", "tier=batch"}));
+    EXPECT_EQ(full.requests_per_month, 100U);
+    const auto diff =
+        parsed<EstimateOptions>({"estimate", "diff", "a.json", "b.json", "--threshold", "2.5"});
+    EXPECT_EQ(diff.action, Action::kDiff);
+    EXPECT_EQ(diff.file + " " + diff.other + " " + diff.threshold, "a.json b.json 2.5");
+    const auto test = parsed<EstimateOptions>({"estimate", "backtest", "--recorded"});
+    EXPECT_EQ(test.action, Action::kBacktest);
+    EXPECT_TRUE(test.recorded);
+    EXPECT_NE(complaint({"estimate", "diff", "a.json"}), "");
+    EXPECT_NE(complaint({"estimate", "--rows", "a.csv"}), "");
+    EXPECT_NE(complaint({"estimate", "r.json", "--json", "--markdown"}), "");
+    EXPECT_NE(complaint({"estimate", "r.json", "--dialect", "tea"}), "");
+}
+
 TEST(CommandLine, ReadsServe) {
     const auto plain = parsed<ServeOptions>({"serve"});
     EXPECT_EQ(plain.place.config, "");
@@ -159,6 +181,7 @@ TEST(CommandLine, EveryCommandHasHelpWithAnExample) {
                                                {"models", "load"},
                                                {"models", "try"},
                                                {"model-host"},
+                                               {"budgets"},
                                                {"version"}}) {
         std::vector<std::string> arguments = command;
         arguments.emplace_back("--help");

@@ -157,6 +157,35 @@ struct TokensOptions {
 /// Counts the tokens of a text and shows them.
 int run_tokens(const TokensOptions& options);
 
+struct EstimateOptions {
+    enum class Action : std::uint8_t { kEstimate, kBacktest, kDiff };
+    PlaceOptions place;
+    Action action = Action::kEstimate;
+    std::string file;  ///< a request; of backtest the recorded calls; of diff the base
+    std::string other;  ///< of diff the head
+    std::string dialect;  ///< of a request; empty: told by its shape
+    std::string prompt_template;
+    std::string rows;  ///< of the template: .csv or .jsonl
+    std::string workload;
+    bool recorded = false;
+    std::string ledger;  ///< lines of an export, instead of the state folder
+    std::string since;
+    std::string until;
+    std::string route;
+    std::vector<std::string> models;
+    std::vector<std::string> what_if;  ///< NAME=VALUE
+    std::string prior;
+    std::string budget;  ///< USD a month
+    std::string threshold = "5";  ///< of diff, percent
+    std::uint64_t requests_per_month = 0;  ///< 0: as the input says
+    std::uint64_t max_tokens = 0;  ///< 0: as the input says
+    bool json = false;
+    bool markdown = false;
+};
+/// What requests will cost before they are sent. Of a diff: 0 within the threshold, 1 beyond it, 2 when the
+/// input is bad.
+int run_estimate(const EstimateOptions& options);
+
 struct VersionOptions {
     bool json = false;
 };

@@ -44,10 +44,11 @@ void read_remote(ConfigSource& source, Section& section, ProviderConfig& out) {
     section.text("base_url", out.base_url);
     const YAML::Mark url_mark = section.mark("base_url");
     if (!section.has("base_url")) {
-        source.error(url_mark, fmt::format("provider '{}' needs a base_url, such as "
-                                           "https://api.openai.com/v1, https://api.anthropic.com/v1 or "
-                                           "https://generativelanguage.googleapis.com/v1beta",
-                                           out.name));
+        source.error(url_mark,
+                     fmt::format("provider '{}' needs a base_url, such as "
+                                 "https://api.openai.com/v1, https://api.anthropic.com/v1 or "
+                                 "https://generativelanguage.googleapis.com/v1beta",
+                                 out.name));
     }
     const auto url = net::parse_base_url(out.base_url);
     if (!url && !out.base_url.empty()) source.error(url_mark, "base_url", url.error());
@@ -252,11 +253,11 @@ void read_provider(ConfigSource& source, const PlacedText& name, Section& sectio
     ProviderConfig out;
     out.name = name.text;
     section.choice<ProviderDialect>("dialect", out.dialect,
-                            {{"openai", ProviderDialect::kOpenAi},
-                             {"embedded", ProviderDialect::kEmbedded},
-                             {"anthropic", ProviderDialect::kAnthropic},
-                             {"gemini", ProviderDialect::kGemini},
-                             {"responses", ProviderDialect::kResponses}});
+                                    {{"openai", ProviderDialect::kOpenAi},
+                                     {"embedded", ProviderDialect::kEmbedded},
+                                     {"anthropic", ProviderDialect::kAnthropic},
+                                     {"gemini", ProviderDialect::kGemini},
+                                     {"responses", ProviderDialect::kResponses}});
     if (!section.has("dialect")) {
         source.error(name.mark,
                      fmt::format("provider '{}' needs a dialect: openai, anthropic, gemini, "

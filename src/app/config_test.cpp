@@ -185,6 +185,38 @@ TEST(Config, RouteAndModelMustNotShareAName) {
               std::string::npos);
 }
 
+TEST(Config, LimitsBudgetsAndWebhookAreReadAndJudged) {
+    const Config config =
+        good(kOpenAi +
+             "models: {m: {provider: up, vocabulary: o200k_base}}\n"
+             "webhook: {url: 'https://h.example/x', secret: abc}\n"
+             "limits: [{name: a, scope: user, tokens_per_minute: 7, parallel: 2}]\n"
+             "budgets: [{name: b, scope: global, usd: 1, on_exceeded: "
+             "lower_max_tokens}]\n"
+             "keys: [{name: k, secret: 0123456789abcdef, tokens_per_minute: 9, "
+             "parallel: 3}]\n");
+    ASSERT_EQ(config.limits.size(), 1U);
+    EXPECT_EQ(config.limits[0].scope, budget::ScopeKind::kUser);
+    EXPECT_EQ(config.limits[0].tokens_per_minute, 7);
+    EXPECT_EQ(config.limits[0].parallel, 2);
+    EXPECT_EQ(config.keys[0].tokens_per_minute, 9U);
+    EXPECT_EQ(config.budgets[0].on_exceeded, OnExceeded::kLowerMaxTokens);
+    EXPECT_EQ(config.webhook.url, "https://h.example/x");
+    EXPECT_EQ(config.models[0].vocabulary, "o200k_base");
+    const auto says = [](const std::string& text, const char* words) {
+        EXPECT_NE(only_problem(text).find(words), std::string::npos) << only_problem(text);
+    };
+    says("limits: [{name: a, scope: user}]\n", "a limit needs requests_per_minute");
+    says("limits: [{name: a, parallel: 1}]\n", "a limit needs a scope");
+    says("limits: [{name: a, scope: global, match: x, parallel: 1}]\n", "nothing to match");
+    says("limits: [{name: a, scope: key, parallel: 1}, {name: a, scope: key, parallel: 1}]\n",
+         "two limits are called 'a'");
+    says("webhook: {secret: abc}\n", "a webhook needs a url");
+    says("webhook: {url: 'ftp://x'}\n", "error: url: ");
+    says("budgets: [{name: b, scope: global, usd: 1, on_exceeded: degrade}]\n",
+         "'on_exceeded: degrade' and 'degrade_model' need each other");
+}
+
 TEST(Config, OnlyTheDefaultRouteMayLackAModel) {
     EXPECT_EQ(good("routes: {default: {stages: [exact_cache]}}").routes.size(), 1u);
     EXPECT_NE(only_problem("routes: {other: {}}").find("route 'other' needs a model"),

@@ -45,8 +45,10 @@ std::optional<Place> google_place(std::string_view rest) {
 
 std::optional<Place> find_place(std::string_view path) {
     if (path == "/v1/chat/completions") return Place{};
-    if (path == "/v1/embeddings") return Place{Place::Kind::kEmbeddings, Dialect::kOpenAiChat, {}, false};
-    if (path == "/v1/responses") return Place{Place::Kind::kChat, Dialect::kOpenAiResponses, {}, false};
+    if (path == "/v1/embeddings")
+        return Place{Place::Kind::kEmbeddings, Dialect::kOpenAiChat, {}, false};
+    if (path == "/v1/responses")
+        return Place{Place::Kind::kChat, Dialect::kOpenAiResponses, {}, false};
     if (path == "/v1/messages") return Place{Place::Kind::kChat, Dialect::kAnthropic, {}, false};
     if (path == "/v1/messages/count_tokens")
         return Place{Place::Kind::kCountTokens, Dialect::kAnthropic, {}, false};
@@ -56,7 +58,8 @@ std::optional<Place> find_place(std::string_view path) {
         if (!rest.empty() && !rest.starts_with('/')) continue;
         if (const auto place = google_place(rest.empty() ? rest : rest.substr(1))) return place;
         const bool beta = prefix != kModelsPath;
-        return Place{Place::Kind::kModels, beta ? Dialect::kGemini : Dialect::kOpenAiChat, {}, false};
+        return Place{
+            Place::Kind::kModels, beta ? Dialect::kGemini : Dialect::kOpenAiChat, {}, false};
     }
     return std::nullopt;
 }
@@ -103,8 +106,9 @@ Task<void> list_models(WorkerState& worker, net::Exchange& exchange) {
     const std::string_view path = exchange.head().path;
     const std::size_t at = path.find("/models") + 7;
     if (path.size() <= at + 1) {
-        const std::string body =
-            dialect == Dialect::kOpenAiChat ? std::string() : models_list(*worker.snapshot, dialect);
+        const std::string body = dialect == Dialect::kOpenAiChat
+                                     ? std::string()
+                                     : models_list(*worker.snapshot, dialect);
         co_await exchange.respond(
             200, fields, body.empty() ? std::string_view(worker.snapshot->models_json()) : body);
         co_return;
@@ -138,12 +142,13 @@ Task<void> Gateway::handle(net::Exchange& exchange) {
     const std::string_view method = exchange.head().method;
     const auto place = find_place(path);
     if (!place) {
-        Error error{ErrorCode::kNotFound,
-                    "Unknown request URL: " + std::string(method) + " " + std::string(path) + ".",
-                    "the paths are /v1/chat/completions, /v1/responses, /v1/embeddings, /v1/messages, "
-                    "/v1/messages/count_tokens, /v1beta/models/MODEL:generateContent and /v1/models",
-                    {},
-                    "unknown_url"};
+        Error error{
+            ErrorCode::kNotFound,
+            "Unknown request URL: " + std::string(method) + " " + std::string(path) + ".",
+            "the paths are /v1/chat/completions, /v1/responses, /v1/embeddings, /v1/messages, "
+            "/v1/messages/count_tokens, /v1beta/models/MODEL:generateContent and /v1/models",
+            {},
+            "unknown_url"};
         co_await send_error(exchange, dialect_of(exchange.head()), std::move(error));
         co_return;
     }

@@ -7,8 +7,9 @@ namespace leeway::app {
 namespace {
 
 bool has_embedded(const Config& config) {
-    return std::any_of(config.providers.begin(), config.providers.end(),
-                       [](const ProviderConfig& p) { return p.dialect == ProviderDialect::kEmbedded; });
+    return std::any_of(
+        config.providers.begin(), config.providers.end(),
+        [](const ProviderConfig& p) { return p.dialect == ProviderDialect::kEmbedded; });
 }
 
 models::HostSettings settings_of(const Config& config) {

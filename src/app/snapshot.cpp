@@ -38,7 +38,8 @@ wire::usage::Flavour flavour_of(ProviderDialect dialect, std::string_view host) 
         case ProviderDialect::kAnthropic: return Flavour::kAnthropic;
         case ProviderDialect::kGemini: return Flavour::kGemini;
         case ProviderDialect::kResponses:
-            return host == "openrouter.ai" ? Flavour::kOpenRouterResponses : Flavour::kOpenAiResponses;
+            return host == "openrouter.ai" ? Flavour::kOpenRouterResponses
+                                           : Flavour::kOpenAiResponses;
     }
     return Flavour::kOpenAiChat;
 }

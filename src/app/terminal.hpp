@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace leeway::app {
 
@@ -17,6 +18,10 @@ enum class Colour { kRed, kYellow, kGreen, kBold, kDim };
 
 /// "leeway: error: …" and the hint, to standard error. Returns 1, the exit status.
 int report_failure(const Error& error);
+/// Columns of the same width, two spaces apart; the first row is the head and all have as many cells.
+[[nodiscard]] std::string table(const std::vector<std::vector<std::string>>& rows);
+/// All of a file; of standard input when `path` is empty or "-". An error when it is larger than `most` bytes.
+[[nodiscard]] Result<std::string> read_input(const std::string& path, std::size_t most);
 /// `text` to standard output. Returns 0, or 1 when it could not be written (a full disk).
 int print_out(std::string_view text);
 

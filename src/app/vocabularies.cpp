@@ -3,6 +3,7 @@
 #include "app/default_paths.hpp"
 #include "tokens/vocabulary_file.hpp"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <filesystem>
@@ -92,6 +93,25 @@ tokens::Tokenizer* WorkerTokenizers::of(const TokenRule& rule) {
         slot = std::make_unique<tokens::Tokenizer>(rule.vocabulary, small);
     }
     return slot.get();
+}
+
+Result<tokens::Tokenizer*> Tokenizers::named(const std::string& vocabulary) {
+    auto& slot = all_[vocabulary];
+    if (slot == nullptr) {
+        auto opened = open_named_vocabulary(vocabulary);
+        if (!opened) return fail(std::move(opened.error()));
+        slot = std::make_unique<tokens::Tokenizer>(std::move(*opened));
+    }
+    return slot.get();
+}
+
+Result<tokens::Tokenizer*> Tokenizers::for_rule(tokens::ModelTokens& rule, std::string& note) {
+    auto tokenizer = named(rule.vocabulary);
+    if (tokenizer || rule.family != tokens::ModelFamily::kOpenWeights) return tokenizer;
+    note = fmt::format("no vocabulary '{}': estimated", rule.vocabulary);
+    rule.vocabulary = "o200k_base";
+    rule.exact = false;
+    return named(rule.vocabulary);
 }
 
 }  // namespace leeway::app

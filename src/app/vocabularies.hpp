@@ -4,6 +4,7 @@
 #include "base/result.hpp"
 #include "tokens/model_map.hpp"
 #include "tokens/tokenizer.hpp"
+#include "tokens/vocabulary.hpp"
 
 #include <map>
 #include <memory>
@@ -45,6 +46,19 @@ public:
 
 private:
     std::map<const tokens::Vocabulary*, std::unique_ptr<tokens::Tokenizer>> all_;
+};
+
+/// The tokenizers of a command, each opened once. One thread.
+class Tokenizers {
+public:
+    /// Valid as long as this object.
+    [[nodiscard]] Result<tokens::Tokenizer*> named(const std::string& vocabulary);
+    /// The vocabulary of a model's rule. Where that of an open model is not there, the rule becomes one to
+    /// estimate with, and `note` says so.
+    [[nodiscard]] Result<tokens::Tokenizer*> for_rule(tokens::ModelTokens& rule, std::string& note);
+
+private:
+    std::map<std::string, std::unique_ptr<tokens::Tokenizer>> all_;
 };
 
 }  // namespace leeway::app

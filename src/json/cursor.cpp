@@ -261,6 +261,10 @@ bool Cursor::skip() noexcept {
 }
 
 void Cursor::skip_unchecked() noexcept {
+    if (pos_ == count_) {
+        fail("expected a value");  // as below: a text that ends behind '[' has no element to pass
+        return;
+    }
     unsigned open = 0;
     while (pos_ < count_) {
         const char c = text_[at_[pos_]];

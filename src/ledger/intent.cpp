@@ -1,10 +1,9 @@
 #include "ledger/intent.hpp"
 
 #include "ledger/codec.hpp"
+#include "ledger/reader.hpp"
 #include "ledger/schema.hpp"
 #include "store/sqlite/database.hpp"
-
-#include <unistd.h>
 
 #include <cstring>
 
@@ -138,11 +137,10 @@ RequestRecord unknown_outcome(const Intent& intent) {
 Result<std::vector<ScopeSpending>> read_spending(const std::string& state_dir,
                                                  std::int64_t since_unix_s) {
     std::vector<ScopeSpending> out;
-    const std::string path = database_path(state_dir);
-    if (::access(path.c_str(), F_OK) != 0) return out;
-    auto db = store::sqlite::Database::open(path, {});
+    auto db = open_for_reading(state_dir);
     if (!db) return fail(std::move(db.error()));
-    auto rows = db->prepare(
+    if (!*db) return out;
+    auto rows = (*db)->prepare(
         "SELECT scope, slot, spent_hi, spent_lo, tokens FROM budget_spent WHERE slot >= ?1");
     if (!rows) return fail(std::move(rows.error()));
     rows->bind(1, since_unix_s / 900 - 1);
@@ -161,11 +159,10 @@ Result<std::vector<ScopeSpending>> read_spending(const std::string& state_dir,
 
 Result<std::vector<Intent>> read_open_intents(const std::string& state_dir) {
     std::vector<Intent> out;
-    const std::string path = database_path(state_dir);
-    if (::access(path.c_str(), F_OK) != 0) return out;
-    auto db = store::sqlite::Database::open(path, {});
+    auto db = open_for_reading(state_dir);
     if (!db) return fail(std::move(db.error()));
-    auto rows = db->prepare("SELECT record FROM intent");
+    if (!*db) return out;
+    auto rows = (*db)->prepare("SELECT record FROM intent");
     if (!rows) return fail(std::move(rows.error()));
     while (true) {
         const auto row = rows->step();

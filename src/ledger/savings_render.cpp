@@ -77,9 +77,9 @@ std::string_view claim_text(Comparison::Claim claim) {
 }
 
 std::string comparison_line(const Comparison& c) {
-    std::string counts = fmt::format(
-        "  {}: {} held out ({} errors), {} not ({} errors); ", c.route.empty() ? "(none)" : c.route,
-        c.held_out.requests, c.held_out.errors, c.treated.requests, c.treated.errors);
+    std::string counts = fmt::format("  {}: {} held out ({} errors), {} not ({} errors); ",
+                                     c.route.empty() ? "(none)" : c.route, c.held_out.requests,
+                                     c.held_out.errors, c.treated.requests, c.treated.errors);
     const std::string interval =
         fmt::format("{} per request, 95 % interval {} to {}", estimate(c.difference_usd),
                     estimate(c.low_usd), estimate(c.high_usd));

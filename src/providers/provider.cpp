@@ -86,8 +86,9 @@ Result<void> PreparedRequest::prepare(const Provider& provider,
     return {};
 }
 
-void PreparedRequest::prepare_body(const Provider& provider, const pipeline::RequestContext& context,
-                                   std::string body, PreparedRequest& out) {
+void PreparedRequest::prepare_body(const Provider& provider,
+                                   const pipeline::RequestContext& context, std::string body,
+                                   PreparedRequest& out) {
     out.joined_ = std::move(body);
     out.pieces_.assign(1, out.joined_);
     out.target_ = target_of(provider, context);
@@ -105,11 +106,13 @@ net::UpstreamRequest PreparedRequest::request() const noexcept {
 bool passes_to_client(std::string_view name) noexcept {
     switch (ascii_lower(name.front())) {
         case 'a':
-            return name.size() > 20 && equals_ignore_case(name.substr(0, 20), "anthropic-ratelimit-");
+            return name.size() > 20 &&
+                   equals_ignore_case(name.substr(0, 20), "anthropic-ratelimit-");
         case 'c': return equals_ignore_case(name, "content-type");
         case 'o': return name.size() > 7 && equals_ignore_case(name.substr(0, 7), "openai-");
         case 'r':
-            return equals_ignore_case(name, "retry-after") || equals_ignore_case(name, "request-id");
+            return equals_ignore_case(name, "retry-after") ||
+                   equals_ignore_case(name, "request-id");
         case 'x':
             return equals_ignore_case(name, "x-request-id") ||
                    (name.size() > 12 && equals_ignore_case(name.substr(0, 12), "x-ratelimit-"));

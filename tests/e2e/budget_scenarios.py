@@ -1,4 +1,5 @@
 """Scenarios of budgets and rate limits: exact stops, cut streams, refusals, cheaper answers, alerts, and what-ifs."""
+import concurrent.futures
 import hashlib
 import hmac
 import http.server
@@ -12,11 +13,13 @@ import time
 
 import openai
 
-from bad_input import error_of, restart
+from bad_input import Mount, error_of, restart
 from gateway import KEY
 from scenarios import PICO_INPUT, PICO_OUTPUT, Skip, ask, sdk
 
 CHAT = "/v1/chat/completions"
+# The fake provider says 1,000 tokens of input whatever it gets, so a request that shall not be surprised is long.
+LONG = " and so on" * 100
 # Of what one exact row says and these scenarios add up: 800 fresh, 200 cached input, 100 output.
 COST_4O = 800 * PICO_INPUT + 200 * 1_250_000 + 100 * PICO_OUTPUT
 
@@ -40,7 +43,7 @@ def count(gateway, *arguments, text):
     if "no vocabulary" in run.stderr + run.stdout:
         raise Skip("no vocabularies: tools/setup.sh makes them")
     told = json.loads(run.stdout)
-    return (told.get("models") or told.get("rows") or [told])[0]["tokens"]
+    return (told["models"] or [told])[0]["count"]
 
 
 def standing(gateway, budget):
@@ -143,10 +146,10 @@ def test_refusals_say_which_budget_what_is_left_and_when(gateway, upstream):
                           "  - {name: each-user, scope: user, tokens: 3000, rolling: 15m}\n",
                  ("name: web,", "name: web, team: travel,"))
     client = sdk(gateway)
-    client.chat.completions.create(**ask("a", max_tokens=500))
+    client.chat.completions.create(**ask("a" + LONG, max_tokens=500))
     for user, name, scope, words in (("", "team-day", "team:travel", "USD"), ("ada", "each-user", "user:ada", "tokens")):
         try:
-            client.chat.completions.create(**ask("b", max_tokens=2500 if user else 1500), extra_headers={
+            client.chat.completions.create(**(ask("b" + 2 * LONG, max_tokens=800) if user else ask("b", max_tokens=1700)), extra_headers={
                 "x-leeway-user": user, **({"x-leeway-tag": "t"} if user else {})})
         except openai.RateLimitError as error:
             assert error.code == "budget_exceeded" and error.type == "insufficient_quota"
@@ -177,7 +180,6 @@ def test_an_answer_is_made_shorter_or_cheaper_instead_of_refused(gateway, upstre
             assert sent.get(name) == (granted if body.get(name) else body.get(name)), (sent, granted)
         assert status == 200 and 1 <= granted < 1000, headers.items()
         # What was granted is all that the budget had: with one token more it would have been too much.
-        (notes,) = ledger(gateway, "SELECT notes FROM request ORDER BY id DESC LIMIT 1")[0] or [None]
         wait_for(lambda: ledger(gateway, "SELECT notes FROM request ORDER BY id DESC LIMIT 1")
                  == [(f"budget=max_tokens:{granted}",)], "the row says it", 3)
         if standing(gateway, "short")["left_pico_usd"] < 3_000_000_000:
@@ -348,27 +350,66 @@ def test_a_key_revoked_in_flight_is_settled(gateway, upstream):
 
 def test_a_locked_database_delays_rows_and_loses_none(gateway, upstream):
     """LEEWAY_LOCK_SECONDS=30 for the whole time; fewer seconds show the same."""
-    with_budgets(gateway, "budgets:\n  - {name: all, scope: global, usd: 0.04, per: day}\n")
-    assert gateway.raw(CHAT, ask("before", max_tokens=10))[0] == 200
+    with_budgets(gateway, "budgets:\n  - {name: all, scope: global, usd: 0.06, per: day}\n")
+    assert gateway.raw(CHAT, ask("before" + LONG, max_tokens=100))[0] == 200
     time.sleep(0.2)
     db = sqlite3.connect(gateway.state / "ledger" / "ledger.db", isolation_level=None)
     db.execute("BEGIN IMMEDIATE")
     until = time.monotonic() + float(os.environ.get("LEEWAY_LOCK_SECONDS", "4"))
     answered = 1
     statuses = []
-    while time.monotonic() < until or len(statuses) < 12:
-        statuses.append(gateway.raw(CHAT, ask(f"during {len(statuses)}", max_tokens=10))[0])
+    while time.monotonic() < until or len(statuses) < 20:
+        statuses.append(gateway.raw(CHAT, ask(f"during {len(statuses)}" + LONG, max_tokens=100))[0])
         answered += statuses[-1] == 200
-        time.sleep(0.3)
+        time.sleep(0.2)
     db.execute("ROLLBACK")
     db.close()
-    # The budget holds without the database: 0.04 USD are twelve answers of 0.00325.
-    assert set(statuses) == {200, 429} and answered <= 12, statuses
+    # The budget holds without the database: 0.06 USD are at most 18 answers of 0.00325.
+    assert set(statuses) == {200, 429} and 10 < answered <= 18, statuses
     wait_for(lambda: len([row for row in gateway.rows() if row["attempt"]]) == answered, "all rows come", 40)
-    assert standing(gateway, "all")["spent_pico_usd"] == answered * COST_4O <= 40_000_000_000
+    assert standing(gateway, "all")["spent_pico_usd"] == answered * COST_4O <= 60_000_000_000
     gateway.stop(signal.SIGKILL)
     gateway.start()
     assert standing(gateway, "all")["spent_pico_usd"] == answered * COST_4O
+
+
+def test_a_full_disk_under_a_budget_reserves_nothing(gateway, upstream):
+    with Mount(gateway.folder / "disk", "size=12m") as disk:
+        # Long names make long intents and rows: the journal, which has its place already, is full soon.
+        long = {"x-leeway-session": "s" * 128, "x-leeway-user": "u" * 128,
+                "x-leeway-tag": ",".join(f"{i}" * 60 for i in range(8))}
+        with_budgets(gateway, "budgets:\n  - {name: all, scope: global, usd: 1000, per: month}\n",
+                     (str(gateway.state), str(disk / "state")), ("workers: 2", "workers: 1"))
+        gateway.state = disk / "state"
+        try:
+            with open(disk / "filler", "wb") as filler:
+                try:
+                    while True:
+                        filler.write(b"x" * 65536)
+                        filler.flush()
+                except OSError:
+                    pass
+            give_up = time.monotonic() + 60
+
+            def fill(_):
+                while True:
+                    status, _, body = gateway.raw(CHAT, ask("q" + LONG), headers=long)
+                    if status != 200:
+                        return status, json.loads(body)["error"]["code"]
+                    assert time.monotonic() < give_up
+
+            with concurrent.futures.ThreadPoolExecutor(8) as pool:
+                assert set(pool.map(fill, range(8))) == {(503, "ledger_unavailable")}
+            calls = upstream.calls
+            assert gateway.raw(CHAT, ask("q" + LONG))[0] == 503 and upstream.calls == calls
+            os.unlink(disk / "filler")
+            wait_for(lambda: gateway.raw("/readyz", admin=True)[0] == 200, "not ready again", 60)
+            assert gateway.raw(CHAT, ask("q" + LONG))[0] == 200
+            wait_for(lambda: standing(gateway, "all")["spent_pico_usd"] == upstream.calls * COST_4O, "all is charged", 30)
+            assert standing(gateway, "all")["reserved_pico_usd"] == 0
+            assert sum(row["cost_pico_usd"] for row in gateway.rows() if row["attempt"]) == upstream.calls * COST_4O
+        finally:
+            gateway.stop(signal.SIGKILL)
 
 
 def test_parallel_requests_on_the_last_cent_never_overshoot(gateway, upstream):
@@ -383,7 +424,7 @@ def test_parallel_requests_on_the_last_cent_never_overshoot(gateway, upstream):
 
     def client(number):
         for i in range(6):
-            status, _, _ = gateway.raw(CHAT, ask(f"q{number}-{i}", max_tokens=100), headers={"x-leeway-user": "ada"})
+            status, _, _ = gateway.raw(CHAT, ask(f"q{number}-{i}" + LONG, max_tokens=100), headers={"x-leeway-user": "ada"})
             with lock:
                 statuses.append(status)
 

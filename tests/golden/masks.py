@@ -4,6 +4,10 @@ import re
 RULES = (  # where it may stand (client, upstream, ledger), what it looks like, what is put in its place
     ("client upstream ledger", rb"127\.0\.0\.1:\d{4,5}", rb"127.0.0.1:<port>"),
     ("client", rb"(x-ratelimit-reset-requests: )[0-9ms.]+(?=\r)", rb"\1<wait>"),
+    # Until a budget begins anew; the texts have one length.
+    ("client", rb"(?<=\nretry-after: )\d{3,}(?=\r)", rb"<wait>"),
+    ("client", rb"(?<=It resets at )20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", rb"<time>"),
+    ("client", rb"(?<=try again in )\d\d(?= s\))", rb"<wait>"),
     ("ledger", rb'"ts":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"', rb'"ts":"<time>"'),
     # A check value over the price: what it hangs on is tested where it is made.
     ("ledger", rb'"price_id":"[0-9a-f]{16}",', rb""),

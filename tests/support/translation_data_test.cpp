@@ -53,7 +53,8 @@ void normalise(Node& node) {
     for (Node& element : node.elements) normalise(element);
     for (Node::Member& member : node.members) {
         normalise(member.value);
-        const bool content = member.key == "content" || member.key == "system" || member.key == "output";
+        const bool content =
+            member.key == "content" || member.key == "system" || member.key == "output";
         if (content && member.value.is_array() && member.value.elements.size() == 1 &&
             is_plain_text(member.value.elements.front()))
             member.value = Node::string(std::string(member.value.elements.front().text_of("text")));
@@ -119,7 +120,8 @@ std::vector<std::pair<std::string, fs::path>> snapshots(const fs::path& folder,
     const std::string ending = "." + std::string(suffix) + ".snap";
     for (const auto& entry : fs::directory_iterator(folder)) {
         const std::string name = entry.path().filename().string();
-        if (name.ends_with(ending)) out.emplace_back(name.substr(0, name.size() - ending.size()), entry.path());
+        if (name.ends_with(ending))
+            out.emplace_back(name.substr(0, name.size() - ending.size()), entry.path());
     }
     std::sort(out.begin(), out.end());
     return out;
@@ -129,13 +131,15 @@ TEST(TranslationData, RequestsAreWhatAgentgatewayMakesOfThem) {
     const fs::path root = data_folder() / "requests";
     if (!fs::exists(root)) GTEST_SKIP() << "no " << root << ": the public data is not there";
     Differences differences;
-    for (const Pair& pair : {Pair{"completions", Dialect::kOpenAiChat, "anthropic", Dialect::kAnthropic},
-                             Pair{"completions", Dialect::kOpenAiChat, "vertex-gemini", Dialect::kGemini},
-                             Pair{"messages", Dialect::kAnthropic, "completions", Dialect::kOpenAiChat},
-                             Pair{"messages", Dialect::kAnthropic, "responses", Dialect::kOpenAiResponses},
-                             Pair{"responses", Dialect::kOpenAiResponses, "gemini", Dialect::kOpenAiChat}}) {
+    for (const Pair& pair :
+         {Pair{"completions", Dialect::kOpenAiChat, "anthropic", Dialect::kAnthropic},
+          Pair{"completions", Dialect::kOpenAiChat, "vertex-gemini", Dialect::kGemini},
+          Pair{"messages", Dialect::kAnthropic, "completions", Dialect::kOpenAiChat},
+          Pair{"messages", Dialect::kAnthropic, "responses", Dialect::kOpenAiResponses},
+          Pair{"responses", Dialect::kOpenAiResponses, "gemini", Dialect::kOpenAiChat}}) {
         for (const auto& [name, path] : snapshots(root / pair.folder, pair.suffix)) {
-            const auto request = codec_of(pair.from).read_request(read_file(root / pair.folder / (name + ".json")));
+            const auto request =
+                codec_of(pair.from).read_request(read_file(root / pair.folder / (name + ".json")));
             std::string ours;
             if (!request) {
                 ours = "refused: " + request.error().message;
@@ -150,8 +154,9 @@ TEST(TranslationData, RequestsAreWhatAgentgatewayMakesOfThem) {
             auto snapshot = json::parse_node(snapshot_body(read_file(path)));
             ASSERT_TRUE(snapshot) << path;
             const Node* theirs = snapshot->find("request");
-            differences.check("requests/" + std::string(pair.folder) + "/" + name + "." + std::string(pair.suffix), ours,
-                              theirs == nullptr ? "none" : normal(theirs->json()));
+            differences.check("requests/" + std::string(pair.folder) + "/" + name + "." +
+                                  std::string(pair.suffix),
+                              ours, theirs == nullptr ? "none" : normal(theirs->json()));
         }
     }
     EXPECT_GE(differences.cases(), 30U);
@@ -164,13 +169,15 @@ std::string meaning(const ChatAnswer& answer) {
         out += "\n stop=" + std::to_string(static_cast<int>(choice.stop));
         for (const Part& part : choice.parts) {
             if (part.text.empty() && part.kind == Part::Kind::kText) continue;
-            out += "\n " + std::to_string(static_cast<int>(part.kind)) + " " + part.name + " " + part.id + " ";
+            out += "\n " + std::to_string(static_cast<int>(part.kind)) + " " + part.name + " " +
+                   part.id + " ";
             out += part.kind == Part::Kind::kToolCall ? normal(part.text) : part.text;
         }
     }
     const prices::Usage& usage = answer.usage.usage;
     out += "\n usage=" + std::to_string(usage.input_total()) + "/" +
-           std::to_string(usage[prices::Bucket::kCachedInput]) + "/" + std::to_string(usage.output_total());
+           std::to_string(usage[prices::Bucket::kCachedInput]) + "/" +
+           std::to_string(usage.output_total());
     return out;
 }
 
@@ -202,7 +209,8 @@ TEST(TranslationData, AnswersMeanWhatAgentgatewaysMean) {
             const auto answer = codec_of(pair.from).read_answer(
                 read_file(root / pair.folder / (name + ".json")), flavour_of(pair.from));
             ASSERT_TRUE(answer) << path << answer.error().message;
-            const std::string body = codec_of(pair.to).write_answer(*answer, {"id", "model", 1, true});
+            const std::string body =
+                codec_of(pair.to).write_answer(*answer, {"id", "model", 1, true});
             const auto ours = codec_of(pair.to).read_answer(body, flavour);
             ASSERT_TRUE(ours) << body;
             auto snapshot = json::parse_node(snapshot_body(read_file(path)));
@@ -211,7 +219,8 @@ TEST(TranslationData, AnswersMeanWhatAgentgatewaysMean) {
             ASSERT_NE(told, nullptr) << path;
             const auto theirs = codec_of(pair.to).read_answer(told->json(), flavour);
             ASSERT_TRUE(theirs) << path;
-            differences.check("response/" + std::string(pair.folder) + "/" + name + "." + std::string(pair.suffix),
+            differences.check("response/" + std::string(pair.folder) + "/" + name + "." +
+                                  std::string(pair.suffix),
                               meaning(*ours), meaning(*theirs));
         }
     }
@@ -292,7 +301,8 @@ TEST(TranslationData, StreamsMeanWhatAgentgatewaysMean) {
     if (!fs::exists(root)) GTEST_SKIP() << "no " << root << ": the public data is not there";
     Differences differences;
     for (const Pair& pair : kAnswers) {
-        for (const auto& [name, path] : snapshots(root / pair.folder, std::string(pair.suffix) + "-streaming")) {
+        for (const auto& [name, path] :
+             snapshots(root / pair.folder, std::string(pair.suffix) + "-streaming")) {
             const std::string bytes = read_file(root / pair.folder / (name + ".json"));
             const std::string stream = translated_stream(pair, bytes);
             const auto ours = assemble(pair.to, stream);
@@ -303,7 +313,8 @@ TEST(TranslationData, StreamsMeanWhatAgentgatewaysMean) {
             if (end != std::string::npos) told.resize(end + 1);
             const auto theirs = assemble(pair.to, told);
             ASSERT_TRUE(theirs) << path;
-            differences.check("response/" + std::string(pair.folder) + "/" + name + "." + std::string(pair.suffix) + "-streaming",
+            differences.check("response/" + std::string(pair.folder) + "/" + name + "." +
+                                  std::string(pair.suffix) + "-streaming",
                               meaning(*ours), meaning(*theirs));
         }
     }

@@ -30,6 +30,7 @@ LAYERS = {
     "providers": [*_WIRE, "net", "pipeline", "models"],
     "methods": [*_WIRE, "pipeline", "store"],
     "guard": [*_WIRE, "pipeline", "store"],
+    "lab": [*_BASICS, "tokens"],
     "admin": [*_WIRE, "net", "store", "ledger"],
     "app": ["*"],
 }

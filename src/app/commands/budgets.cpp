@@ -60,6 +60,7 @@ Result<std::vector<budget::Standing>> read_standings(const Config& config,
         if (scope) past.push_back({std::move(*scope), row.slot, row.spent.value(), row.tokens});
     }
     std::vector<budget::BudgetSpec> specs;
+    specs.reserve(config.budgets.size());
     for (const BudgetConfig& one : config.budgets) specs.push_back(one.spec);
     book.configure(std::move(specs), past, now_s);
     return book.standings(now_s);

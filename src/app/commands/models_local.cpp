@@ -58,10 +58,10 @@ models::ModelStoreOptions local_store_options(const Config& config) {
 }
 
 bool is_embedded(const Config& config, const ModelConfig& model) {
-    return std::any_of(config.providers.begin(), config.providers.end(),
-                       [&](const ProviderConfig& p) {
-                           return p.name == model.provider && p.dialect == ProviderDialect::kEmbedded;
-                       });
+    return std::any_of(
+        config.providers.begin(), config.providers.end(), [&](const ProviderConfig& p) {
+            return p.name == model.provider && p.dialect == ProviderDialect::kEmbedded;
+        });
 }
 
 Result<const ModelConfig*> embedded_model(const Config& config, const std::string& name) {

@@ -47,29 +47,6 @@ std::string other_rates(const prices::Rates& rates) {
     return out.empty() ? "-" : out;
 }
 
-/// Columns as wide as their widest cell; widths count characters, not bytes.
-std::string table(const std::vector<std::vector<std::string>>& rows) {
-    const auto width = [](const std::string& text) {
-        return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
-            return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
-        }));
-    };
-    std::vector<std::size_t> widths(rows.front().size());
-    for (const auto& row : rows) {
-        for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width(row[i]));
-    }
-    std::string out;
-    for (const auto& row : rows) {
-        std::string line;
-        for (std::size_t i = 0; i < row.size(); ++i) {
-            line += row[i] + std::string(widths[i] - width(row[i]) + 2, ' ');
-        }
-        line.erase(line.find_last_not_of(' ') + 1);
-        out += line + "\n";
-    }
-    return out;
-}
-
 /// Conditions besides tier and region, which have their columns.
 std::string when_text(const RateSheet& sheet) {
     RateSheet rest = sheet;

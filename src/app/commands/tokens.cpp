@@ -16,11 +16,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <map>
-#include <memory>
 
 namespace leeway::app {
 namespace {
@@ -35,23 +30,6 @@ const std::vector<std::string>& usual_models() {
         "gpt-5", "gpt-4", "gpt-oss-120b", "claude-opus-4-7", "claude-sonnet-4-5", "gemini-2.5-pro"};
     return models;
 }
-
-/// The tokenizers of this run, each opened once.
-class Tokenizers {
-public:
-    Result<tokens::Tokenizer*> named(const std::string& vocabulary) {
-        auto& slot = all_[vocabulary];
-        if (slot == nullptr) {
-            auto opened = open_named_vocabulary(vocabulary);
-            if (!opened) return fail(std::move(opened.error()));
-            slot = std::make_unique<tokens::Tokenizer>(std::move(*opened));
-        }
-        return slot.get();
-    }
-
-private:
-    std::map<std::string, std::unique_ptr<tokens::Tokenizer>> all_;
-};
 
 /// A model of the comparison.
 struct Row {
@@ -75,30 +53,6 @@ void price(Row& row, const prices::PriceBook* book) {
     row.cost = prices::ModelPrices(found.model->sheets).price(usage, today).cost;
 }
 
-Result<std::string> read_all(const std::string& path) {
-    const bool is_file = !path.empty() && path != "-";
-    std::FILE* const in = is_file ? std::fopen(path.c_str(), "rb") : stdin;
-    const auto failed = [&] {
-        return fail(ErrorCode::kConfig,
-                    fmt::format("cannot read {}: {}", is_file ? path : "standard input",
-                                std::strerror(errno)));
-    };
-    if (in == nullptr) return failed();
-    std::string out;
-    std::vector<char> buffer(std::size_t{1} << 16U);
-    while (const std::size_t got = std::fread(buffer.data(), 1, buffer.size(), in)) {
-        out.append(buffer.data(), got);
-        if (out.size() > tokens::kMaxTextBytes) break;
-    }
-    const bool bad = std::ferror(in) != 0;
-    if (is_file) std::fclose(in);
-    if (bad) return failed();
-    if (out.size() > tokens::kMaxTextBytes) {
-        return fail(ErrorCode::kPayloadTooLarge, "the text is larger than 4 GiB");
-    }
-    return out;
-}
-
 tokens::CalibrationFeatures features_of(std::string_view text, std::size_t base_tokens) {
     tokens::CalibrationFeatures out;
     out.requests = 0;
@@ -110,23 +64,12 @@ tokens::CalibrationFeatures features_of(std::string_view text, std::size_t base_
     return out;
 }
 
-/// The vocabulary of a model's rule, or, where its file is not there, the one to estimate with.
-Result<tokens::Tokenizer*> tokenizer_for(Tokenizers& all, tokens::ModelTokens& rule,
-                                         std::string& note) {
-    auto tokenizer = all.named(rule.vocabulary);
-    if (tokenizer || rule.family != tokens::ModelFamily::kOpenWeights) return tokenizer;
-    note = fmt::format("no vocabulary '{}': estimated", rule.vocabulary);
-    rule.vocabulary = "o200k_base";
-    rule.exact = false;
-    return all.named(rule.vocabulary);
-}
-
 Result<Row> count_for(Tokenizers& all, const std::string& model, std::string_view text,
                       bool request) {
     tokens::ModelTokens rule = tokens::find_model(model);
     Row row;
     row.model = model;
-    const auto tokenizer = tokenizer_for(all, rule, row.note);
+    const auto tokenizer = all.for_rule(rule, row.note);
     if (!tokenizer) return fail(tokenizer.error());
     row.vocabulary = rule.vocabulary;
     if (request) {
@@ -207,7 +150,7 @@ Result<Chosen> choose(Tokenizers& all, const TokensOptions& options) {
     } else {
         out.model = options.models.empty() ? usual_models().front() : options.models.front();
         tokens::ModelTokens rule = tokens::find_model(out.model);
-        const auto tokenizer = tokenizer_for(all, rule, out.note);
+        const auto tokenizer = all.for_rule(rule, out.note);
         if (!tokenizer) return fail(tokenizer.error());
         out.vocabulary = rule.vocabulary;
     }
@@ -285,7 +228,7 @@ int run_tokens(const TokensOptions& options) {
     Tokenizers all;
     const auto chosen = choose(all, options);
     if (!chosen) return report_failure(chosen.error());
-    const auto text = read_all(options.file);
+    const auto text = read_input(options.file, tokens::kMaxTextBytes);
     if (!text) return report_failure(text.error());
     if (options.jsonl) return run_lines(options, *chosen->tokenizer, *text);
 

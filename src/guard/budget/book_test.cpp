@@ -287,7 +287,8 @@ TEST(BudgetBook, AThousandParallelReservationsOnTheLastCentNeverOvershoot) {
                 gate.arrive_and_wait();
                 for (int i = 0; i < kEach; ++i) {
                     const auto number =
-                        (std::uint64_t(trial) * kThreads + std::uint64_t(t)) * kEach + std::uint64_t(i);
+                        (std::uint64_t(trial) * kThreads + std::uint64_t(t)) * kEach +
+                        std::uint64_t(i);
                     // 7 does not divide a cent, and a third of them is given back or costs less.
                     const std::int64_t worst = kCent / 7;
                     if (book->reserve(wish(number, worst))) continue;

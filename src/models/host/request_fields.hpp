@@ -29,15 +29,14 @@ struct IntegerRange {
 };
 
 /// A number field within its range; nullopt when it is not given or null.
-[[nodiscard]] Result<std::optional<double>> read_decimal(const json::Node& object,
-                                                         const char* name, DecimalRange range);
+[[nodiscard]] Result<std::optional<double>> read_decimal(const json::Node& object, const char* name,
+                                                         DecimalRange range);
 [[nodiscard]] Result<std::optional<std::int64_t>> read_integer(const json::Node& object,
                                                                const char* name,
                                                                IntegerRange range);
 [[nodiscard]] Result<bool> read_flag(const json::Node& object, const char* name);
 
 /// The field, or null when it is not given or is JSON's null.
-[[nodiscard]] const json::Node* given(const json::Node& object,
-                                              std::string_view name);
+[[nodiscard]] const json::Node* given(const json::Node& object, std::string_view name);
 
 }  // namespace leeway::models

@@ -21,10 +21,10 @@
 namespace leeway::models {
 namespace {
 
+using json::Node;
 using testing::Answer;
 using testing::ask;
 using testing::Client;
-using json::Node;
 
 /// The HTTP side over a store, on a Unix socket, with its loop in a thread.
 class Host {

@@ -81,7 +81,9 @@ Database::~Database() = default;
 Result<Database> Database::open(const std::string& path, const OpenOptions& options) {
     if (options.access == Access::kCreate && path != ":memory:") {
         // SQLite would create it with the umask's mode; rows name keys and models, so 0600.
-        const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        // A file that is there is not touched: closing it would drop the locks (POSIX: those of the whole process)
+        // of connections that use it, and another process could then take the WAL away under them.
+        const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         if (fd >= 0) ::close(fd);
     }
     sqlite3* raw = nullptr;

@@ -3,7 +3,10 @@
 #include "ledger/testing.hpp"
 #include "store/sqlite/migrations.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <array>
 #include <filesystem>
@@ -123,6 +126,32 @@ TEST(SqliteMigrations, RefuseADatabaseOfANewerVersionAndSayWhatToDo) {
     EXPECT_NE(done.error().message.find("up to 1"), std::string::npos);
     EXPECT_NE(done.error().hint.find("newer leeway"), std::string::npos);
     EXPECT_EQ(require_version(db, "test", kOne).error().reason, "newer_state");
+}
+
+// Locks of files belong to the process, and closing any descriptor of a file drops them: then the last connection of
+// another process would take the log away in which ours still writes.
+TEST(SqliteDatabase, ASecondConnectionOfTheProcessKeepsTheLocksOfTheFirst) {
+    const TemporaryFolder folder;
+    const std::string path = folder.path() + "/a.db";
+    auto first = open_or_die(path);
+    ASSERT_TRUE(first.exec("CREATE TABLE t (i INTEGER) STRICT"));
+    {
+        auto second = open_or_die(path);
+    }
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+        // What another process that closes the last connection, as it believes, would ask for.
+        const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+        struct flock lock{};
+        lock.l_type = F_WRLCK;
+        lock.l_whence = SEEK_SET;
+        const bool asked = fd >= 0 && ::fcntl(fd, F_GETLK, &lock) == 0;
+        ::_exit(asked && lock.l_type == F_RDLCK ? 0 : 1);
+    }
+    int status = -1;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0) << "the lock of the first connection is gone";
 }
 
 TEST(SqliteMigrations, LeaveNothingBehindWhenAStepFails) {

@@ -129,7 +129,10 @@ Result<ChatAnswer> MessagesCodec::read_answer(std::string_view body, usage::Flav
     if (!node) return fail(node.error());
     const Node* content = node->find("content");
     if (content == nullptr || !content->is_array()) {
-        return fail(Error{ErrorCode::kUpstreamInvalid, "the upstream's answer has no content", {}, {},
+        return fail(Error{ErrorCode::kUpstreamInvalid,
+                          "the upstream's answer has no content",
+                          {},
+                          {},
                           "upstream_invalid_answer"});
     }
     ChatAnswer answer;

@@ -135,8 +135,10 @@ Result<void> Reader::messages() {
             message.role = Role::kSystem;
         } else if (role != "user") {
             return fail(Error{ErrorCode::kInvalidRequest,
-                              param + ".role: Input should be 'user' or 'assistant'", {},
-                              param + ".role", "invalid_value"});
+                              param + ".role: Input should be 'user' or 'assistant'",
+                              {},
+                              param + ".role",
+                              "invalid_value"});
         }
         auto parts = read_content(node.find("content"), param + ".content");
         if (!parts) return fail(parts.error());
@@ -161,7 +163,8 @@ void Reader::tools() {
         tool.name = node.text_of("name");
         tool.description = node.text_of("description");
         tool.cache = mark_of(node);
-        if (const Node* schema = node.find("input_schema"); schema != nullptr && schema->is_object())
+        if (const Node* schema = node.find("input_schema");
+            schema != nullptr && schema->is_object())
             tool.parameters = schema->json();
         if (const Node* strict = node.find("strict"); strict != nullptr && strict->is_bool())
             tool.strict = strict->is_true();
@@ -181,13 +184,15 @@ void Reader::tool_choice() {
         to.kind = ToolChoice::Kind::kNamed;
         to.name = choice->text_of("name");
     }
-    if (const Node* one = choice->find("disable_parallel_tool_use"); one != nullptr && one->is_bool())
+    if (const Node* one = choice->find("disable_parallel_tool_use");
+        one != nullptr && one->is_bool())
         to.parallel = !one->is_true();
 }
 
 void Reader::format_and_thinking() {
     Reasoning& reasoning = out_.reasoning;
-    if (const Node* thinking = body_.find("thinking"); thinking != nullptr && thinking->is_object()) {
+    if (const Node* thinking = body_.find("thinking");
+        thinking != nullptr && thinking->is_object()) {
         const std::string_view type = thinking->text_of("type");
         reasoning.shown = thinking->text_of("display") != "omitted";
         if (type == "enabled") {
@@ -201,7 +206,8 @@ void Reader::format_and_thinking() {
         }
     }
     const Node* format = body_.find("output_format");
-    if (const Node* config = body_.find("output_config"); config != nullptr && config->is_object()) {
+    if (const Node* config = body_.find("output_config");
+        config != nullptr && config->is_object()) {
         reasoning.effort = config->text_of("effort");
         if (const Node* inner = config->find("format")) format = inner;
     }
@@ -217,9 +223,10 @@ Result<void> Reader::numbers() {
     auto limit = integer_of(body_, "max_tokens");
     if (!limit) return fail(limit.error());
     out_.max_tokens = *limit;
-    for (auto [key, to] : {std::pair<std::string_view, std::string*>{"temperature", &out_.temperature},
-                           {"top_p", &out_.top_p},
-                           {"top_k", &out_.top_k}}) {
+    for (auto [key, to] :
+         {std::pair<std::string_view, std::string*>{"temperature", &out_.temperature},
+          {"top_p", &out_.top_p},
+          {"top_k", &out_.top_k}}) {
         auto text = number_text(body_, key);
         if (!text) return fail(text.error());
         *to = std::move(*text);
@@ -244,9 +251,9 @@ void Reader::metadata() {
 
 void Reader::unknown() {
     static constexpr std::array<std::string_view, 15> kKnown{
-        "model", "messages", "system", "tools", "tool_choice", "thinking", "output_config",
-        "output_format", "max_tokens", "temperature", "top_p", "top_k", "stop_sequences",
-        "metadata", "stream"};
+        "model",    "messages",      "system",         "tools",      "tool_choice",
+        "thinking", "output_config", "output_format",  "max_tokens", "temperature",
+        "top_p",    "top_k",         "stop_sequences", "metadata",   "stream"};
     for (const Node::Member& member : body_.members) {
         const bool known = std::find(kKnown.begin(), kKnown.end(), member.key) != kKnown.end();
         if (!known && !member.value.is_null() && member.key != "service_tier")

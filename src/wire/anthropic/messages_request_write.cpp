@@ -187,7 +187,8 @@ void RequestWriter::tools() {
         json_.object().key("name").string(tool.name);
         if (!tool.description.empty()) json_.key("description").string(tool.description);
         json_.key("input_schema");
-        json_.raw(tool.parameters.empty() ? R"({"type":"object","properties":{}})" : tool.parameters);
+        json_.raw(tool.parameters.empty() ? R"({"type":"object","properties":{}})"
+                                          : tool.parameters);
         if (tool.strict && *tool.strict) json_.key("strict").boolean(true);
         mark(tool.cache);
         json_.close_object();
@@ -273,8 +274,9 @@ void RequestWriter::output() {
     if (format.kind == OutputFormat::Kind::kJson) losses_.drop("response_format");
     std::string_view effort;
     if (thinks_ && target_.adaptive_thinking) {
-        effort = request_.reasoning.effort == "minimal" ? std::string_view("low")
-                                                        : std::string_view(request_.reasoning.effort);
+        effort = request_.reasoning.effort == "minimal"
+                     ? std::string_view("low")
+                     : std::string_view(request_.reasoning.effort);
     }
     if (!schema && effort.empty()) return;
     json_.key("output_config").object();

@@ -119,7 +119,8 @@ Result<void> Reader::read(const openai::SseEvent& event, std::vector<StreamEvent
         block_stop(*node, out);
     } else if (type == "message_start") {
         StreamEvent start;
-        if (const Node* message = node->find("message"); message != nullptr && message->is_object()) {
+        if (const Node* message = node->find("message");
+            message != nullptr && message->is_object()) {
             start.id = message->text_of("id");
             start.model = message->text_of("model");
         }
@@ -204,7 +205,9 @@ void EventWriter::open(const StreamEvent& event, Block block, std::string& out) 
         case Block::kThinking:
             json.string("thinking").key("thinking").string("").key("signature").string("");
             break;
-        case Block::kRedacted: json.string("redacted_thinking").key("data").string(event.text); break;
+        case Block::kRedacted:
+            json.string("redacted_thinking").key("data").string(event.text);
+            break;
         case Block::kToolUse:
             json.string("tool_use").key("id").string(event.id).key("name").string(event.name);
             json.key("input").object().close_object();
@@ -218,7 +221,13 @@ void EventWriter::close(std::string& out) {
     if (!part_) return;
     part_.reset();
     begin(out, "content_block_stop");
-    Writer(out).object().key("type").string("content_block_stop").key("index").integer(index_).close_object();
+    Writer(out)
+        .object()
+        .key("type")
+        .string("content_block_stop")
+        .key("index")
+        .integer(index_)
+        .close_object();
     out += "\n\n";
 }
 
@@ -253,9 +262,12 @@ void EventWriter::finish(std::string& out) {
 void EventWriter::fail(std::string& out) {
     StreamEvent event;
     event.kind = Kind::kError;
-    event.error = Error{ErrorCode::kUpstreamInvalid,
-                        "the upstream mixed the pieces of two tool calls, which cannot be told in this dialect",
-                        {}, {}, "upstream_interleaved"};
+    event.error = Error{
+        ErrorCode::kUpstreamInvalid,
+        "the upstream mixed the pieces of two tool calls, which cannot be told in this dialect",
+        {},
+        {},
+        "upstream_interleaved"};
     write(event, out);
 }
 

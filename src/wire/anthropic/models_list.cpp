@@ -7,7 +7,11 @@ namespace {
 
 void write(json::Writer& json, std::string_view name) {
     json.object().key("type").string("model").key("id").string(name);
-    json.key("display_name").string(name).key("created_at").string("1970-01-01T00:00:00Z").close_object();
+    json.key("display_name")
+        .string(name)
+        .key("created_at")
+        .string("1970-01-01T00:00:00Z")
+        .close_object();
 }
 
 }  // namespace

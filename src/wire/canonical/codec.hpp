@@ -92,7 +92,8 @@ public:
                                                    const AnswerFor& to) const = 0;
     [[nodiscard]] virtual std::unique_ptr<StreamReader> stream_reader(
         usage::Flavour flavour) const = 0;
-    [[nodiscard]] virtual std::unique_ptr<StreamWriter> stream_writer(const AnswerFor& to) const = 0;
+    [[nodiscard]] virtual std::unique_ptr<StreamWriter> stream_writer(
+        const AnswerFor& to) const = 0;
 
     /// What the upstream says in the body of an answer with `status` ≥ 400: message, code (as `reason`), param,
     /// and our class of it.

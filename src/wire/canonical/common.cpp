@@ -72,13 +72,19 @@ std::string joined_text(const std::vector<Part>& parts, std::string_view between
 }
 
 Error wrong_type(std::string_view param, std::string_view wanted) {
-    return Error{ErrorCode::kInvalidRequest, std::string(param) + " must be " + std::string(wanted) + ".",
-                 {}, std::string(param), "invalid_type"};
+    return Error{ErrorCode::kInvalidRequest,
+                 std::string(param) + " must be " + std::string(wanted) + ".",
+                 {},
+                 std::string(param),
+                 "invalid_type"};
 }
 
 Error missing(std::string_view param) {
-    return Error{ErrorCode::kInvalidRequest, "Missing required parameter: '" + std::string(param) + "'.",
-                 {}, std::string(param), "missing_required_parameter"};
+    return Error{ErrorCode::kInvalidRequest,
+                 "Missing required parameter: '" + std::string(param) + "'.",
+                 {},
+                 std::string(param),
+                 "missing_required_parameter"};
 }
 
 Error untranslatable(std::string_view param, std::string_view why) {
@@ -105,8 +111,8 @@ Result<std::optional<std::int64_t>> integer_of(const json::Node& object, std::st
 Result<json::Node> read_body(std::string_view body) {
     auto node = json::parse_node(body);
     if (node && !node->is_object()) {
-        return fail(Error{ErrorCode::kInvalidRequest, "The body must be a JSON object.", {}, {},
-                          "invalid_json"});
+        return fail(Error{
+            ErrorCode::kInvalidRequest, "The body must be a JSON object.", {}, {}, "invalid_json"});
     }
     return node;
 }
@@ -115,8 +121,11 @@ Result<json::Node> read_upstream(std::string_view body, usage::Extractor& usage)
     // Broken text in an answer must not hide what it cost.
     std::string shadow;
     const auto broken = [](std::string why) {
-        return fail(Error{ErrorCode::kUpstreamInvalid, "the upstream sent no JSON: " + std::move(why),
-                          {}, {}, "upstream_invalid_answer"});
+        return fail(Error{ErrorCode::kUpstreamInvalid,
+                          "the upstream sent no JSON: " + std::move(why),
+                          {},
+                          {},
+                          "upstream_invalid_answer"});
     };
     const auto tokens = json::thread_indexer().index_lenient(body, shadow);
     if (!tokens) return broken(tokens.error().message);
@@ -134,7 +143,8 @@ UsageTotals totals_of(const prices::Usage& usage) noexcept {
     UsageTotals out;
     out.input = usage.input_total();
     out.output = usage.output_total();
-    out.cached = usage[Bucket::kCachedInput] + usage[Bucket::kCachedAudio] + usage[Bucket::kCachedImage];
+    out.cached =
+        usage[Bucket::kCachedInput] + usage[Bucket::kCachedAudio] + usage[Bucket::kCachedImage];
     out.cache_write_1h = usage[Bucket::kCacheWrite1h];
     out.cache_write =
         usage[Bucket::kCacheWrite] + usage[Bucket::kCacheWrite5m] + usage[Bucket::kCacheWrite1h];

@@ -84,7 +84,8 @@ struct OutputFormat {
 struct Reasoning {
     enum class Kind : std::uint8_t { kUnset, kOff, kEffort, kBudget, kAdaptive };
     Kind kind = Kind::kUnset;
-    std::string effort;  ///< "minimal", "low", "medium", "high", "xhigh", "max"; may stand beside a budget
+    std::string
+        effort;  ///< "minimal", "low", "medium", "high", "xhigh", "max"; may stand beside a budget
     std::int64_t budget = 0;  ///< tokens
     bool shown = false;  ///< the thoughts, or a summary of them, are wanted in the answer
 };

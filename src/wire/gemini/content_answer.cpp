@@ -49,7 +49,9 @@ void write_usage(Writer& json, const usage::UsageReading& reading) {
 bool write_answer_part(Writer& json, const Part& part) {
     switch (part.kind) {
         case Kind::kText:
-        case Kind::kRefusal: json.object().key("text").string(part.text).close_object(); return true;
+        case Kind::kRefusal:
+            json.object().key("text").string(part.text).close_object();
+            return true;
         case Kind::kThinking:
             json.object().key("text").string(part.text).key("thought").boolean(true);
             if (!part.signature.empty()) json.key("thoughtSignature").string(part.signature);
@@ -93,8 +95,8 @@ Error error_of(const Node& body, int status) {
     error.reason = told->text_of("status");
     if (status == 0) {
         const Node* code = told->find("code");
-        error.code = code_of_status(
-            code == nullptr ? 500 : static_cast<int>(code->integer().value_or(500)));
+        error.code =
+            code_of_status(code == nullptr ? 500 : static_cast<int>(code->integer().value_or(500)));
     }
     return error;
 }
@@ -106,10 +108,12 @@ Choice read_candidate(const Node& node) {
     if (const Node* index = node.find("index")) choice.index = index->integer().value_or(0);
     bool has_call = false;
     const Node* content = node.find("content");
-    const Node* parts = content != nullptr && content->is_object() ? content->find("parts") : nullptr;
+    const Node* parts =
+        content != nullptr && content->is_object() ? content->find("parts") : nullptr;
     if (parts != nullptr && parts->is_array()) {
         for (const Node& part : parts->elements) {
-            if (!read_part(part, "parts", choice.parts)) continue;  // code and its results: Google's own
+            if (!read_part(part, "parts", choice.parts))
+                continue;  // code and its results: Google's own
             has_call = has_call || choice.parts.back().kind == Kind::kToolCall;
         }
     }
@@ -136,8 +140,11 @@ Result<ChatAnswer> ContentCodec::read_answer(std::string_view body, usage::Flavo
         // A prompt that the filter refused has no candidates.
         const Node* feedback = node->find("promptFeedback");
         if (feedback == nullptr || !feedback->is_object()) {
-            return fail(Error{ErrorCode::kUpstreamInvalid, "the upstream's answer has no candidates",
-                              {}, {}, "upstream_invalid_answer"});
+            return fail(Error{ErrorCode::kUpstreamInvalid,
+                              "the upstream's answer has no candidates",
+                              {},
+                              {},
+                              "upstream_invalid_answer"});
         }
         answer.choices.emplace_back().stop = StopReason::kFilter;
     }

@@ -20,7 +20,8 @@ namespace {
 
 std::string_view text_of(const Node& object, std::string_view camel, std::string_view snake) {
     const Node* found = find(object, camel, snake);
-    return found != nullptr && found->is_string() ? std::string_view(found->text) : std::string_view();
+    return found != nullptr && found->is_string() ? std::string_view(found->text)
+                                                  : std::string_view();
 }
 
 Kind kind_of(std::string_view media_type) {
@@ -79,8 +80,9 @@ Result<void> read_part(const Node& node, const std::string& param, std::vector<P
     } else if (!part.signature.empty()) {
         part.kind = Kind::kThinking;  // a signature alone
     } else {
-        return fail(untranslatable(
-            param, "This kind of part is not known, so it cannot be translated for this model's provider."));
+        return fail(untranslatable(param,
+                                   "This kind of part is not known, so it cannot be translated for "
+                                   "this model's provider."));
     }
     out.push_back(std::move(part));
     return {};
@@ -214,13 +216,14 @@ Result<void> Reader::numbers(const Node& config) {
         std::string_view snake;
         std::string* to;
     };
-    for (const Field& field : {Field{"temperature", "temperature", &out_.temperature},
-                               Field{"topP", "top_p", &out_.top_p},
-                               Field{"topK", "top_k", &out_.top_k},
-                               Field{"presencePenalty", "presence_penalty", &out_.presence_penalty},
-                               Field{"frequencyPenalty", "frequency_penalty", &out_.frequency_penalty},
-                               Field{"seed", "seed", &out_.seed}}) {
-        auto text = number_text(config, config.find(field.camel) != nullptr ? field.camel : field.snake);
+    for (const Field& field :
+         {Field{"temperature", "temperature", &out_.temperature},
+          Field{"topP", "top_p", &out_.top_p}, Field{"topK", "top_k", &out_.top_k},
+          Field{"presencePenalty", "presence_penalty", &out_.presence_penalty},
+          Field{"frequencyPenalty", "frequency_penalty", &out_.frequency_penalty},
+          Field{"seed", "seed", &out_.seed}}) {
+        auto text =
+            number_text(config, config.find(field.camel) != nullptr ? field.camel : field.snake);
         if (!text) return fail(text.error());
         *field.to = std::move(*text);
     }
@@ -233,7 +236,8 @@ Result<void> Reader::numbers(const Node& config) {
     for (const Count& field : {Count{"maxOutputTokens", "max_output_tokens", &out_.max_tokens},
                                Count{"candidateCount", "candidate_count", &candidates},
                                Count{"logprobs", "logprobs", &out_.top_logprobs}}) {
-        auto value = integer_of(config, config.find(field.camel) != nullptr ? field.camel : field.snake);
+        auto value =
+            integer_of(config, config.find(field.camel) != nullptr ? field.camel : field.snake);
         if (!value) return fail(value.error());
         *field.to = *value;
     }
@@ -266,21 +270,43 @@ Result<void> Reader::config(const Node& config) {
             to.shown = shown->is_true();
         if (const Node* budget = find(*thinking, "thinkingBudget", "thinking_budget")) {
             to.budget = budget->integer().value_or(-1);
-            to.kind = to.budget > 0 ? Reasoning::Kind::kBudget
-                                    : (to.budget == 0 ? Reasoning::Kind::kOff : Reasoning::Kind::kAdaptive);
+            to.kind = to.budget > 0
+                          ? Reasoning::Kind::kBudget
+                          : (to.budget == 0 ? Reasoning::Kind::kOff : Reasoning::Kind::kAdaptive);
         }
         const std::string_view level = text_of(*thinking, "thinkingLevel", "thinking_level");
         if (!level.empty()) {
             to.kind = Reasoning::Kind::kEffort;
-            for (const char c : level) to.effort.push_back(static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c));
+            for (const char c : level)
+                to.effort.push_back(static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c));
         }
     }
-    static constexpr std::array<std::string_view, 26> kKnown{
-        "temperature", "topP", "top_p", "topK", "top_k", "presencePenalty", "presence_penalty",
-        "frequencyPenalty", "frequency_penalty", "seed", "maxOutputTokens", "max_output_tokens",
-        "candidateCount", "candidate_count", "logprobs", "responseLogprobs", "response_logprobs",
-        "stopSequences", "stop_sequences", "responseMimeType", "response_mime_type",
-        "responseJsonSchema", "responseSchema", "response_schema", "thinkingConfig", "thinking_config"};
+    static constexpr std::array<std::string_view, 26> kKnown{"temperature",
+                                                             "topP",
+                                                             "top_p",
+                                                             "topK",
+                                                             "top_k",
+                                                             "presencePenalty",
+                                                             "presence_penalty",
+                                                             "frequencyPenalty",
+                                                             "frequency_penalty",
+                                                             "seed",
+                                                             "maxOutputTokens",
+                                                             "max_output_tokens",
+                                                             "candidateCount",
+                                                             "candidate_count",
+                                                             "logprobs",
+                                                             "responseLogprobs",
+                                                             "response_logprobs",
+                                                             "stopSequences",
+                                                             "stop_sequences",
+                                                             "responseMimeType",
+                                                             "response_mime_type",
+                                                             "responseJsonSchema",
+                                                             "responseSchema",
+                                                             "response_schema",
+                                                             "thinkingConfig",
+                                                             "thinking_config"};
     for (const Node::Member& member : config.members) {
         if (std::find(kKnown.begin(), kKnown.end(), member.key) == kKnown.end())
             out_.unknown.push_back("generationConfig." + member.key);
@@ -299,8 +325,8 @@ Result<ChatRequest> Reader::read() {
         if (auto read = config(*found); !read) return fail(read.error());
     }
     static constexpr std::array<std::string_view, 9> kKnown{
-        "contents", "systemInstruction", "system_instruction", "tools", "toolConfig", "tool_config",
-        "generationConfig", "generation_config", "model"};
+        "contents",    "systemInstruction", "system_instruction", "tools", "toolConfig",
+        "tool_config", "generationConfig",  "generation_config",  "model"};
     for (const Node::Member& member : body_.members) {
         if (std::find(kKnown.begin(), kKnown.end(), member.key) == kKnown.end())
             out_.unknown.push_back(member.key);

@@ -238,10 +238,13 @@ void RequestWriter::thinking(Writer& json) {
         case Reasoning::Kind::kAdaptive: json.key("thinkingBudget").integer(-1); break;
         case Reasoning::Kind::kEffort:
             if (target_.model.starts_with("gemini-3")) {
-                json.key("thinkingLevel").string(reasoning.effort == "minimal" || reasoning.effort == "low" ? "low" : "high");
+                json.key("thinkingLevel")
+                    .string(reasoning.effort == "minimal" || reasoning.effort == "low" ? "low"
+                                                                                       : "high");
             } else {
                 // 2.5 Pro's most is 32,768, Flash's 24,576.
-                json.key("thinkingBudget").integer(std::min<std::int64_t>(budget_of_effort(reasoning.effort), 24'576));
+                json.key("thinkingBudget")
+                    .integer(std::min<std::int64_t>(budget_of_effort(reasoning.effort), 24'576));
             }
             break;
     }
@@ -258,11 +261,11 @@ void RequestWriter::config() {
             const std::string* from;
         };
         json.object();
-        for (const Field& field : {Field{"temperature", &request_.temperature}, Field{"topP", &request_.top_p},
-                                   Field{"topK", &request_.top_k},
-                                   Field{"presencePenalty", &request_.presence_penalty},
-                                   Field{"frequencyPenalty", &request_.frequency_penalty},
-                                   Field{"seed", &request_.seed}}) {
+        for (const Field& field :
+             {Field{"temperature", &request_.temperature}, Field{"topP", &request_.top_p},
+              Field{"topK", &request_.top_k}, Field{"presencePenalty", &request_.presence_penalty},
+              Field{"frequencyPenalty", &request_.frequency_penalty},
+              Field{"seed", &request_.seed}}) {
             if (!field.from->empty()) json.key(field.key).raw(*field.from);
         }
     }
@@ -278,7 +281,8 @@ void RequestWriter::config() {
     const OutputFormat& format = request_.format;
     if (format.kind == OutputFormat::Kind::kJson || format.kind == OutputFormat::Kind::kSchema)
         json.key("responseMimeType").string("application/json");
-    if (format.kind == OutputFormat::Kind::kSchema) json.key("responseJsonSchema").raw(format.schema);
+    if (format.kind == OutputFormat::Kind::kSchema)
+        json.key("responseJsonSchema").raw(format.schema);
     thinking(json);
     json.close_object();
     if (inner != "{}") json_.key("generationConfig").raw(inner);
@@ -288,7 +292,8 @@ Result<std::string> RequestWriter::write() {
     for (const std::string& field : request_.unknown) losses_.drop(field);
     if (!request_.user.empty()) losses_.drop("user");
     if (!request_.metadata.empty()) losses_.drop("metadata");
-    if (!request_.service_tier.empty() && request_.service_tier != "auto" && request_.service_tier != "default")
+    if (!request_.service_tier.empty() && request_.service_tier != "auto" &&
+        request_.service_tier != "default")
         losses_.drop("service_tier");
     json_.object();
     if (auto written = contents(); !written) return fail(written.error());
@@ -301,8 +306,8 @@ Result<std::string> RequestWriter::write() {
 
 }  // namespace
 
-Result<std::string> ContentCodec::write_request(const ChatRequest& request, const RequestTarget& target,
-                                                Losses& losses) const {
+Result<std::string> ContentCodec::write_request(const ChatRequest& request,
+                                                const RequestTarget& target, Losses& losses) const {
     return RequestWriter(request, target, losses).write();
 }
 

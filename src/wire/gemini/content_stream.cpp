@@ -58,7 +58,8 @@ void Reader::part(Part&& part, std::int64_t choice, Candidate& state,
         return;
     }
     const bool thought = part.kind == Part::Kind::kThinking;
-    if (!thought && part.kind != Part::Kind::kText) return;  // pictures have no form in a stream of others
+    if (!thought && part.kind != Part::Kind::kText)
+        return;  // pictures have no form in a stream of others
     event.kind = thought ? Kind::kThinking : Kind::kText;
     if (state.open != event.kind) {
         state.open = event.kind;
@@ -84,7 +85,8 @@ void Reader::candidate(const Node& node, std::vector<StreamEvent>& out) {
     if (const Node* number = node.find("index")) index = number->integer().value_or(0);
     Candidate& state = candidates_[index];
     const Node* content = node.find("content");
-    const Node* parts = content != nullptr && content->is_object() ? content->find("parts") : nullptr;
+    const Node* parts =
+        content != nullptr && content->is_object() ? content->find("parts") : nullptr;
     if (parts != nullptr && parts->is_array()) {
         std::vector<Part> read;
         for (const Node& one : parts->elements) {
@@ -255,9 +257,7 @@ void ChunkWriter::write(const StreamEvent& event, std::string& out) {
             stops_[event.choice] = event.stop;
             return;
         case Kind::kUsage: usage_ = event.usage; return;
-        case Kind::kError:
-            out += ContentCodec().write_stream_error(event.error);
-            return;
+        case Kind::kError: out += ContentCodec().write_stream_error(event.error); return;
         case Kind::kEnd: finish(out); return;
     }
 }

@@ -44,7 +44,10 @@ void write_usage(Writer& json, const usage::UsageReading& reading) {
     json.key("prompt_tokens_details").object().key("cached_tokens").integer(totals.cached);
     if (totals.cache_write > 0) json.key("cache_write_tokens").integer(totals.cache_write);
     json.key("audio_tokens").integer(totals.audio_input).close_object();
-    json.key("completion_tokens_details").object().key("reasoning_tokens").integer(totals.reasoning);
+    json.key("completion_tokens_details")
+        .object()
+        .key("reasoning_tokens")
+        .integer(totals.reasoning);
     json.key("audio_tokens").integer(totals.audio_output).close_object().close_object();
 }
 
@@ -153,10 +156,14 @@ Result<ChatAnswer> ChatCodec::read_answer(std::string_view body, usage::Flavour 
     answer.id = node->text_of("id");
     answer.model = node->text_of("model");
     answer.service_tier = node->text_of("service_tier");
-    if (const Node* created = node->find("created")) answer.created = created->integer().value_or(0);
+    if (const Node* created = node->find("created"))
+        answer.created = created->integer().value_or(0);
     const Node* choices = node->find("choices");
     if (choices == nullptr || !choices->is_array() || choices->elements.empty()) {
-        return fail(Error{ErrorCode::kUpstreamInvalid, "the upstream's answer has no choices", {}, {},
+        return fail(Error{ErrorCode::kUpstreamInvalid,
+                          "the upstream's answer has no choices",
+                          {},
+                          {},
                           "upstream_invalid_answer"});
     }
     for (const Node& choice : choices->elements) {

@@ -148,8 +148,11 @@ Result<void> Reader::message(const Node& node, const std::string& param) {
     } else if (role == "assistant") {
         message.role = Role::kAssistant;
     } else {
-        return fail(Error{ErrorCode::kInvalidRequest, "Invalid value: '" + std::string(role) + "'.",
-                          {}, param + ".role", "invalid_value"});
+        return fail(Error{ErrorCode::kInvalidRequest,
+                          "Invalid value: '" + std::string(role) + "'.",
+                          {},
+                          param + ".role",
+                          "invalid_value"});
     }
     if (role == "assistant") read_thoughts(node, message.parts);
     std::vector<Part> content;
@@ -213,7 +216,8 @@ Result<void> Reader::tools() {
         Tool one;
         one.name = function.text_of("name");
         one.description = function.text_of("description");
-        if (const Node* schema = function.find("parameters"); schema != nullptr && schema->is_object())
+        if (const Node* schema = function.find("parameters");
+            schema != nullptr && schema->is_object())
             one.parameters = schema->json();
         if (const Node* strict = function.find("strict"); strict != nullptr && strict->is_bool())
             one.strict = strict->is_true();
@@ -285,8 +289,9 @@ Result<void> Reader::format() {
         const Node* inner = schema->find("schema");
         to.schema = inner != nullptr && inner->is_object() ? inner->json() : "{}";
     } else {
-        return fail(untranslatable("response_format.type",
-                                   "This response format cannot be translated for this model's provider."));
+        return fail(
+            untranslatable("response_format.type",
+                           "This response format cannot be translated for this model's provider."));
     }
     return {};
 }
@@ -334,12 +339,33 @@ Result<void> Reader::stop() {
     return {};
 }
 
-constexpr std::string_view kKnown[] = {
-    "model", "messages", "tools", "functions", "tool_choice", "function_call",
-    "parallel_tool_calls", "response_format", "temperature", "top_p", "top_k",
-    "presence_penalty", "frequency_penalty", "seed", "max_tokens", "max_completion_tokens", "n",
-    "top_logprobs", "logprobs", "stop", "user", "metadata", "service_tier", "stream",
-    "stream_options", "reasoning_effort", "reasoning"};
+constexpr std::string_view kKnown[] = {"model",
+                                       "messages",
+                                       "tools",
+                                       "functions",
+                                       "tool_choice",
+                                       "function_call",
+                                       "parallel_tool_calls",
+                                       "response_format",
+                                       "temperature",
+                                       "top_p",
+                                       "top_k",
+                                       "presence_penalty",
+                                       "frequency_penalty",
+                                       "seed",
+                                       "max_tokens",
+                                       "max_completion_tokens",
+                                       "n",
+                                       "top_logprobs",
+                                       "logprobs",
+                                       "stop",
+                                       "user",
+                                       "metadata",
+                                       "service_tier",
+                                       "stream",
+                                       "stream_options",
+                                       "reasoning_effort",
+                                       "reasoning"};
 
 Result<ChatRequest> Reader::read() {
     out_.model = body_.text_of("model");
@@ -355,7 +381,8 @@ Result<ChatRequest> Reader::read() {
         out_.metadata = data->json();
     out_.service_tier = body_.text_of("service_tier");
     if (const Node* stream = body_.find("stream")) out_.stream = stream->is_true();
-    if (const Node* options = body_.find("stream_options"); options != nullptr && options->is_object()) {
+    if (const Node* options = body_.find("stream_options");
+        options != nullptr && options->is_object()) {
         if (const Node* wanted = options->find("include_usage"))
             out_.include_usage = wanted->is_true();
     }
@@ -368,7 +395,8 @@ Result<ChatRequest> Reader::read() {
         out_.reasoning.effort = effort;
     }
     for (const Node::Member& member : body_.members) {
-        const bool known = std::find(std::begin(kKnown), std::end(kKnown), member.key) != std::end(kKnown);
+        const bool known =
+            std::find(std::begin(kKnown), std::end(kKnown), member.key) != std::end(kKnown);
         if (!known && !member.value.is_null() && member.key != "safety_identifier")
             out_.unknown.push_back(member.key);
     }

@@ -14,7 +14,8 @@ constexpr std::string_view kUsualName = "structured_output";
 
 std::string_view audio_format(std::string_view media_type) {
     if (media_type.find("wav") != std::string_view::npos) return "wav";
-    if (media_type.find("mpeg") != std::string_view::npos || media_type.find("mp3") != std::string_view::npos)
+    if (media_type.find("mpeg") != std::string_view::npos ||
+        media_type.find("mp3") != std::string_view::npos)
         return "mp3";
     return media_type.starts_with("audio/") ? media_type.substr(6) : media_type;
 }
@@ -54,7 +55,8 @@ Result<void> RequestWriter::part(const Part& part) {
         case Kind::kImage: {
             if (!part.file_id.empty()) {
                 return fail(untranslatable(
-                    "image.file_id", "An image named by a provider's file id cannot be sent to another provider."));
+                    "image.file_id",
+                    "An image named by a provider's file id cannot be sent to another provider."));
             }
             json_.object().key("type").string("image_url").key("image_url").object().key("url");
             json_.string(part.url.empty() ? data_url(part.media_type, part.data) : part.url);
@@ -69,13 +71,19 @@ Result<void> RequestWriter::part(const Part& part) {
             return {};
         case Kind::kDocument:
             if (!part.text.empty()) {  // a document that is plain text is text
-                json_.object().key("type").string("text").key("text").string(part.text).close_object();
+                json_.object()
+                    .key("type")
+                    .string("text")
+                    .key("text")
+                    .string(part.text)
+                    .close_object();
                 return {};
             }
             if (part.data.empty()) {
-                return fail(untranslatable("document.source",
-                                           "A document that is named by an address or a file id cannot be "
-                                           "sent in OpenAI's chat dialect."));
+                return fail(
+                    untranslatable("document.source",
+                                   "A document that is named by an address or a file id cannot be "
+                                   "sent in OpenAI's chat dialect."));
             }
             json_.object().key("type").string("file").key("file").object();
             json_.key("filename").string(part.name.empty() ? "document.pdf" : part.name);
@@ -85,7 +93,12 @@ Result<void> RequestWriter::part(const Part& part) {
         case Kind::kVideo:
             return fail(untranslatable("video", "OpenAI's chat dialect has no video."));
         case Kind::kRefusal:
-            json_.object().key("type").string("refusal").key("refusal").string(part.text).close_object();
+            json_.object()
+                .key("type")
+                .string("refusal")
+                .key("refusal")
+                .string(part.text)
+                .close_object();
             return {};
         case Kind::kThinking:
         case Kind::kRedacted:
@@ -245,10 +258,10 @@ void RequestWriter::numbers() {
         std::string_view key;
         const std::string* from;
     };
-    for (const Field& field : {Field{"temperature", &request_.temperature}, Field{"top_p", &request_.top_p},
-                               Field{"presence_penalty", &request_.presence_penalty},
-                               Field{"frequency_penalty", &request_.frequency_penalty},
-                               Field{"seed", &request_.seed}}) {
+    for (const Field& field :
+         {Field{"temperature", &request_.temperature}, Field{"top_p", &request_.top_p},
+          Field{"presence_penalty", &request_.presence_penalty},
+          Field{"frequency_penalty", &request_.frequency_penalty}, Field{"seed", &request_.seed}}) {
         if (!field.from->empty()) json_.key(field.key).raw(*field.from);
     }
     if (!request_.top_k.empty()) losses_.drop("top_k");
@@ -276,7 +289,8 @@ Result<std::string> RequestWriter::write() {
     std::string_view effort = reasoning.effort;
     if (reasoning.kind == Reasoning::Kind::kBudget && effort.empty())
         effort = effort_of_budget(reasoning.budget);
-    if (reasoning.kind != Reasoning::Kind::kUnset && reasoning.kind != Reasoning::Kind::kOff && !effort.empty())
+    if (reasoning.kind != Reasoning::Kind::kUnset && reasoning.kind != Reasoning::Kind::kOff &&
+        !effort.empty())
         json_.key("reasoning_effort").string(effort);
     if (!request_.user.empty()) json_.key("user").string(request_.user);
     if (!request_.metadata.empty()) losses_.drop("metadata");
@@ -291,8 +305,8 @@ Result<std::string> RequestWriter::write() {
 
 }  // namespace
 
-Result<std::string> ChatCodec::write_request(const ChatRequest& request, const RequestTarget& target,
-                                             Losses& losses) const {
+Result<std::string> ChatCodec::write_request(const ChatRequest& request,
+                                             const RequestTarget& target, Losses& losses) const {
     return RequestWriter(request, target, losses).write();
 }
 

@@ -61,8 +61,8 @@ void Reader::call(ChoiceParts& parts, std::int64_t index, const Node& call, std:
                   std::vector<StreamEvent>& out) {
     if (!call.is_object()) return;
     const Node* number = call.find("index");
-    const std::int64_t key = number != nullptr ? number->integer().value_or(0)
-                                               : static_cast<std::int64_t>(position);
+    const std::int64_t key =
+        number != nullptr ? number->integer().value_or(0) : static_cast<std::int64_t>(position);
     const Node* function = call.find("function");
     const Node none = Node::object();
     if (function == nullptr || !function->is_object()) function = &none;
@@ -128,7 +128,8 @@ Result<void> Reader::read(const SseEvent& event, std::vector<StreamEvent>& out) 
         StreamEvent failed;
         failed.kind = Kind::kError;
         failed.error = error_of(*node, 0);
-        if (failed.error.code == ErrorCode::kInvalidRequest || failed.error.code == ErrorCode::kInternal)
+        if (failed.error.code == ErrorCode::kInvalidRequest ||
+            failed.error.code == ErrorCode::kInternal)
             failed.error.code = ErrorCode::kUpstreamInvalid;
         out.push_back(std::move(failed));
         return {};

@@ -116,15 +116,20 @@ void write_response(Writer& json, const ResponseObject& response) {
     json.key("created_at").integer(response.created).key("status").string(response.status);
     json.key("background").boolean(false).key("error");
     if (response.error != nullptr) {
-        json.object().key("code").string(response.error->reason.empty() ? "server_error" : response.error->reason);
+        json.object().key("code").string(response.error->reason.empty() ? "server_error"
+                                                                        : response.error->reason);
         json.key("message").string(response.error->text()).close_object();
     } else {
         json.null();
     }
     json.key("incomplete_details");
     if (response.status == "incomplete") {
-        const bool filtered = response.stop == StopReason::kFilter || response.stop == StopReason::kRefusal;
-        json.object().key("reason").string(filtered ? "content_filter" : "max_output_tokens").close_object();
+        const bool filtered =
+            response.stop == StopReason::kFilter || response.stop == StopReason::kRefusal;
+        json.object()
+            .key("reason")
+            .string(filtered ? "content_filter" : "max_output_tokens")
+            .close_object();
     } else {
         json.null();
     }
@@ -140,7 +145,14 @@ void write_response(Writer& json, const ResponseObject& response) {
     json.close_array().key("parallel_tool_calls").boolean(true).key("previous_response_id").null();
     json.key("reasoning").object().key("effort").null().key("summary").null().close_object();
     json.key("store").boolean(false).key("temperature").null();
-    json.key("text").object().key("format").object().key("type").string("text").close_object().close_object();
+    json.key("text")
+        .object()
+        .key("format")
+        .object()
+        .key("type")
+        .string("text")
+        .close_object()
+        .close_object();
     json.key("tool_choice").string("auto").key("tools").array().close_array();
     json.key("top_p").null().key("truncation").string("disabled").key("usage");
     if (response.usage != nullptr && response.usage->state != prices::UsageState::kMissing) {
@@ -151,13 +163,17 @@ void write_response(Writer& json, const ResponseObject& response) {
     json.key("user").null().key("metadata").object().close_object().close_object();
 }
 
-Result<ChatAnswer> ResponsesCodec::read_answer(std::string_view body, usage::Flavour flavour) const {
+Result<ChatAnswer> ResponsesCodec::read_answer(std::string_view body,
+                                               usage::Flavour flavour) const {
     usage::Extractor extractor(flavour);
     const auto node = read_upstream(body, extractor);
     if (!node) return fail(node.error());
     const Node* output = node->find("output");
     if (output == nullptr || !output->is_array()) {
-        return fail(Error{ErrorCode::kUpstreamInvalid, "the upstream's answer has no output", {}, {},
+        return fail(Error{ErrorCode::kUpstreamInvalid,
+                          "the upstream's answer has no output",
+                          {},
+                          {},
                           "upstream_invalid_answer"});
     }
     if (const Node* error = node->find("error"); error != nullptr && error->is_object()) {
@@ -169,7 +185,8 @@ Result<ChatAnswer> ResponsesCodec::read_answer(std::string_view body, usage::Fla
     answer.id = node->text_of("id");
     answer.model = node->text_of("model");
     answer.service_tier = node->text_of("service_tier");
-    if (const Node* created = node->find("created_at")) answer.created = created->integer().value_or(0);
+    if (const Node* created = node->find("created_at"))
+        answer.created = created->integer().value_or(0);
     Choice choice;
     for (const Node& item : output->elements) read_output_item(item, choice.parts);
     bool has_call = false;

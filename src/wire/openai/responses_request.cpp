@@ -26,7 +26,8 @@ Result<void> read_content(const Node* content, const std::string& param, std::ve
         if (!node.is_object()) return fail(wrong_type(where, "an object"));
         const std::string_view type = node.text_of("type");
         Part part;
-        if (const Node* mark = node.find("prompt_cache_breakpoint"); mark != nullptr && mark->is_object())
+        if (const Node* mark = node.find("prompt_cache_breakpoint");
+            mark != nullptr && mark->is_object())
             part.cache = CacheMark::kFiveMinutes;
         if (type == "input_text" || type == "output_text" || type == "text") {
             part.text = node.text_of("text");
@@ -91,7 +92,8 @@ Result<void> Reader::item(const Node& node, const std::string& param) {
         if (role == "assistant") message.role = Role::kAssistant;
         if (role == "system") message.role = Role::kSystem;
         if (role == "developer") message.role = Role::kDeveloper;
-        if (auto read = read_content(node.find("content"), param + ".content", message.parts); !read)
+        if (auto read = read_content(node.find("content"), param + ".content", message.parts);
+            !read)
             return read;
         if (message.parts.empty()) return {};
         if (message.role == Role::kAssistant) {
@@ -150,7 +152,8 @@ Result<void> Reader::input() {
     }
     if (!input->is_array()) return fail(wrong_type("input", "a string or an array"));
     for (std::size_t i = 0; i < input->elements.size(); ++i) {
-        if (auto read = item(input->elements[i], "input[" + std::to_string(i) + ']'); !read) return read;
+        if (auto read = item(input->elements[i], "input[" + std::to_string(i) + ']'); !read)
+            return read;
     }
     return {};
 }
@@ -166,7 +169,8 @@ void Reader::tools() {
             Tool tool;
             tool.name = node.text_of("name");
             tool.description = node.text_of("description");
-            if (const Node* schema = node.find("parameters"); schema != nullptr && schema->is_object())
+            if (const Node* schema = node.find("parameters");
+                schema != nullptr && schema->is_object())
                 tool.parameters = schema->json();
             if (const Node* strict = node.find("strict"); strict != nullptr && strict->is_bool())
                 tool.strict = strict->is_true();
@@ -174,7 +178,8 @@ void Reader::tools() {
         }
     }
     ToolChoice& to = out_.tool_choice;
-    if (const Node* parallel = body_.find("parallel_tool_calls"); parallel != nullptr && parallel->is_bool())
+    if (const Node* parallel = body_.find("parallel_tool_calls");
+        parallel != nullptr && parallel->is_bool())
         to.parallel = parallel->is_true();
     const Node* choice = body_.find("tool_choice");
     if (choice == nullptr || choice->is_null()) return;
@@ -201,7 +206,8 @@ void Reader::text_and_reasoning() {
                 to.kind = OutputFormat::Kind::kSchema;
                 to.name = format->text_of("name");
                 to.description = format->text_of("description");
-                if (const Node* strict = format->find("strict"); strict != nullptr && strict->is_bool())
+                if (const Node* strict = format->find("strict");
+                    strict != nullptr && strict->is_bool())
                     to.strict = strict->is_true();
                 const Node* schema = format->find("schema");
                 to.schema = schema != nullptr && schema->is_object() ? schema->json() : "{}";
@@ -222,18 +228,22 @@ Result<ChatRequest> Reader::read() {
     for (const std::string_view key : {"previous_response_id", "conversation", "prompt"}) {
         const Node* found = body_.find(key);
         if (found != nullptr && !found->is_null()) {
-            return fail(untranslatable(key, "'" + std::string(key) +
-                                                "' names what another server keeps; it cannot be translated."));
+            return fail(untranslatable(
+                key, "'" + std::string(key) +
+                         "' names what another server keeps; it cannot be translated."));
         }
     }
-    if (const Node* background = body_.find("background"); background != nullptr && background->is_true())
-        return fail(untranslatable("background", "Answers in the background cannot be translated."));
+    if (const Node* background = body_.find("background");
+        background != nullptr && background->is_true())
+        return fail(
+            untranslatable("background", "Answers in the background cannot be translated."));
     out_.model = body_.text_of("model");
     if (auto read = input(); !read) return fail(read.error());
     tools();
     text_and_reasoning();
-    for (auto [key, to] : {std::pair<std::string_view, std::string*>{"temperature", &out_.temperature},
-                           {"top_p", &out_.top_p}}) {
+    for (auto [key, to] :
+         {std::pair<std::string_view, std::string*>{"temperature", &out_.temperature},
+          {"top_p", &out_.top_p}}) {
         auto text = number_text(body_, key);
         if (!text) return fail(text.error());
         *to = std::move(*text);
@@ -253,11 +263,27 @@ Result<ChatRequest> Reader::read() {
     out_.service_tier = body_.text_of("service_tier");
     if (const Node* stream = body_.find("stream")) out_.stream = stream->is_true();
     out_.include_usage = true;
-    static constexpr std::array<std::string_view, 21> kKnown{
-        "model", "input", "instructions", "tools", "tool_choice", "parallel_tool_calls", "text",
-        "reasoning", "temperature", "top_p", "max_output_tokens", "top_logprobs", "user",
-        "safety_identifier", "metadata", "service_tier", "stream", "store", "background", "include",
-        "stream_options"};
+    static constexpr std::array<std::string_view, 21> kKnown{"model",
+                                                             "input",
+                                                             "instructions",
+                                                             "tools",
+                                                             "tool_choice",
+                                                             "parallel_tool_calls",
+                                                             "text",
+                                                             "reasoning",
+                                                             "temperature",
+                                                             "top_p",
+                                                             "max_output_tokens",
+                                                             "top_logprobs",
+                                                             "user",
+                                                             "safety_identifier",
+                                                             "metadata",
+                                                             "service_tier",
+                                                             "stream",
+                                                             "store",
+                                                             "background",
+                                                             "include",
+                                                             "stream_options"};
     for (const Node::Member& member : body_.members) {
         const bool known = std::find(kKnown.begin(), kKnown.end(), member.key) != kKnown.end();
         if (!known && !member.value.is_null()) out_.unknown.push_back(member.key);

@@ -44,20 +44,31 @@ Result<void> RequestWriter::content(const Part& part, bool assistant) {
             json_.key("text").string(part.text).close_object();
             return {};
         case Kind::kRefusal:
-            json_.object().key("type").string("refusal").key("refusal").string(part.text).close_object();
+            json_.object()
+                .key("type")
+                .string("refusal")
+                .key("refusal")
+                .string(part.text)
+                .close_object();
             return {};
         case Kind::kImage:
             json_.object().key("type").string("input_image");
             if (!part.file_id.empty()) {
                 json_.key("file_id").string(part.file_id);
             } else {
-                json_.key("image_url").string(part.url.empty() ? data_url(part.media_type, part.data) : part.url);
+                json_.key("image_url")
+                    .string(part.url.empty() ? data_url(part.media_type, part.data) : part.url);
             }
             json_.key("detail").string(part.detail.empty() ? "auto" : part.detail).close_object();
             return {};
         case Kind::kDocument:
             if (!part.text.empty()) {
-                json_.object().key("type").string("input_text").key("text").string(part.text).close_object();
+                json_.object()
+                    .key("type")
+                    .string("input_text")
+                    .key("text")
+                    .string(part.text)
+                    .close_object();
                 return {};
             }
             json_.object().key("type").string("input_file");
@@ -129,7 +140,13 @@ Result<void> RequestWriter::message(const Message& message) {
             continue;
         }
         if (!open_) {
-            json_.object().key("type").string("message").key("role").string(role).key("content").array();
+            json_.object()
+                .key("type")
+                .string("message")
+                .key("role")
+                .string(role)
+                .key("content")
+                .array();
             open_ = true;
         }
         if (auto written = content(part, assistant); !written) return written;
@@ -183,7 +200,8 @@ void RequestWriter::text() {
         json_.key("schema").raw(format.schema).close_object().close_object();
     }
     const Reasoning& reasoning = request_.reasoning;
-    if (reasoning.kind == Reasoning::Kind::kUnset || reasoning.kind == Reasoning::Kind::kOff) return;
+    if (reasoning.kind == Reasoning::Kind::kUnset || reasoning.kind == Reasoning::Kind::kOff)
+        return;
     std::string_view effort = reasoning.effort;
     if (effort.empty() && reasoning.kind == Reasoning::Kind::kBudget)
         effort = effort_of_budget(reasoning.budget);
@@ -195,9 +213,11 @@ void RequestWriter::text() {
 }
 
 Result<std::string> RequestWriter::write() {
-    if (request_.n > 1) return fail(untranslatable("n", "OpenAI's Responses give one answer for a request."));
+    if (request_.n > 1)
+        return fail(untranslatable("n", "OpenAI's Responses give one answer for a request."));
     for (const std::string& field : request_.unknown) losses_.drop(field);
-    for (auto [key, value] : {std::pair<std::string_view, const std::string*>{"presence_penalty", &request_.presence_penalty},
+    for (auto [key, value] : {std::pair<std::string_view, const std::string*>{
+                                  "presence_penalty", &request_.presence_penalty},
                               {"frequency_penalty", &request_.frequency_penalty},
                               {"seed", &request_.seed},
                               {"top_k", &request_.top_k}}) {
@@ -229,7 +249,8 @@ Result<std::string> RequestWriter::write() {
 
 }  // namespace
 
-Result<std::string> ResponsesCodec::write_request(const ChatRequest& request, const RequestTarget& target,
+Result<std::string> ResponsesCodec::write_request(const ChatRequest& request,
+                                                  const RequestTarget& target,
                                                   Losses& losses) const {
     return RequestWriter(request, target, losses).write();
 }

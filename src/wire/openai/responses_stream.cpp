@@ -40,7 +40,8 @@ std::int64_t integer(const Node& node, std::string_view key) {
 std::uint32_t Reader::part_of(const Node& node) {
     const std::string_view type = node.text_of("type");
     const bool summary = type.find("summary") != std::string_view::npos;
-    const auto key = std::pair(integer(node, "output_index"), summary ? 0 : integer(node, "content_index"));
+    const auto key =
+        std::pair(integer(node, "output_index"), summary ? 0 : integer(node, "content_index"));
     return parts_.emplace(key, static_cast<std::uint32_t>(parts_.size())).first->second;
 }
 
@@ -107,11 +108,13 @@ Result<void> Reader::read(const SseEvent& event, std::vector<StreamEvent>& out) 
         item(*node, out);
     } else if (type == "response.refusal.delta") {
         delta(Kind::kRefusal, *node, out);
-    } else if (type == "response.reasoning_summary_text.delta" || type == "response.reasoning_text.delta") {
+    } else if (type == "response.reasoning_summary_text.delta" ||
+               type == "response.reasoning_text.delta") {
         delta(Kind::kThinking, *node, out);
     } else if (type == "response.created") {
         StreamEvent start;
-        if (const Node* response = node->find("response"); response != nullptr && response->is_object()) {
+        if (const Node* response = node->find("response");
+            response != nullptr && response->is_object()) {
             start.id = response->text_of("id");
             start.model = response->text_of("model");
         }
@@ -143,7 +146,8 @@ private:
         out += "\n\n";
     }
     Writer item_event(std::string_view type, std::string& out);
-    void whole(std::string_view type, std::string_view status, const Error* error, std::string& out);
+    void whole(std::string_view type, std::string_view status, const Error* error,
+               std::string& out);
     void start(std::string& out);
     void open_item(const StreamEvent& event, Part::Kind kind, std::string& out);
     void close_item(std::string& out);
@@ -177,7 +181,8 @@ Writer EventWriter::item_event(std::string_view type, std::string& out) {
     const std::size_t number = items_.size() - 1;
     json.key("item_id").string(item_id(items_.back().kind, id_, number));
     json.key("output_index").integer(static_cast<std::int64_t>(number));
-    json.key(items_.back().kind == Part::Kind::kThinking ? "summary_index" : "content_index").integer(0);
+    json.key(items_.back().kind == Part::Kind::kThinking ? "summary_index" : "content_index")
+        .integer(0);
     return json;
 }
 
@@ -229,9 +234,12 @@ void EventWriter::open_item(const StreamEvent& event, Part::Kind kind, std::stri
     if (!items_.empty() && event.part <= last_part_) {
         StreamEvent error;
         error.kind = Kind::kError;
-        error.error = Error{ErrorCode::kUpstreamInvalid,
-                            "the upstream mixed the pieces of two tool calls, which cannot be told in this dialect",
-                            {}, {}, "upstream_interleaved"};
+        error.error = Error{
+            ErrorCode::kUpstreamInvalid,
+            "the upstream mixed the pieces of two tool calls, which cannot be told in this dialect",
+            {},
+            {},
+            "upstream_interleaved"};
         write(error, out);
         return;
     }
@@ -245,7 +253,8 @@ void EventWriter::open_item(const StreamEvent& event, Part::Kind kind, std::stri
     json.key("output_index").integer(static_cast<std::int64_t>(number)).key("item");
     write_output_item(json, part, item_id(kind, id_, number), "in_progress");
     close(json, out);
-    if (kind == Part::Kind::kThinking) text_part("response.reasoning_summary_part.added", false, out);
+    if (kind == Part::Kind::kThinking)
+        text_part("response.reasoning_summary_part.added", false, out);
     if (kind == Part::Kind::kText || kind == Part::Kind::kRefusal)
         text_part("response.content_part.added", false, out);
 }
@@ -273,7 +282,8 @@ void EventWriter::close_item(std::string& out) {
         if (part.kind == Part::Kind::kText) json.key("logprobs").array().close_array();
         close(json, out);
     }
-    if (part.kind == Part::Kind::kThinking) text_part("response.reasoning_summary_part.done", true, out);
+    if (part.kind == Part::Kind::kThinking)
+        text_part("response.reasoning_summary_part.done", true, out);
     if (part.kind == Part::Kind::kText || part.kind == Part::Kind::kRefusal)
         text_part("response.content_part.done", true, out);
     Writer json = open("response.output_item.done", out);
@@ -298,7 +308,8 @@ void EventWriter::finish(std::string& out) {
     close_item(out);
     const bool cut = stop_ == StopReason::kLength || stop_ == StopReason::kFilter ||
                      stop_ == StopReason::kContextWindow;
-    whole(cut ? "response.incomplete" : "response.completed", cut ? "incomplete" : "completed", nullptr, out);
+    whole(cut ? "response.incomplete" : "response.completed", cut ? "incomplete" : "completed",
+          nullptr, out);
 }
 
 void EventWriter::write(const StreamEvent& event, std::string& out) {
@@ -310,7 +321,9 @@ void EventWriter::write(const StreamEvent& event, std::string& out) {
             start(out);
             return;
         case Kind::kText: add(event, Part::Kind::kText, "response.output_text.delta", out); return;
-        case Kind::kRefusal: add(event, Part::Kind::kRefusal, "response.refusal.delta", out); return;
+        case Kind::kRefusal:
+            add(event, Part::Kind::kRefusal, "response.refusal.delta", out);
+            return;
         case Kind::kThinking:
             add(event, Part::Kind::kThinking, "response.reasoning_summary_text.delta", out);
             return;

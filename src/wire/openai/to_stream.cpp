@@ -1,7 +1,7 @@
+#include "json/node.hpp"
 #include "json/text.hpp"
 #include "json/tokens.hpp"
 #include "wire/openai/convert.hpp"
-#include "json/node.hpp"
 
 #include <algorithm>
 #include <utility>
