@@ -8,6 +8,7 @@
 #include "net/http_client.hpp"
 #include "net/http_server.hpp"
 #include "pipeline/runner.hpp"
+#include "providers/breaker.hpp"
 #include "providers/provider.hpp"
 #include "wire/canonical/codec.hpp"
 #include "wire/openai/sse.hpp"
@@ -59,11 +60,38 @@ private:
     Task<void> refuse(Error error, std::int64_t retry_after_s = 0);
     Task<void> deliver_stage_answer(pipeline::StageAnswer answer);
 
-    // client_forward.cpp: the way to an upstream and back
+    // client_attempts.cpp: which upstream is asked, how often, and what is told when none answers
+    struct Failure;
+    using Pass = std::optional<providers::Breaker::Pass>;
     Task<void> forward();
-    Task<Result<void>> admit(const providers::Provider& provider);
+    std::vector<const pipeline::Model*> targets() const;
+    std::vector<const pipeline::Model*> places(const pipeline::Model& model) const;
+    Task<bool> ask(const pipeline::Model& target, std::optional<Failure>& failure);
+    Task<bool> available(Pass& pass, std::optional<Failure>& failure);
+    bool stand_in(const Failure& failure);
+    Task<bool> attempt(Pass& pass, std::optional<Failure>& failure);
+    void no_answer(bool sent, Error error, Failure& failure);
+    Task<void> take_refusal(net::UpstreamCall& call, Failure& failure);
+    Task<bool> take_answer(net::UpstreamCall& call, bool hide_usage, Pass& pass,
+                           std::optional<Failure>& failure);
+    void ended_unheard(Error error, Failure& failure);
+    std::optional<Duration> wait_before(std::uint32_t retry, const Failure& failure);
+    Task<bool> pause(Duration wait);
+    Task<void> deliver_failure(Failure failure);
+
+    // client_forward.cpp: an answer on its way back
+    static constexpr std::size_t kMaxBufferedAnswer = 64ULL * 1024 * 1024;
+    /// What is known of a stream when its first bytes are there; the head's views are gone by then.
+    struct Opening {
+        bool hide_usage = false;
+        bool no_store = false;
+        std::span<const std::string_view> first;
+    };
+    Result<void> prepare(const providers::Provider& provider, providers::PreparedRequest& out);
     Task<void> deliver_buffered(net::UpstreamCall& call);
-    Task<void> deliver_stream(net::UpstreamCall& call, bool hide_usage);
+    Task<void> deliver_stream(net::UpstreamCall& call, const Opening& opening);
+    static Error not_an_answer(int status, std::string_view body);
+    static bool forbids_storing(const net::ResponseHead& head);
     Task<bool> relay_pieces(Relay& relay, std::span<const std::string_view> pieces);
     Task<void> finish_relay(Relay& relay, std::optional<Error> broken);
     void watch_events(Relay& relay, std::string_view bytes);
@@ -87,7 +115,8 @@ private:
     struct Translation;
     Result<std::string> upstream_body(const providers::Provider& provider);
     Task<void> deliver_translated(net::UpstreamCall& call, const providers::Provider& provider);
-    Task<void> stream_translated(net::UpstreamCall& call, const providers::Provider& provider);
+    Task<void> stream_translated(net::UpstreamCall& call, const providers::Provider& provider,
+                                 const Opening& opening);
     void translate(Translation& work, std::string_view bytes);
     void follow_event(Translation& work, const wire::StreamEvent& event);
     void settle_translation(Translation& work, ledger::EndState end);
@@ -98,6 +127,8 @@ private:
 
     // client_budget.cpp: nothing of it runs where no budget is configured
     std::optional<pipeline::Reject> reserve_budget();
+    std::optional<Error> reserve_again();
+    std::optional<Error> keep_intent(const budget::Reservation& wanted);
     Result<budget::Amount> worst_case(std::int64_t answer, bool needs_price) const;
     Result<std::int64_t> answer_bound(const budget::Amount& room, bool needs_price);
     Result<std::int64_t> longest_answer(const budget::Amount& room, bool needs_price,
@@ -140,8 +171,14 @@ private:
     bool attempt_open_ = false;
     bool resolved_ = false;  // has a model: worth a ledger row
     bool settled_ = false;
+    std::chrono::milliseconds total_{
+        0};  // the deadline that the first target set; 0: none was asked yet
+    Duration waited_{};  // between attempts
+    bool fell_back_ = false;  // another model than the one chosen is asked
     bool budget_open_ = false;  // reserved and not settled
     bool budget_short_ = false;  // refused, but the pool may have more
+    std::uint32_t budget_attempt_ = 0;  // that the reservation is for; 0: none was made
+    std::int64_t budget_answer_ = 0;  // output tokens per choice that were reserved
     std::int64_t budget_output_ = 0;  // output tokens that were reserved; 0: no limit
     budget::Amount budget_worst_;
     std::string budget_note_;  // value of x-leeway-budget; empty: none

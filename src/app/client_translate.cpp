@@ -16,14 +16,6 @@ namespace {
 using wire::Dialect;
 using Event = wire::StreamEvent::Kind;
 
-constexpr std::size_t kMaxBufferedAnswer = 64ULL * 1024 * 1024;
-
-bool no_store(const net::ResponseHead& head) {
-    return std::any_of(head.fields.begin(), head.fields.end(), [](const net::Field& field) {
-        return equals_ignore_case(field.name, "cache-control") && list_has(field.value, "no-store");
-    });
-}
-
 /// What chat cannot say of an answer would be missing for the next caller of the cache.
 bool says_more_than_chat(const wire::ChatAnswer& answer) {
     for (const wire::Choice& choice : answer.choices) {
@@ -124,7 +116,7 @@ Task<void> ClientRequest::deliver_translated(net::UpstreamCall& call,
     const wire::UpstreamCodec& theirs = wire::upstream_codec_of(provider.dialect);
     const wire::Codec& ours = wire::codec_of(dialect_);
     pipeline::Outcome outcome;
-    outcome.no_store = no_store(call.head());
+    outcome.no_store = forbids_storing(call.head());
     keep_upstream_fields(call.head());
     auto body = co_await call.read_all(kMaxBufferedAnswer);
     if (!body) {
@@ -137,15 +129,6 @@ Task<void> ClientRequest::deliver_translated(net::UpstreamCall& call,
     }
     outcome.status = status;
     std::string text;
-    if (status >= 400) {
-        end_attempt(status, ledger::EndState::kError);
-        record_.error = "upstream_error";
-        Error error = theirs.read_error(status, *body);
-        text = same ? std::string(*body) : ours.write_error(error);
-        settle(outcome, ledger::EndState::kError);
-        co_await exchange_.respond(status, answer_fields({}, true), text);
-        co_return;
-    }
     auto answer = theirs.read_answer(*body, provider.flavour);
     if (!answer) {
         end_attempt(status, ledger::EndState::kError);
@@ -176,7 +159,8 @@ Task<void> ClientRequest::deliver_translated(net::UpstreamCall& call,
 }
 
 Task<void> ClientRequest::stream_translated(net::UpstreamCall& call,
-                                            const providers::Provider& provider) {
+                                            const providers::Provider& provider,
+                                            const Opening& opening) {
     const TokenRule& rule = snapshot_->token_rule(*context_.model);
     Translation work(rule, worker_.tokenizers.of(rule));
     const wire::UpstreamCodec& theirs = wire::upstream_codec_of(provider.dialect);
@@ -190,13 +174,12 @@ Task<void> ClientRequest::stream_translated(net::UpstreamCall& call,
         whole.include_usage = true;
         work.kept = wire::codec_of(Dialect::kOpenAiChat).stream_writer(whole);
     }
-    work.no_store = no_store(call.head());
-    keep_upstream_fields(call.head());
+    work.no_store = opening.no_store;
     worker_.metrics.streams(1);
     std::optional<Error> broken;
     bool sent = co_await exchange_.begin_stream(200, answer_fields({}, false));
+    Result<std::span<const std::string_view>> pieces = opening.first;
     while (sent) {
-        auto pieces = co_await call.read_some();
         if (!pieces) broken = std::move(pieces.error());
         if (!pieces || pieces->empty()) break;
         work.out.clear();
@@ -213,6 +196,7 @@ Task<void> ClientRequest::stream_translated(net::UpstreamCall& call,
             const std::array<std::string_view, 1> text{work.out};
             sent = co_await exchange_.send(text);
         }
+        if (sent) pieces = co_await call.read_some();
     }
     worker_.metrics.streams(-1);
     if (!sent) {
