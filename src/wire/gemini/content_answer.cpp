@@ -7,9 +7,13 @@
 
 namespace leeway::wire::gemini {
 
+namespace {
+
 using json::Node;
 using json::Writer;
 using Kind = Part::Kind;
+
+}  // namespace
 
 StopReason stop_of(std::string_view reason, bool has_call) noexcept {
     if (reason.empty() || reason == "FINISH_REASON_UNSPECIFIED") return StopReason::kUnset;

@@ -8,8 +8,12 @@
 
 namespace leeway::wire::gemini {
 
+namespace {
+
 using json::Node;
 using Kind = Part::Kind;
+
+}  // namespace
 
 const Node* find(const Node& object, std::string_view camel, std::string_view snake) noexcept {
     const Node* found = object.find(camel);

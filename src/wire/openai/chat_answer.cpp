@@ -8,9 +8,13 @@
 
 namespace leeway::wire::openai {
 
+namespace {
+
 using json::Node;
 using json::Writer;
 using Kind = Part::Kind;
+
+}  // namespace
 
 StopReason stop_of(std::string_view reason) noexcept {
     if (reason.empty()) return StopReason::kUnset;

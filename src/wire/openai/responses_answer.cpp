@@ -9,9 +9,13 @@
 
 namespace leeway::wire::openai {
 
+namespace {
+
 using json::Node;
 using json::Writer;
 using Kind = Part::Kind;
+
+}  // namespace
 
 void read_output_item(const Node& item, std::vector<Part>& out) {
     if (!item.is_object()) return;
