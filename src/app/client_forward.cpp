@@ -12,14 +12,7 @@
 namespace leeway::app {
 namespace {
 
-constexpr std::size_t kMaxBufferedAnswer = 64ULL * 1024 * 1024;
 constexpr std::string_view kDone = "[DONE]";
-
-bool forbids_storing(const net::ResponseHead& head) {
-    return std::any_of(head.fields.begin(), head.fields.end(), [](const net::Field& field) {
-        return equals_ignore_case(field.name, "cache-control") && list_has(field.value, "no-store");
-    });
-}
 
 Error not_an_answer(int status, std::string_view body) {
     std::string start;
@@ -178,6 +171,12 @@ Task<void> ClientRequest::forward() {
     } else {
         co_await deliver_buffered(call);
     }
+}
+
+bool ClientRequest::forbids_storing(const net::ResponseHead& head) {
+    return std::any_of(head.fields.begin(), head.fields.end(), [](const net::Field& field) {
+        return equals_ignore_case(field.name, "cache-control") && list_has(field.value, "no-store");
+    });
 }
 
 void ClientRequest::keep_upstream_fields(const net::ResponseHead& head) {

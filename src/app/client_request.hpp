@@ -69,6 +69,8 @@ private:
     void watch_events(Relay& relay, std::string_view bytes);
     void settle_relay(Relay& relay, ledger::EndState end);
     void count_own(Relay& relay, wire::openai::UsageReading& usage);
+    static constexpr std::size_t kMaxBufferedAnswer = 64ULL * 1024 * 1024;
+    static bool forbids_storing(const net::ResponseHead& head);
     void keep_upstream_fields(const net::ResponseHead& head);
     void begin_attempt(const providers::Provider& provider);
     void end_attempt(int status, ledger::EndState end,

@@ -16,14 +16,6 @@ namespace {
 using wire::Dialect;
 using Event = wire::StreamEvent::Kind;
 
-constexpr std::size_t kMaxBufferedAnswer = 64ULL * 1024 * 1024;
-
-bool no_store(const net::ResponseHead& head) {
-    return std::any_of(head.fields.begin(), head.fields.end(), [](const net::Field& field) {
-        return equals_ignore_case(field.name, "cache-control") && list_has(field.value, "no-store");
-    });
-}
-
 /// What chat cannot say of an answer would be missing for the next caller of the cache.
 bool says_more_than_chat(const wire::ChatAnswer& answer) {
     for (const wire::Choice& choice : answer.choices) {
@@ -124,7 +116,7 @@ Task<void> ClientRequest::deliver_translated(net::UpstreamCall& call,
     const wire::UpstreamCodec& theirs = wire::upstream_codec_of(provider.dialect);
     const wire::Codec& ours = wire::codec_of(dialect_);
     pipeline::Outcome outcome;
-    outcome.no_store = no_store(call.head());
+    outcome.no_store = forbids_storing(call.head());
     keep_upstream_fields(call.head());
     auto body = co_await call.read_all(kMaxBufferedAnswer);
     if (!body) {
@@ -136,14 +128,14 @@ Task<void> ClientRequest::deliver_translated(net::UpstreamCall& call,
         co_return;
     }
     outcome.status = status;
-    std::string text;
+    std::string text;  // where it is not theirs as it came
     if (status >= 400) {
         end_attempt(status, ledger::EndState::kError);
         record_.error = "upstream_error";
-        Error error = theirs.read_error(status, *body);
-        text = same ? std::string(*body) : ours.write_error(error);
+        if (!same) text = ours.write_error(theirs.read_error(status, *body));
         settle(outcome, ledger::EndState::kError);
-        co_await exchange_.respond(status, answer_fields({}, true), text);
+        const std::string_view told = same ? std::string_view(*body) : std::string_view(text);
+        co_await exchange_.respond(status, answer_fields({}, true), told);
         co_return;
     }
     auto answer = theirs.read_answer(*body, provider.flavour);
@@ -170,9 +162,10 @@ Task<void> ClientRequest::deliver_translated(net::UpstreamCall& call,
         captured = wire::codec_of(Dialect::kOpenAiChat).write_answer(*answer, answer_for());
         if (captured.size() <= context_.capture_bytes) outcome.captured = captured;
     }
-    text = same ? std::string(*body) : ours.write_answer(*answer, answer_for());
+    if (!same) text = ours.write_answer(*answer, answer_for());
     settle(outcome, ledger::EndState::kOk);
-    co_await exchange_.respond(status, answer_fields({}, true), text);
+    const std::string_view told = same ? std::string_view(*body) : std::string_view(text);
+    co_await exchange_.respond(status, answer_fields({}, true), told);
 }
 
 Task<void> ClientRequest::stream_translated(net::UpstreamCall& call,
@@ -190,7 +183,7 @@ Task<void> ClientRequest::stream_translated(net::UpstreamCall& call,
         whole.include_usage = true;
         work.kept = wire::codec_of(Dialect::kOpenAiChat).stream_writer(whole);
     }
-    work.no_store = no_store(call.head());
+    work.no_store = forbids_storing(call.head());
     keep_upstream_fields(call.head());
     worker_.metrics.streams(1);
     std::optional<Error> broken;

@@ -105,18 +105,11 @@ void write_block(Writer& json, const Part& part) {
             json.object().key("type").string("redacted_thinking").key("data").string(part.data);
             json.close_object();
             return;
-        case Kind::kToolCall: {
-            const auto arguments = json::parse_node(part.text.empty() ? "{}" : part.text);
+        case Kind::kToolCall:
             json.object().key("type").string("tool_use").key("id").string(part.id);
-            json.key("name").string(part.name).key("input");
-            if (arguments && arguments->is_object()) {
-                json.raw(arguments->json());
-            } else {  // what a model garbled or was cut in must not be lost
-                json.object().key("arguments").string(part.text).close_object();
-            }
+            json.key("name").string(part.name).key("input").raw(object_of(part.text));
             json.close_object();
             return;
-        }
         case Kind::kImage:
         case Kind::kAudio:
         case Kind::kVideo:
@@ -201,12 +194,7 @@ std::string MessagesCodec::write_answer(const ChatAnswer& answer, const AnswerFo
 
 Error MessagesCodec::read_error(int status, std::string_view body) const {
     const auto node = json::parse_node(body);
-    Error error;
-    error.code = code_of_status(status);
-    if (node && node->is_object()) error = error_of(*node, status);
-    if (error.message.empty())
-        error.message = "the upstream answered with status " + std::to_string(status);
-    return error;
+    return refusal_of(status, node ? &*node : nullptr, &error_of);
 }
 
 std::string MessagesCodec::write_error(const Error& error) const {

@@ -38,10 +38,6 @@ private:
     bool thinks_ = false;
 };
 
-bool is_system(const Message& message) {
-    return message.role == Role::kSystem || message.role == Role::kDeveloper;
-}
-
 void RequestWriter::mark(CacheMark cache) {
     if (cache == CacheMark::kNone) return;
     json_.key("cache_control").object().key("type").string("ephemeral");

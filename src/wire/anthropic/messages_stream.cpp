@@ -262,12 +262,7 @@ void EventWriter::finish(std::string& out) {
 void EventWriter::fail(std::string& out) {
     StreamEvent event;
     event.kind = Kind::kError;
-    event.error = Error{
-        ErrorCode::kUpstreamInvalid,
-        "the upstream mixed the pieces of two tool calls, which cannot be told in this dialect",
-        {},
-        {},
-        "upstream_interleaved"};
+    event.error = interleaved_calls();
     write(event, out);
 }
 

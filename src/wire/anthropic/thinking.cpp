@@ -46,13 +46,4 @@ std::string thinking_json(const Thinking& thinking, const RequestTarget& target)
     return out;
 }
 
-std::string object_of(const std::string& arguments) {
-    if (arguments.empty()) return "{}";
-    const auto node = json::parse_node(arguments);
-    if (node && node->is_object()) return node->json();
-    std::string out;
-    json::Writer(out).object().key("arguments").string(arguments).close_object();
-    return out;
-}
-
 }  // namespace leeway::wire::anthropic

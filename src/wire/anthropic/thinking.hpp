@@ -16,7 +16,5 @@ struct Thinking {
 [[nodiscard]] std::string_view effort_of(const Reasoning& reasoning) noexcept;
 /// The `thinking` object.
 [[nodiscard]] std::string thinking_json(const Thinking& thinking, const RequestTarget& target);
-/// The arguments of a call must be an object there; what a model garbled is kept as a text in one.
-[[nodiscard]] std::string object_of(const std::string& arguments);
 
 }  // namespace leeway::wire::anthropic

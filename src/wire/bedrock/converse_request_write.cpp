@@ -53,10 +53,6 @@ private:
     std::vector<std::string> document_names_;
 };
 
-bool is_system(const Message& message) {
-    return message.role == Role::kSystem || message.role == Role::kDeveloper;
-}
-
 void add(std::string& content, std::string_view block) {
     if (!content.empty()) content += ',';
     content += block;
@@ -224,7 +220,7 @@ Result<void> RequestWriter::block(const Part& part, std::string& content) {
         case Kind::kToolCall:
             has_calls_ = true;
             json.object().key("toolUse").object().key("toolUseId").string(part.id);
-            json.key("name").string(part.name).key("input").raw(anthropic::object_of(part.text));
+            json.key("name").string(part.name).key("input").raw(object_of(part.text));
             json.close_object().close_object();
             break;
         case Kind::kToolResult:

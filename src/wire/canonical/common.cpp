@@ -155,6 +155,34 @@ UsageTotals totals_of(const prices::Usage& usage) noexcept {
     return out;
 }
 
+std::string object_of(const std::string& arguments) {
+    if (arguments.empty()) return "{}";
+    const auto node = json::parse_node(arguments);
+    if (node && node->is_object()) return node->json();
+    std::string out;
+    json::Writer(out).object().key("arguments").string(arguments).close_object();
+    return out;
+}
+
+Error refusal_of(int status, const json::Node* body,
+                 Error (*error_of)(const json::Node& body, int status)) {
+    Error error;
+    error.code = code_of_status(status);
+    if (body != nullptr && body->is_object()) error = error_of(*body, status);
+    if (error.message.empty())
+        error.message = "the upstream answered with status " + std::to_string(status);
+    return error;
+}
+
+Error interleaved_calls() {
+    return Error{
+        ErrorCode::kUpstreamInvalid,
+        "the upstream mixed the pieces of two tool calls, which cannot be told in this dialect",
+        {},
+        {},
+        "upstream_interleaved"};
+}
+
 ErrorCode code_of_status(int status) noexcept {
     switch (status) {
         case 401: return ErrorCode::kUnauthenticated;

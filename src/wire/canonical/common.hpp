@@ -57,6 +57,19 @@ struct UsageTotals {
 };
 [[nodiscard]] UsageTotals totals_of(const prices::Usage& usage) noexcept;
 
+/// The arguments of a call where they must be an object; what a model garbled or was cut in is kept as a text in one.
+[[nodiscard]] std::string object_of(const std::string& arguments);
+/// What the system or the developer says, which some dialects tell apart from the conversation.
+[[nodiscard]] inline bool is_system(const Message& message) noexcept {
+    return message.role == Role::kSystem || message.role == Role::kDeveloper;
+}
+
+/// What `error_of`, the dialect's own, finds in the body of a refusal; the status alone where it finds no message.
+[[nodiscard]] Error refusal_of(int status, const json::Node* body,
+                               Error (*error_of)(const json::Node& body, int status));
+/// For dialects in which the blocks of an answer follow one another: a piece of one that is closed has no place.
+[[nodiscard]] Error interleaved_calls();
+
 /// Our class for an upstream's HTTP status.
 [[nodiscard]] ErrorCode code_of_status(int status) noexcept;
 

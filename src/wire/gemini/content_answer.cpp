@@ -62,15 +62,9 @@ bool write_answer_part(Writer& json, const Part& part) {
             json.close_object();
             return true;
         case Kind::kToolCall: {
-            const auto parsed = json::parse_node(part.text.empty() ? "{}" : part.text);
             json.object().key("functionCall").object();
             if (!part.id.empty()) json.key("id").string(part.id);
-            json.key("name").string(part.name).key("args");
-            if (parsed && parsed->is_object()) {
-                json.raw(parsed->json());
-            } else {
-                json.object().key("arguments").string(part.text).close_object();
-            }
+            json.key("name").string(part.name).key("args").raw(object_of(part.text));
             json.close_object();
             if (!part.signature.empty()) json.key("thoughtSignature").string(part.signature);
             json.close_object();
@@ -175,17 +169,12 @@ std::string ContentCodec::write_answer(const ChatAnswer& answer, const AnswerFor
 }
 
 Error ContentCodec::read_error(int status, std::string_view body) const {
-    auto node = json::parse_node(body);
-    Error error;
-    error.code = code_of_status(status);
-    if (node && node->is_array() && !node->elements.empty()) {  // streams without alt=sse
-        Node first = std::move(node->elements.front());
-        *node = std::move(first);
-    }
-    if (node && node->is_object()) error = error_of(*node, status);
-    if (error.message.empty())
-        error.message = "the upstream answered with status " + std::to_string(status);
-    return error;
+    const auto node = json::parse_node(body);
+    const Node* told = node ? &*node : nullptr;
+    // Streams without alt=sse are lists.
+    if (told != nullptr && told->is_array() && !told->elements.empty())
+        told = &told->elements.front();
+    return refusal_of(status, told, &error_of);
 }
 
 std::string ContentCodec::write_error(const Error& error) const {

@@ -125,15 +125,9 @@ Result<void> RequestWriter::part(const Part& part, bool first_call) {
         case Kind::kVideo: return media(part);
         case Kind::kToolCall: {
             names_[part.id] = part.name;
-            const auto parsed = json::parse_node(part.text.empty() ? "{}" : part.text);
             json_.object().key("functionCall").object();
             if (!part.id.empty()) json_.key("id").string(part.id);
-            json_.key("name").string(part.name).key("args");
-            if (parsed && parsed->is_object()) {
-                json_.raw(parsed->json());
-            } else {
-                json_.object().key("arguments").string(part.text).close_object();
-            }
+            json_.key("name").string(part.name).key("args").raw(object_of(part.text));
             json_.close_object();
             if (!part.signature.empty()) {
                 json_.key("thoughtSignature").string(part.signature);
@@ -153,10 +147,6 @@ Result<void> RequestWriter::part(const Part& part, bool first_call) {
         }
     }
     return {};
-}
-
-bool is_system(const Message& message) {
-    return message.role == Role::kSystem || message.role == Role::kDeveloper;
 }
 
 void RequestWriter::system() {

@@ -216,12 +216,7 @@ Error error_of(const Node& body, int status) {
 
 Error ChatCodec::read_error(int status, std::string_view body) const {
     const auto node = json::parse_node(body);
-    Error error;
-    error.code = code_of_status(status);
-    if (node && node->is_object()) error = error_of(*node, status);
-    if (error.message.empty())
-        error.message = "the upstream answered with status " + std::to_string(status);
-    return error;
+    return refusal_of(status, node ? &*node : nullptr, &error_of);
 }
 
 std::string ChatCodec::write_error(const Error& error) const { return render_error(error); }

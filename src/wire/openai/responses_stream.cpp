@@ -234,12 +234,7 @@ void EventWriter::open_item(const StreamEvent& event, Part::Kind kind, std::stri
     if (!items_.empty() && event.part <= last_part_) {
         StreamEvent error;
         error.kind = Kind::kError;
-        error.error = Error{
-            ErrorCode::kUpstreamInvalid,
-            "the upstream mixed the pieces of two tool calls, which cannot be told in this dialect",
-            {},
-            {},
-            "upstream_interleaved"};
+        error.error = interleaved_calls();
         write(error, out);
         return;
     }
