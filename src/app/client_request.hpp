@@ -48,6 +48,7 @@ private:
     // pipeline::HeaderSource, pipeline::Interruption
     void draw_arm();
     std::optional<std::string_view> header(std::string_view name) const override;
+    std::optional<std::string_view> query(std::string_view name) const override;
     bool interrupted() const noexcept override { return deadline_ && deadline_->interrupted(); }
     Duration remaining() const noexcept override {
         return deadline_ ? deadline_->remaining() : Duration::max();
