@@ -100,9 +100,9 @@ Task<void> ClientRequest::forward() {
         co_await refuse(std::move(error), 1);
         co_return;
     }
-    const std::vector<const pipeline::Model*> chain = targets();
+    Course course{context_.model, {}, 0};
     std::optional<Failure> failure;  // what is told when none answers
-    for (const pipeline::Model* target : chain) {
+    while (const pipeline::Model* target = next_target(course)) {
         const bool stands_in = failure.has_value();
         context_.model = target;
         Next next = Next::kAgain;
@@ -156,9 +156,18 @@ std::vector<const pipeline::Model*> ClientRequest::places(const pipeline::Model&
     return snapshot_->places(model, checksum64(common));
 }
 
+/// Who is asked next; null: all were. Nearly all requests end at the first, so the others are not looked for before.
+const pipeline::Model* ClientRequest::next_target(Course& course) const {
+    if (course.next == 0 && course.chosen->targets.empty()) {
+        course.next = 1;
+        return course.chosen;
+    }
+    if (course.targets.empty()) course.targets = targets(*course.chosen);
+    return course.next < course.targets.size() ? course.targets[course.next++] : nullptr;
+}
+
 /// The places of the chosen model, and then those of the models that may stand in for it.
-std::vector<const pipeline::Model*> ClientRequest::targets() const {
-    const pipeline::Model& chosen = *context_.model;
+std::vector<const pipeline::Model*> ClientRequest::targets(const pipeline::Model& chosen) const {
     std::vector<const pipeline::Model*> out = places(chosen);
     if (context_.held_out) return out;  // shows what there is without us
     const auto* key = static_cast<const guard::auth::KeySpec*>(context_.key);

@@ -71,7 +71,13 @@ private:
     struct Failure;
     using Pass = std::optional<providers::Breaker::Pass>;
     Task<void> forward();
-    std::vector<const pipeline::Model*> targets() const;
+    struct Course {
+        const pipeline::Model* chosen;
+        std::vector<const pipeline::Model*> targets;  ///< empty: not looked for yet
+        std::size_t next = 0;
+    };
+    const pipeline::Model* next_target(Course& course) const;
+    std::vector<const pipeline::Model*> targets(const pipeline::Model& chosen) const;
     std::vector<const pipeline::Model*> places(const pipeline::Model& model) const;
     enum class Next : std::uint8_t {
         kAgain,  ///< the same target, after a wait
