@@ -25,12 +25,12 @@ struct Item {
     YAML::Node value;
 
     Item(std::uint32_t on_line, std::string at, std::string last, std::string snake_case,
-         YAML::Node node)
+         const YAML::Node& node)
         : line(on_line),
           path(std::move(at)),
           key(std::move(last)),
           word(std::move(snake_case)),
-          value(std::move(node)) {}
+          value(node) {}
     Item(const Item&) = default;
     ~Item() = default;
     Item& operator=(const Item& other) {
