@@ -90,12 +90,14 @@ std::string quoted(const std::string& text) {
 /// "[a, b]"; nothing when there are none.
 std::string list_of(const std::vector<std::string>& names) {
     std::vector<std::string> out;
+    out.reserve(names.size());
     for (const std::string& name : names) out.push_back(quoted(name));
     return out.empty() ? std::string() : fmt::format("[{}]", fmt::join(out, ", "));
 }
 
 std::string targets_of(const Draft::Model& model) {
     std::vector<std::string> out;
+    out.reserve(model.targets.size());
     for (const Draft::Target& one : model.targets) {
         out.push_back(map_of({{"provider", quoted(one.provider)},
                               {"name", quoted(Draft::literal(one.upstream))},
