@@ -105,14 +105,6 @@ Task<Result<void>> ClientRequest::read_request() {
     resolved_ = true;
     context_.dimensions = pipeline::read_dimensions(*this, context_.view, context_.body);
     draw_arm();
-    if (!context_.model->disabled.empty()) {
-        co_return fail(Error{
-            ErrorCode::kUnavailable,
-            "The model '" + context_.model->name + "' cannot be used: " + context_.model->disabled,
-            {},
-            "model",
-            "provider_disabled"});
-    }
     deadline_.emplace(worker_.loop, snapshot_->provider(*context_.model).origin.timeouts);
     co_return Result<void>();
 }
