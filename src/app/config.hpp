@@ -5,6 +5,7 @@
 #include "guard/budget/spec.hpp"
 #include "guard/limits/limit_book.hpp"
 #include "prices/rates.hpp"
+#include "tokens/model_map.hpp"
 #include "wire/canonical/quirks.hpp"
 #include "wire/usage/flavour.hpp"
 
@@ -223,6 +224,7 @@ struct Config {
     ServerConfig server;
     std::vector<ProviderConfig> providers;
     std::vector<ModelConfig> models;
+    std::vector<tokens::ModelRule> tokenizers;  ///< before the built-in map; the first that fits decides
     std::vector<RouteConfig> routes;
     std::vector<KeyConfig> keys;
     std::vector<BudgetConfig> budgets;  ///< those of the keys too

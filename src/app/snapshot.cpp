@@ -102,6 +102,7 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::build(
     }
     if (auto added = out->add_routes(config); !added) return fail(std::move(added.error()));
     out->limits_ = services.limits;
+    out->learner_ = services.learner;
     if (!config.budgets.empty()) {
         out->budgets_.book = services.budgets;
         out->budgets_.leases = services.leases;
@@ -164,7 +165,7 @@ Result<void> Snapshot::add_models(const Config& config, const Services& services
         const pipeline::Model& model = models_.emplace(from.name, std::move(to)).first->second;
         TokenRule rule;
         if (services.vocabularies != nullptr) {
-            auto found = services.vocabularies->rule_for(from);
+            auto found = services.vocabularies->rule_for(from, config.tokenizers);
             if (!found) {
                 return fail(ErrorCode::kConfig,
                             "model '" + from.name + "': " + found.error().message,
