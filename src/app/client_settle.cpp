@@ -163,8 +163,12 @@ void ClientRequest::teach(const pipeline::Outcome& outcome) const {
     const std::int64_t now_us = context_.arrived_unix_us + record_.total_us;
     const std::size_t size = context_.body.size();
     if (size > TokenLearner::kMostBytes || !rule.calibration->take_turn(now_us)) return;
-    Lesson lesson{rule.model, rule.vocabulary, rule.calibration, context_.model->upstream_name,
-                  {},         outcome.usage.input_total()};
+    Lesson lesson{rule.model,
+                  rule.vocabulary,
+                  rule.calibration,
+                  context_.model->upstream_name,
+                  {},
+                  outcome.usage.input_total()};
     if (context_.edits().empty()) {
         lesson.body = context_.body;
     } else {

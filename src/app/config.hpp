@@ -224,7 +224,8 @@ struct Config {
     ServerConfig server;
     std::vector<ProviderConfig> providers;
     std::vector<ModelConfig> models;
-    std::vector<tokens::ModelRule> tokenizers;  ///< before the built-in map; the first that fits decides
+    std::vector<tokens::ModelRule>
+        tokenizers;  ///< before the built-in map; the first that fits decides
     std::vector<RouteConfig> routes;
     std::vector<KeyConfig> keys;
     std::vector<BudgetConfig> budgets;  ///< those of the keys too

@@ -42,11 +42,11 @@ void read_tokenizers(ConfigSource& source, Section& top, Draft& draft) {
         for (std::size_t i = 0; i < before.size(); ++i) {
             // A pattern is a name to the one before it: where that fits, so does all that this one fits.
             if (!tokens::matches_wildcard(before[i].pattern, match)) continue;
-            source.warning(section.mark("match"),
-                           fmt::format("match: '{}' is never used, as '{}' in line {} comes first "
-                                       "and fits the same models",
-                                       match, before[i].pattern,
-                                       draft.tokenizer_marks[i].match.line + 1));
+            source.warning(
+                section.mark("match"),
+                fmt::format("match: '{}' is never used, as '{}' in line {} comes first "
+                            "and fits the same models",
+                            match, before[i].pattern, draft.tokenizer_marks[i].match.line + 1));
             break;
         }
         draft.config.tokenizers.push_back({match, tokens::tokens_of_vocabulary(vocabulary)});

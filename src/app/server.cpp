@@ -141,8 +141,9 @@ Result<std::shared_ptr<const Snapshot>> Server::build_snapshot(const Config& con
     if (!address) return fail(std::move(address.error()));
     auto host = hosts_->host_for(config);
     if (!host) return fail(std::move(host.error()));
-    const Services services{cache_services_, *host,          books_.current(), &book_,
-                            &limits_,        &vocabularies_, leases_.get(),    &tokens_, learner_.get()};
+    const Services services{cache_services_, *host,    books_.current(),
+                            &book_,          &limits_, &vocabularies_,
+                            leases_.get(),   &tokens_, learner_.get()};
     auto snapshot = Snapshot::build(config, keys_, services, address->is_loopback());
     // Only now, when nothing can be refused any more.
     if (snapshot) hosts_->use(std::move(*host));

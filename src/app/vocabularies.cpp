@@ -101,8 +101,8 @@ Result<TokenRule> VocabularyShelf::rule_for(const ModelConfig& model,
     }
     // Learned from counts in o200k_base only: another start would be another scale.
     if (!out.model.exact && out.vocabulary && book_ != nullptr) {
-        out.calibration = &book_->slot(tokens::calibration_key(out.model, model.upstream_name),
-                                       out.model.family);
+        out.calibration =
+            &book_->slot(tokens::calibration_key(out.model, model.upstream_name), out.model.family);
     }
     return out;
 }

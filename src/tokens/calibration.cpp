@@ -81,7 +81,8 @@ TokenCount Calibration::estimate(const CalibrationFeatures& features) const {
     const auto tokens = [scale](double value) {
         return static_cast<std::int64_t>(std::llround(std::clamp(value * scale, 0.0, kMostTokens)));
     };
-    const Quality quality = state_.reports < kEnoughReports ? Quality::kHeuristic : Quality::kCalibrated;
+    const Quality quality =
+        state_.reports < kEnoughReports ? Quality::kHeuristic : Quality::kCalibrated;
     return {tokens(mean), tokens(mean - half), tokens(mean + half), quality};
 }
 
@@ -111,7 +112,7 @@ void Calibration::learn(const CalibrationFeatures& features, std::int64_t tokens
     const double noise = relative_error() * relative_error();
     state_.noise_weight = state_.noise_weight * kNoiseMemory + weight;
     state_.noise_sum = state_.noise_sum * kNoiseMemory +
-                 weight * std::min(error * error / expected, kHuber * kHuber * noise);
+                       weight * std::min(error * error / expected, kHuber * kHuber * noise);
     state_.drift += kDriftMemory * (std::clamp(standard, -2 * kHuber, 2 * kHuber) - state_.drift);
     ++state_.reports;
 }
@@ -120,9 +121,9 @@ std::optional<Calibration> Calibration::restore(const State& state) {
     const auto finite = [](double value) {
         return std::isfinite(value);
     };
-    bool sound = std::all_of(state.mean.begin(), state.mean.end(), finite) &&
-                 finite(state.drift) && finite(state.noise_weight) && state.noise_weight > 0 &&
-                 finite(state.noise_sum) && state.noise_sum >= 0;
+    bool sound = std::all_of(state.mean.begin(), state.mean.end(), finite) && finite(state.drift) &&
+                 finite(state.noise_weight) && state.noise_weight > 0 && finite(state.noise_sum) &&
+                 state.noise_sum >= 0;
     for (std::size_t i = 0; i < kN && sound; ++i) {
         const Vector& line = state.covariance[i];
         sound = std::all_of(line.begin(), line.end(), finite) && line[i] >= 0;

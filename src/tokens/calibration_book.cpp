@@ -21,10 +21,9 @@ constexpr std::uint64_t kFirstTurns = 64;
 constexpr std::int64_t kTurnUs = 50'000;
 constexpr std::size_t kMostSlots = 4096;
 
-constexpr ModelFamily kFamilies[] = {ModelFamily::kUnknown,  ModelFamily::kOpenAi,
-                                     ModelFamily::kHarmony,  ModelFamily::kClaude3,
-                                     ModelFamily::kClaude47, ModelFamily::kGemini,
-                                     ModelFamily::kOpenWeights};
+constexpr ModelFamily kFamilies[] = {
+    ModelFamily::kUnknown,  ModelFamily::kOpenAi, ModelFamily::kHarmony,    ModelFamily::kClaude3,
+    ModelFamily::kClaude47, ModelFamily::kGemini, ModelFamily::kOpenWeights};
 
 std::optional<ModelFamily> family_named(std::string_view name) {
     for (const ModelFamily family : kFamilies) {
@@ -71,9 +70,8 @@ std::optional<Kept> read_slot(const json::Node& node) {
     const auto family = family_named(node.text_of("family"));
     const json::Node* reports = node.find("reports");
     const json::Node* covariance = node.find("covariance");
-    if (out.key.empty() || !family || reports == nullptr ||
-        reports->integer().value_or(-1) < 0 || covariance == nullptr ||
-        covariance->elements.size() != Calibration::kN) {
+    if (out.key.empty() || !family || reports == nullptr || reports->integer().value_or(-1) < 0 ||
+        covariance == nullptr || covariance->elements.size() != Calibration::kN) {
         return std::nullopt;
     }
     Calibration::State state;
@@ -208,8 +206,7 @@ Result<void> CalibrationBook::restore(std::string_view text) {
         auto read = read_slot(one);
         if (!read) {
             return fail(ErrorCode::kInvalidRequest,
-                        "the calibration of '" + std::string(one.text_of("key")) +
-                            "' is damaged");
+                        "the calibration of '" + std::string(one.text_of("key")) + "' is damaged");
         }
         kept.push_back(std::move(*read));
     }

@@ -73,10 +73,8 @@ Result<Row> count_for(Tokenizers& all, const std::string& model, std::string_vie
     row.vocabulary = rule.vocabulary;
     const tokens::Calibration learned = all.calibration_of(rule, model);
     if (request) {
-        const auto chat = tokens::count_chat(text, {.model = model,
-                                                    .rule = rule,
-                                                    .tokenizer = *tokenizer,
-                                                    .calibration = &learned});
+        const auto chat = tokens::count_chat(
+            text, {.model = model, .rule = rule, .tokenizer = *tokenizer, .calibration = &learned});
         if (!chat) return fail(chat.error());
         row.count = chat->total;
         return row;

@@ -97,10 +97,9 @@ Result<CountedPrompt> count_prompt(const Prompt& prompt, const std::string& mode
     const auto tokenizer = counters.tokenizer_for(rule, note);
     if (!tokenizer) return fail(tokenizer.error());
     const tokens::Calibration learned = counters.calibration_of(rule, model);
-    const auto chat = tokens::count_chat(prompt.chat, {.model = model,
-                                                       .rule = rule,
-                                                       .tokenizer = *tokenizer,
-                                                       .calibration = &learned});
+    const auto chat = tokens::count_chat(
+        prompt.chat,
+        {.model = model, .rule = rule, .tokenizer = *tokenizer, .calibration = &learned});
     if (!chat) return fail(chat.error());
     CountedPrompt out;
     out.count = chat->total;
