@@ -516,21 +516,21 @@ TEST(Config, TokenizersSayWhatIsWrongAndWhere) {
         return only_problem("tokenizers:\n  - " + entry + "\n");
     };
     EXPECT_EQ(problem("{match: a, vocabulary: mine, vocabulery: x}"),
-              "2:32: error: unknown key 'vocabulery' (did you mean 'vocabulary'?)");
+              "2:34: error: unknown key 'vocabulery' (did you mean 'vocabulary'?)");
     EXPECT_EQ(problem("{match: a}"),
               "2:5: error: a tokenizer needs 'match' (names of models, * for any characters) and "
               "'vocabulary' (a name or a file)");
     EXPECT_EQ(problem("{match: \"a?\", vocabulary: mine}"),
-              "2:6: error: match: 'a?' has a '?' in it; only * is a wildcard, for any characters");
+              "2:13: error: match: 'a?' has a '?' in it; only * is a wildcard, for any characters");
     EXPECT_EQ(problem("{match: \"a b\", vocabulary: mine}"),
-              "2:6: error: match: 'a b' has a blank in it");
-    EXPECT_EQ(problem("{match: \"\", vocabulary: mine}"), "2:6: error: match: '' is empty");
+              "2:13: error: match: 'a b' has a blank in it");
+    EXPECT_EQ(problem("{match: \"\", vocabulary: mine}"), "2:13: error: 'match' is empty");
     EXPECT_TRUE(problem("{match: a, vocabulary: other}")
-                    .starts_with("2:16: error: vocabulary: there is no vocabulary 'other' in "));
+                    .starts_with("2:28: error: vocabulary: there is no vocabulary 'other' in "));
     EXPECT_EQ(problem("{match: a, vocabulary: ./other.gguf}"),
-              "2:16: error: vocabulary: there is no file /project/other.gguf");
+              "2:28: error: vocabulary: there is no file /project/other.gguf");
     EXPECT_EQ(problem("{match: \"a*\", vocabulary: mine}\n  - {match: A-big, vocabulary: mine}"),
-              "3:6: warning: match: 'A-big' is never used, as 'a*' in line 2 comes first and fits "
+              "3:13: warning: match: 'A-big' is never used, as 'a*' in line 2 comes first and fits "
               "the same models");
     EXPECT_EQ(only_problem("tokenizers: {a: b}\n"),
               "1:1: error: 'tokenizers' must be a list: lines that begin with '-'");

@@ -9,7 +9,6 @@ namespace {
 
 /// What is wrong with a pattern; empty: nothing.
 std::string pattern_fault(const std::string& pattern) {
-    if (pattern.empty()) return "is empty";
     for (const char c : pattern) {
         if (static_cast<unsigned char>(c) <= ' ' || c == '\x7f') return "has a blank in it";
         if (c == '?' || c == '[' || c == ']' || c == '{' || c == '}') {
@@ -34,6 +33,7 @@ void read_tokenizers(ConfigSource& source, Section& top, Draft& draft) {
                          "'vocabulary' (a name or a file)");
             continue;
         }
+        if (match.empty() || vocabulary.empty()) continue;  // said already
         if (const std::string fault = pattern_fault(match); !fault.empty()) {
             source.error(section.mark("match"), fmt::format("match: '{}' {}", match, fault));
             continue;

@@ -109,9 +109,9 @@ void TokenLearner::learn(const Lesson& lesson) {
     const std::string& key = lesson.slot->key();
     if (learned.reports() > tokens::Calibration::kEnoughReports && learned.drifts()) {
         spdlog::warn(
-            "token counts of {} are off by {:.0f} % and on one side: its provider may have changed "
-            "the tokenizer; they are estimates again until {} reports agree",
-            key, 100 * learned.relative_error(), tokens::Calibration::kEnoughReports);
+            "token counts of {} are all off to one side: its provider may have changed the "
+            "tokenizer; they are estimates again until {} more reports are in",
+            key, tokens::Calibration::kEnoughReports);
         lesson.slot->note_drift();
         learned.begin_again(lesson.slot->family());
     } else if (learned.reports() == tokens::Calibration::kEnoughReports) {
