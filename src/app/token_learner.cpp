@@ -110,7 +110,7 @@ void TokenLearner::learn(const Lesson& lesson) {
     if (learned.reports() > tokens::Calibration::kEnoughReports && learned.drifts()) {
         spdlog::warn(
             "token counts of {} are all off to one side: its provider may have changed the "
-            "tokenizer; they are estimates again until {} more reports are in",
+            "tokenizer; they are those of the prior until {} more reports are in",
             key, tokens::Calibration::kEnoughReports);
         lesson.slot->note_drift();
         learned.begin_again(lesson.slot->family());

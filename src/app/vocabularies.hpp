@@ -35,9 +35,10 @@ struct TokenRule {
     /// What providers' reports teach of a tokenizer that is not public; null: nothing. Outlives every snapshot.
     tokens::CalibrationSlot* calibration = nullptr;
 
-    /// What is known by now.
+    /// What its tokens are estimated with: what is known by now, else the family's prior.
     [[nodiscard]] tokens::Calibration learned() const noexcept {
-        return calibration != nullptr ? calibration->read() : tokens::Calibration(model.family);
+        return calibration != nullptr ? calibration->read_or_prior()
+                                      : tokens::Calibration(model.family);
     }
 };
 

@@ -157,7 +157,7 @@ CalibrationSlot& CalibrationBook::slot(const std::string& key, ModelFamily famil
 Calibration CalibrationBook::calibration(const ModelTokens& rule, std::string_view model) const {
     const std::string key = calibration_key(rule, model);
     for (const CalibrationSlot* one : slots()) {
-        if (one->key() == key) return one->read();
+        if (one->key() == key) return one->read_or_prior();
     }
     return Calibration(rule.family);
 }

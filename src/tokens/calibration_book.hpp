@@ -25,6 +25,12 @@ public:
 
     /// Any thread.
     [[nodiscard]] Calibration read() const noexcept;
+    /// The same once there are reports enough, before that the family's prior: a first report may be an odd
+    /// one, and nothing should be priced by it.
+    [[nodiscard]] Calibration read_or_prior() const noexcept {
+        const Calibration learned = read();
+        return learned.reports() < Calibration::kEnoughReports ? Calibration(family_) : learned;
+    }
     /// One thread at a time.
     void write(const Calibration& learned) noexcept;
 
@@ -62,7 +68,7 @@ public:
     /// The slot of `key`, made with the family's prior where there is none. Stays as long as the book.
     /// Any thread.
     CalibrationSlot& slot(const std::string& key, ModelFamily family);
-    /// What is known of a model: its slot, else the prior. Any thread.
+    /// What the tokens of a model are estimated with: its slot's `read_or_prior`, else the prior. Any thread.
     [[nodiscard]] Calibration calibration(const ModelTokens& rule, std::string_view model) const;
     /// In the order of their making. Any thread.
     [[nodiscard]] std::vector<CalibrationSlot*> slots() const;

@@ -94,6 +94,10 @@ TEST(CalibrationBook, GivesWhatItWasGivenAndThePriorElsewhere) {
         return book.calibration(find_model(model), model).estimate(features);
     };
     EXPECT_EQ(of("claude-sonnet-4-5").quality, Quality::kCalibrated);
+    slot.write(learned_of(ModelFamily::kClaude3, 1.3, Calibration::kEnoughReports - 1));
+    EXPECT_EQ(of("claude-sonnet-4-5").tokens,
+              Calibration(ModelFamily::kClaude3).estimate(features).tokens)
+        << "too few to go by";
     EXPECT_EQ(of("claude-opus-4-7").quality, Quality::kHeuristic);
     EXPECT_EQ(of("claude-opus-4-7").tokens,
               Calibration(ModelFamily::kClaude47).estimate(features).tokens);
