@@ -176,6 +176,7 @@ private:
     void settle(const pipeline::Outcome& outcome, ledger::EndState end);
     void price(const pipeline::Outcome& outcome);
     void compare(const pipeline::Outcome& outcome);
+    void teach(const pipeline::Outcome& outcome) const;
     std::span<const net::Field> answer_fields(std::string_view content_type, bool final_figures);
 
     WorkerState& worker_;

@@ -164,6 +164,7 @@ struct ModelHostOptions {
 int run_model_host(const ModelHostOptions& options);
 
 struct TokensOptions {
+    PlaceOptions place;  ///< empty: the built-in map and nothing learned
     std::vector<std::string> models;  ///< the first is shown, all are compared
     std::string vocabulary;  ///< a name or a file; then no model is asked for
     std::string file;  ///< empty or "-": standard input

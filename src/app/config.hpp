@@ -8,6 +8,7 @@
 #include "providers/balance.hpp"
 #include "providers/breaker.hpp"
 #include "providers/retry.hpp"
+#include "tokens/model_map.hpp"
 #include "wire/canonical/quirks.hpp"
 #include "wire/usage/flavour.hpp"
 
@@ -240,6 +241,8 @@ struct Config {
     ServerConfig server;
     std::vector<ProviderConfig> providers;
     std::vector<ModelConfig> models;
+    std::vector<tokens::ModelRule>
+        tokenizers;  ///< before the built-in map; the first that fits decides
     std::vector<RouteConfig> routes;
     std::vector<KeyConfig> keys;
     std::vector<BudgetConfig> budgets;  ///< those of the keys too

@@ -170,6 +170,7 @@ void check_draft(ConfigSource& source, const Draft& draft) {
     for (std::size_t i = 0; i < config.models.size(); ++i) {
         check_model(source, config, config.models[i], draft.model_marks[i]);
     }
+    check_tokenizers(source, draft);
     for (std::size_t i = 0; i < config.routes.size(); ++i) {
         check_route(source, config, config.routes[i], draft.route_marks[i],
                     draft.route_has_cache[i]);

@@ -24,6 +24,11 @@ struct ModelMarks {
     std::vector<PlacedText> fallbacks;
 };
 
+struct TokenizerMarks {
+    YAML::Mark match;
+    YAML::Mark vocabulary;
+};
+
 struct RouteMarks {
     YAML::Mark name;
     YAML::Mark model;
@@ -44,6 +49,7 @@ struct Draft {
     Config config;
     std::vector<ProviderMarks> provider_marks;
     std::vector<ModelMarks> model_marks;
+    std::vector<TokenizerMarks> tokenizer_marks;
     std::vector<RouteMarks> route_marks;
     std::vector<bool> route_has_cache;
     std::vector<KeyMarks> key_marks;
@@ -60,6 +66,10 @@ void read_percentage(ConfigSource& source, Section& section, std::string_view ke
 void read_discount(ConfigSource& source, Section section, ProviderConfig& out);
 /// Reads one entry of `models:` into the draft.
 void read_model(ConfigSource& source, const PlacedText& name, Section& section, Draft& draft);
+/// Reads `tokenizers:` into the draft.
+void read_tokenizers(ConfigSource& source, Section& top, Draft& draft);
+/// Whether their vocabularies are there; after `fill_paths`.
+void check_tokenizers(ConfigSource& source, const Draft& draft);
 /// Reads `budgets:` into the draft.
 void read_budgets(ConfigSource& source, Section& top, Draft& draft);
 /// Reads `limits:` into the draft.

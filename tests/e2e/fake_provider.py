@@ -33,7 +33,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         legacy = not self.path.endswith("/chat/completions")
         prompts = request.get("prompt", "")
         prompts = prompts if isinstance(prompts, list) else [prompts]
-        wish = str(prompts[0] if legacy else request["messages"][-1]["content"])
+        wish = str(prompts[0] if legacy else request["messages"][-1].get("content", ""))
         if wish.startswith("slow "):
             time.sleep(float(wish.split()[1]))
         if wish.startswith("status "):
