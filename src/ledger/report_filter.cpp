@@ -31,8 +31,10 @@ std::string filter_condition(const store::sql::Database& db, const ReportFilter&
                 " replace(',' || {1} || ',', ',' || ?{0} || ',', '') <> ',' || {1} || ',')",
                 number, label_text_sql(db, "tags"));
         default:
-            return fmt::format("{}{} = (SELECT id FROM name WHERE text = ?{})", names_of,
-                               to_string(filter.by), number);
+            return fmt::format(
+                "{}{} = (SELECT id FROM name WHERE text = ?{})",
+                filter.by == ReportBy::kProvider || filter.by == ReportBy::kModel ? names_of : "",
+                to_string(filter.by), number);
     }
 }
 

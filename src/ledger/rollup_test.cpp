@@ -55,7 +55,7 @@ TEST(DaySpans, HoldEachDayOfARangeOnce) {
     EXPECT_GT(most, 0U);
     EXPECT_LE(most, 7U + 7U + 6U + 1U) << "days, spans of 8 and of 64 up to now";
     const auto all = cover_days(-14'000'000, 14'000'000, 20'000);
-    ASSERT_EQ(all.size(), 3U);
+    ASSERT_EQ(all.size(), 2U) << "however far the range reaches";
     EXPECT_EQ(all.back(), (DaySpan{1, 20'000, 14'000'000}));
 }
 
@@ -93,13 +93,23 @@ protected:
     Secret url_;
 };
 
+/// As they come out of the journal: PostgreSQL takes no text that is not UTF-8.
+RequestRecord record_of(std::mt19937_64& rng) {
+    RequestRecord r = random_record(rng);
+    r.model_asked = r.model;
+    r.notes.clear();
+    r.error.clear();
+    for (AttemptRow& attempt : r.attempts) attempt.model_reported.clear();
+    return r;
+}
+
 /// Rows of 300 days, with days that come late, so that spans are folded, added to, and begun again.
 std::vector<std::vector<RequestRecord>> batches_of(std::mt19937_64& rng, std::int64_t days) {
     std::vector<std::vector<RequestRecord>> out;
     for (int i = 0; i < 60; ++i) {
         std::vector<RequestRecord>& batch = out.emplace_back();
         for (int n = 0; n < 40; ++n) {
-            RequestRecord r = random_record(rng);
+            RequestRecord r = record_of(rng);
             const std::int64_t newest = days * (i + 1) / 60;
             const std::int64_t day = rng() % 5 == 0
                                          ? static_cast<std::int64_t>(rng() % 300) % newest
@@ -200,7 +210,7 @@ AttemptSums sums_in(const Target& target) {
 TEST_P(Rollups, AttemptsAddUpByProviderAndModel) {
     std::mt19937_64 rng(3);
     std::vector<RequestRecord> records;
-    for (int i = 0; i < 600; ++i) records.push_back(random_record(rng));
+    for (int i = 0; i < 600; ++i) records.push_back(record_of(rng));
     auto ours = writer();
     write(*ours, records);
     write(*ours, records);  // all are there already
