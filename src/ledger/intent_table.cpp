@@ -45,7 +45,8 @@ Result<void> IntentTable::load() {
          " spent_lo = o.spent_lo + excluded.spent_lo, tokens ="
          " CASE WHEN o.tokens + excluded.tokens > 4000000000000000000 THEN 4000000000000000000"
          " ELSE o.tokens + excluded.tokens END",
-         &spend_}};
+         &spend_},
+        {"SELECT 1 FROM request WHERE id = ?1", &outcome_}};
     for (const auto& [sql, statement] : statements) {
         auto made = db_.prepare(sql);
         if (!made) return fail(std::move(made.error()));
@@ -62,65 +63,114 @@ Result<void> IntentTable::load() {
         Intent intent;
         const std::string_view bytes(reinterpret_cast<const char*>(blob.data()), blob.size());
         if (auto done = decode(bytes, intent); !done) return done;
-        open_[intent.id].push_back(std::move(intent));
+        open_[intent.id].push_back({.intent = std::move(intent), .stored = true});
     }
 }
 
-Result<void> IntentTable::add(const Intent& intent) {
-    std::vector<Intent>& of_request = open_[intent.id];
-    const bool known = std::any_of(of_request.begin(), of_request.end(), [&](const Intent& one) {
-        return one.attempt == intent.attempt;
+void IntentTable::add(Intent intent) {
+    std::vector<Open>& of_request = open_[intent.id];
+    const bool known = std::any_of(of_request.begin(), of_request.end(), [&](const Open& one) {
+        return one.intent.attempt == intent.attempt;
     });
-    if (known) return {};
-    const std::string_view bytes = encode(intent, buffer_);
-    insert_->bind_blob(1, intent.id.bytes);
-    insert_->bind(2, std::int64_t{intent.attempt});
-    insert_->bind_blob(3, {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()});
-    insert_->bind(4, std::string_view(gateway_));
-    of_request.push_back(intent);
-    return insert_->run();
+    if (known) return;
+    added_.push_back(intent.id);
+    of_request.push_back({.intent = std::move(intent)});
 }
 
-Result<void> IntentTable::charge(const Intent& intent, const Charge& charge) {
-    if (charge.pico_usd == 0 && charge.tokens == 0) return {};
-    const SplitSum parts = split(PicoUsdSum(Int128{charge.pico_usd}));
+void IntentTable::charge(const Intent& intent, const Charge& charge) {
+    if (charge.pico_usd == 0 && charge.tokens == 0) return;
     constexpr std::int64_t kSlotUs = 900'000'000;
     const std::int64_t slot = intent.ts_us / kSlotUs - (intent.ts_us % kSlotUs < 0 ? 1 : 0);
     for (const std::string& scope : intent.scopes) {
-        spend_->bind(1, std::string_view(scope));
-        spend_->bind(2, slot);
-        spend_->bind(3, parts.hi);
-        spend_->bind(4, parts.lo);
-        spend_->bind(5, charge.tokens);
-        if (auto done = spend_->run(); !done) return done;
+        auto found = spent_.find(std::pair(slot, std::string_view(scope)));
+        if (found == spent_.end()) found = spent_.emplace(Slot(slot, scope), Spent{}).first;
+        Spent& sum = found->second;
+        sum.amount.add(PicoUsdSum(Int128{charge.pico_usd}));
+        sum.tokens = std::min(sum.tokens + charge.tokens, kMaxTokenSum);
     }
-    return {};
 }
 
-Result<void> IntentTable::close(const RequestRecord& record) {
+void IntentTable::close(const RequestRecord& record) {
+    if (open_.empty()) return;
     const auto found = open_.find(record.id);
-    if (found == open_.end()) return {};
-    for (const Intent& intent : found->second) {
+    if (found == open_.end()) return;
+    bool stored = false;
+    for (const auto& [intent, in_database] : found->second) {
+        stored |= in_database;
         const auto attempt =
             std::find_if(record.attempts.begin(), record.attempts.end(),
                          [&](const AttemptRow& row) { return row.number == intent.attempt; });
         // An attempt that left no row was never sent.
         if (attempt == record.attempts.end()) continue;
-        const Charge due = charge_of(*attempt, intent.worst, intent.worst_tokens);
-        if (auto done = charge(intent, due); !done) return done;
+        charge(intent, charge_of(*attempt, intent.worst, intent.worst_tokens));
     }
-    remove_->bind_blob(1, record.id.bytes);
-    if (auto done = remove_->run(); !done) return done;
+    if (stored) closed_.push_back(record.id);
     open_.erase(found);
+}
+
+Result<bool> IntentTable::has_outcome(const RequestId& id) {
+    outcome_->bind_blob(1, id.bytes);
+    const auto row = outcome_->step();
+    if (row) outcome_->reset();
+    return row;
+}
+
+Result<void> IntentTable::store(Open& one) {
+    const std::string_view bytes = encode(one.intent, buffer_);
+    insert_->bind_blob(1, one.intent.id.bytes);
+    insert_->bind(2, std::int64_t{one.intent.attempt});
+    insert_->bind_blob(3, {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()});
+    insert_->bind(4, std::string_view(gateway_));
+    one.stored = true;
+    return insert_->run();
+}
+
+Result<void> IntentTable::write_spent() {
+    for (const auto& [slot, sum] : spent_) {
+        const SplitSum parts = split(sum.amount);
+        spend_->bind(1, std::string_view(slot.second));
+        spend_->bind(2, slot.first);
+        spend_->bind(3, parts.hi);
+        spend_->bind(4, parts.lo);
+        spend_->bind(5, sum.tokens);
+        if (auto done = spend_->run(); !done) return done;
+    }
+    spent_.clear();
     return {};
+}
+
+Result<void> IntentTable::write(bool look_up) {
+    for (const RequestId& id : added_) {
+        const auto found = open_.find(id);
+        if (found == open_.end()) continue;  // began and ended in this batch
+        if (look_up) {
+            const auto known = has_outcome(id);
+            if (!known) return fail(known.error());
+            if (*known) {
+                open_.erase(found);
+                continue;
+            }
+        }
+        for (Open& one : found->second) {
+            if (one.stored) continue;
+            if (auto done = store(one); !done) return done;
+        }
+    }
+    added_.clear();
+    for (const RequestId& id : closed_) {
+        remove_->bind_blob(1, id.bytes);
+        if (auto done = remove_->run(); !done) return done;
+    }
+    closed_.clear();
+    return write_spent();
 }
 
 std::vector<RequestRecord> IntentTable::unknown_outcomes() const {
     std::vector<RequestRecord> out;
     for (const auto& [id, intents] : open_) {
-        RequestRecord record = unknown_outcome(intents.front());
+        RequestRecord record = unknown_outcome(intents.front().intent);
         for (std::size_t i = 1; i < intents.size(); ++i) {
-            RequestRecord next = unknown_outcome(intents[i]);
+            RequestRecord next = unknown_outcome(intents[i].intent);
             const auto sum = record.cost->plus(*next.cost);
             record.cost = sum ? sum : std::optional(PicoUsd(INT64_MAX));
             record.attempts.push_back(std::move(next.attempts.front()));

@@ -133,9 +133,6 @@ Result<void> RowWriter::prepare(std::string gateway) {
         {"INSERT INTO name (text) VALUES (?1)"
          " ON CONFLICT (text) DO UPDATE SET text = excluded.text RETURNING id",
          &insert_name_},
-        {db_.is_postgres() ? "SELECT id FROM request WHERE id = SOME (CAST(?1 AS BYTEA[]))"
-                           : "SELECT 1 FROM request WHERE id = ?1",
-         &find_request_},
         {insert_request.c_str(), &insert_request_},
         {insert_attempt.c_str(), &insert_attempt_},
         {"INSERT INTO label (kind, text) VALUES (?1, ?2)"
@@ -146,6 +143,10 @@ Result<void> RowWriter::prepare(std::string gateway) {
     }
     rollups_.emplace(db_);
     if (auto done = rollups_->prepare(); !done) return done;
+    if (db_.is_postgres()) {
+        const char* sql = "SELECT id FROM request WHERE id = SOME (CAST(?1 AS BYTEA[]))";
+        if (auto done = prepare_into(db_, sql, find_requests_); !done) return done;
+    }
     request_.emplace(*insert_request_);
     attempt_.emplace(*insert_attempt_);
     auto intents = IntentTable::open(db_, std::move(gateway));
@@ -228,16 +229,12 @@ Result<bool> RowWriter::add(const RequestRecord& r) {
     return true;
 }
 
-Result<void> RowWriter::add(const Intent& intent) {
+void RowWriter::add(const Intent& intent) {
     if (db_.is_postgres()) {
         waiting_.emplace_back(intent);
-        return {};
+    } else {
+        intents_->add(intent);
     }
-    find_request_->bind_blob(1, intent.id.bytes);
-    const auto known = find_request_->step();
-    if (!known) return fail(known.error());
-    find_request_->reset();
-    return *known ? Result<void>() : intents_->add(intent);
 }
 
 /// One question tells which of the batch are there already; then all statements go out without a wait for
@@ -257,12 +254,12 @@ Result<std::size_t> RowWriter::add_waiting() {
     }
     ids += '}';
     std::set<std::vector<std::uint8_t>> known;
-    find_request_->bind(1, std::string_view(ids));
+    find_requests_->bind(1, std::string_view(ids));
     while (true) {
-        const auto row = find_request_->step();
+        const auto row = find_requests_->step();
         if (!row) return fail(row.error());
         if (!*row) break;
-        const auto blob = find_request_->blob(0);
+        const auto blob = find_requests_->blob(0);
         known.emplace(blob.begin(), blob.end());
     }
     std::size_t repeated = 0;
@@ -272,7 +269,7 @@ Result<std::size_t> RowWriter::add_waiting() {
         std::vector<std::uint8_t> bytes(id.bytes.begin(), id.bytes.end());
         if (intent != nullptr) {
             if (known.contains(bytes)) continue;
-            if (auto done = intents_->add(*intent); !done) return fail(std::move(done.error()));
+            intents_->add(*intent);
         } else if (known.insert(std::move(bytes)).second) {
             const auto added = add_now(std::get<RequestRecord>(one));
             if (!added) return fail(added.error());
@@ -353,7 +350,10 @@ Result<bool> RowWriter::add_now(const RequestRecord& r) {
     }
     put.usage(kRequestUsage, r.usage_state, r.usage);
     if (auto done = insert_request_->run(); !done) return fail(std::move(done.error()));
-    if (!db_.is_postgres() && db_.changes() == 0) return false;
+    if (!db_.is_postgres() && db_.changes() == 0) {
+        intents_->forget(r.id);
+        return false;
+    }
 
     std::uint32_t number = 0;
     for (const AttemptRow& attempt : r.attempts) {
@@ -361,9 +361,7 @@ Result<bool> RowWriter::add_now(const RequestRecord& r) {
         if (auto done = add_attempt(r, attempt, number, group.day); !done)
             return fail(std::move(done.error()));
     }
-    if (intents_->any()) {
-        if (auto done = intents_->close(r); !done) return fail(std::move(done.error()));
-    }
+    intents_->close(r);
     Totals totals;
     totals.add(r);
     rollups_->add(r, group, totals);
@@ -432,6 +430,8 @@ Result<std::size_t> RowWriter::commit() {
     if (auto begun = db_.begin_queue(); !begun) return fail(std::move(begun.error()));
     auto repeated = add_waiting();
     if (!repeated) return repeated;
+    const bool look_up = !db_.is_postgres();  // add_waiting did
+    if (auto done = intents_->write(look_up); !done) return fail(std::move(done.error()));
     if (auto done = rollups_->write(); !done) return fail(std::move(done.error()));
     if (auto done = db_.end_queue(); !done) return fail(std::move(done.error()));
     if (rollups_->day_over()) {

@@ -36,7 +36,7 @@ public:
     /// whole batch is sent with the commit, and its errors show there.
     [[nodiscard]] Result<bool> add(const RequestRecord& record);
     /// Nothing happens when it, or its outcome, was here before.
-    [[nodiscard]] Result<void> add(const Intent& intent);
+    void add(const Intent& intent);
     /// How many records turned out to be in the database already, of those where `add` could not say.
     [[nodiscard]] Result<std::size_t> commit();
 
@@ -102,7 +102,7 @@ private:
 
     store::sql::Database db_;  // outlives the statements below
     std::optional<store::sql::Transaction> transaction_;
-    std::optional<store::sql::Statement> find_request_, insert_name_, insert_request_,
+    std::optional<store::sql::Statement> find_requests_, insert_name_, insert_request_,
         insert_attempt_, insert_label_;
     std::optional<IntBinder> request_, attempt_;
     std::unique_ptr<IntentTable> intents_;

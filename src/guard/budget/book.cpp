@@ -8,7 +8,8 @@ namespace leeway::budget {
 namespace {
 
 // How many settled attempts are remembered to tell a repetition from a contradiction.
-constexpr std::size_t kRemembered = 65'536;
+// Few enough to stay in the processor's cache: a repetition comes at once or never.
+constexpr std::size_t kRemembered = 4096;
 constexpr std::size_t kMostAlerts = 1024;
 // Callers choose names of users and sessions: past this many per limit those whose window is over go.
 constexpr std::size_t kManyAccounts = 4096;
@@ -55,9 +56,9 @@ std::size_t Book::OperationHash::operator()(const OperationKey& key) const noexc
 
 /// Moves to the window of `now_s` when that is a later one.
 void Book::enter(Account& account, std::int64_t now_s) {
+    if (account.window.end != 0 && now_s < account.window.end) return;
     const BudgetSpec& spec = limits_[account.spec]->spec;
     const Window window = window_at(spec.window, now_s);
-    if (window.begin <= account.window.begin && account.window.end != 0) return;
     account.window = window;
     if (spec.window.per == Per::kRolling) {
         while (!account.slots.empty() && account.slots.front().slot * kSlotSeconds < window.begin) {

@@ -86,6 +86,9 @@ Result<Database> Database::open(const std::string& path, const OpenOptions& opti
         const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         if (fd >= 0) ::close(fd);
     }
+    // Before SQLite's first use: without its statistics an allocation takes no lock of the process.
+    [[maybe_unused]] static const int without_statistics =
+        sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     sqlite3* raw = nullptr;
     const int code = sqlite3_open_v2(path.c_str(), &raw, open_flags(options.access), nullptr);
     Database db(raw, path);
