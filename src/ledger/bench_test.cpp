@@ -89,8 +89,8 @@ constexpr std::int64_t kTrafficStartUs = 1'760'000'000'000'000;
 RequestRecord traffic_record(std::uint64_t n, std::uint64_t rows) {
     constexpr std::int64_t kSpanUs = 90 * kDayUs;
     RequestRecord r = testing::ordinary_record(
-        kTrafficStartUs +
-        static_cast<std::int64_t>(n * static_cast<std::uint64_t>(kSpanUs) / rows));
+        // In 128 bits: ten million of them would be too many for 64.
+        kTrafficStartUs + static_cast<std::int64_t>(Int128{kSpanUs} * n / rows));
     std::uint64_t z = n * 0x9e3779b97f4a7c15ULL;
     z = (z ^ (z >> 29)) * 0xbf58476d1ce4e5b9ULL;
     const auto pick = [&z](std::uint64_t count) {
