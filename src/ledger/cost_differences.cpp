@@ -245,6 +245,7 @@ std::string render_cost_differences_table(const CostDifferenceReport& report, bo
         if (row.worst.empty()) continue;
         out += fmt::format("\nworst of {} {}\n", printable(row.provider), printable(row.model));
         std::vector<std::vector<std::string>> worst;
+        worst.reserve(row.worst.size());
         for (const CostDifference& one : row.worst) {
             worst.push_back({"  " + one.id.text(), fmt::format("attempt {}", one.attempt),
                              exact_usd_cell(PicoUsdSum(one.own.value())),
