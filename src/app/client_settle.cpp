@@ -57,6 +57,8 @@ void ClientRequest::compare(const pipeline::Outcome& outcome) {
         context_.route == nullptr ? nullptr : context_.route->baseline;
     if (baseline == nullptr) baseline = context_.asked;
     if (baseline == nullptr) baseline = context_.model;
+    // Which of its places a model was asked at is no saving.
+    if (baseline->name == context_.model->name) baseline = context_.model;
     prices::CounterfactualInput in;
     in.baseline = baseline->price.get();
     in.used = context_.model->price.get();
@@ -87,10 +89,10 @@ void ClientRequest::compare(const pipeline::Outcome& outcome) {
 void ClientRequest::settle(const pipeline::Outcome& outcome, ledger::EndState end) {
     if (settled_) return;
     settled_ = true;
-    // Another model's, or one that our limit cut short: not what others shall get from the cache.
-    const bool altered =
-        !budget_note_.empty() && (budget_note_.starts_with("model=") || context_.view.n > 1 ||
-                                  outcome.finish_reason == "length");
+    // What another model gave, or one that our limit cut short: not what others shall get from the cache.
+    const bool altered = fell_back_ || (!budget_note_.empty() &&
+                                        (budget_note_.starts_with("model=") ||
+                                         context_.view.n > 1 || outcome.finish_reason == "length"));
     if (!altered) {
         runner_.on_outcome(outcome);
     } else {
@@ -100,7 +102,7 @@ void ClientRequest::settle(const pipeline::Outcome& outcome, ledger::EndState en
     }
 
     record_.total_us = to_us(monotonic_now() - exchange_.arrival());
-    Duration upstream{};
+    Duration upstream = waited_;
     for (const auto& attempt : record_.attempts)
         upstream += std::chrono::microseconds(attempt.total_us);
     if (budget_open_) settle_budget();
@@ -159,6 +161,11 @@ std::span<const net::Field> ClientRequest::answer_fields(std::string_view conten
     if (!resolved_) return fields_;
     fields_.push_back({"x-leeway-model", context_.model->name});
     if (context_.route != nullptr) fields_.push_back({"x-leeway-route", context_.route->name});
+    if (const std::size_t attempts = record_.attempts.size() + (attempt_open_ ? 1 : 0);
+        attempts > 1) {
+        header_texts_[3] = std::to_string(attempts);
+        fields_.push_back({"x-leeway-attempts", header_texts_[3]});
+    }
     if (!context_.cache_status.empty())
         fields_.push_back({"x-leeway-cache", context_.cache_status});
     if (!budget_note_.empty()) fields_.push_back({"x-leeway-budget", budget_note_});
