@@ -222,30 +222,20 @@ void add_report(Parser& parser) {
                 std::string("Only requests of this ") + name)
             ->type_name(std::string(name) == "tag" ? "WORD" : "NAME");
     }
-    CLI::Option* savings =
-        command.add_flag("--savings", parser.report.savings,
-                         "How the baseline became the bill, step by step, and what was measured");
-    CLI::Option* commitments =
+    auto* savings =
+        command.add_flag("--savings", parser.report.savings, "How the baseline became the bill");
+    auto* commitments =
         command.add_flag("--commitments", parser.report.commitments,
-                         "What is used and left of what was promised to each provider; --until: "
-                         "as it stood then");
-    CLI::Option* differences =
-        command.add_flag("--cost-differences", parser.report.cost_differences,
-                         "Where providers told another cost than our prices say");
-    savings->excludes(commitments)->excludes(differences);
-    commitments->excludes(differences)->excludes(by);
+                         "What is used and left of what was promised to each provider");
+    auto* differences = command.add_flag("--cost-differences", parser.report.cost_differences,
+                                         "Where providers told another cost than our prices say");
+    savings->excludes(commitments, differences);
+    commitments->excludes(differences, by);
     differences->excludes(by);
-    command
-        .add_option("--tolerance", parser.report.tolerance,
-                    "Differences up to this many percent are none to count [1]")
-        ->needs(differences)
-        ->type_name("PERCENT");
-    command
-        .add_option("--worst", parser.report.worst,
-                    "So many request ids of each provider and model [5]")
-        ->needs(differences)
-        ->check(CLI::Range(0, 1000))
-        ->type_name("COUNT");
+    command.add_option("--tolerance", parser.report.tolerance, "What is no difference, in % [1]")
+        ->needs(differences);
+    command.add_option("--worst", parser.report.worst, "Ids per provider and model [5]")
+        ->needs(differences);
     command.add_option("--since", parser.report.since, "First moment [the beginning]")
         ->type_name("TIME");
     command.add_option("--until", parser.report.until, "Up to here, exclusive [now]")
