@@ -14,6 +14,8 @@ struct ProviderMarks {
     YAML::Mark name;
     YAML::Mark ca_file;
     YAML::Mark service_account;
+    std::vector<PlacedText> commitments;  ///< their names, in order
+    std::vector<PlacedText> committed_models;  ///< the patterns of all of them
 };
 
 struct ModelMarks {
@@ -64,6 +66,9 @@ void read_percentage(ConfigSource& source, Section& section, std::string_view ke
                      std::uint32_t& out);
 /// Reads one entry of the `discounts:` of a provider.
 void read_discount(ConfigSource& source, Section section, ProviderConfig& out);
+/// Reads one entry of the `commitments:` of a provider.
+void read_commitment(ConfigSource& source, Section section, ProviderConfig& out,
+                     ProviderMarks& marks);
 /// Reads one entry of `models:` into the draft.
 void read_model(ConfigSource& source, const PlacedText& name, Section& section, Draft& draft);
 /// Reads `tokenizers:` into the draft.
