@@ -17,7 +17,6 @@ namespace {
 using testing::ordinary_record;
 using testing::random_record;
 
-constexpr std::int64_t kDayUs = 86'400'000'000;
 
 std::unique_ptr<RowWriter> writer_of(const std::vector<RequestRecord>& records) {
     auto writer =

@@ -23,7 +23,6 @@ using store::sql::Transaction;
 
 // Requests per read transaction: a long one would keep the writer from emptying its WAL.
 constexpr std::int64_t kPage = 1000;
-constexpr std::int64_t kHourUs = 3'600'000'000;
 
 // The buckets of usage come last.
 std::string request_columns(const Database& db) {

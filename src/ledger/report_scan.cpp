@@ -12,9 +12,12 @@ namespace {
 using store::sql::Statement;
 
 // Far enough for any row, near enough to compute with.
-constexpr std::int64_t kFarPast = -std::int64_t{1} << 60;
-constexpr std::int64_t kFarFuture = std::int64_t{1} << 60;
+constexpr std::int64_t kFarFuture = 13'000'000 * kDayUs;
+constexpr std::int64_t kFarPast = -kFarFuture;
 constexpr std::int64_t kFirstInterned = -1000;
+
+// Each request counts once here, and there are few of it.
+constexpr ReportBy kOnce = ReportBy::kAgent;
 
 constexpr const char* kTotalsColumns =
     "requests, errors, hits, unknown_cost, known_baseline, known_saved, input_tokens,"
@@ -68,39 +71,7 @@ LabelKind kind_of(ReportBy by) {
     return by == ReportBy::kAgent ? LabelKind::kAgent : LabelKind::kUser;
 }
 
-std::int64_t floor_div(std::int64_t value, std::int64_t by) {
-    return value / by - (value % by < 0 ? 1 : 0);
-}
-
-/// `open`: a span of the last days may begin in the range and end behind it, as it has nothing there yet.
-void cover(std::int64_t first, std::int64_t end, bool open, std::size_t lengths,
-           std::vector<DaySpan>& out) {
-    if (first >= end) return;
-    if (lengths == 0) {
-        out.push_back({1, first, end});
-        return;
-    }
-    const std::int64_t days = kSpanDays[--lengths];
-    const std::int64_t from = span_start(first + days - 1, days);
-    const std::int64_t to = span_start(open ? end + days - 1 : end, days);
-    if (from >= to) return cover(first, end, open, lengths, out);
-    cover(first, from, false, lengths, out);
-    out.push_back({days, from, to});
-    if (!open) cover(to, end, false, lengths, out);
-}
-
 }  // namespace
-
-std::vector<DaySpan> cover_days(std::int64_t first_day, std::int64_t end_day,
-                                std::int64_t folded_before) {
-    std::vector<DaySpan> out;
-    cover(first_day, std::min(end_day, folded_before), end_day >= folded_before, kSpanDays.size(),
-          out);
-    if (const std::int64_t rest = std::max(first_day, folded_before); rest < end_day) {
-        out.push_back({1, rest, end_day});
-    }
-    return out;
-}
 
 ReportRange range_of(std::optional<std::int64_t> since_us, std::optional<std::int64_t> until_us) {
     const std::int64_t since = std::clamp(since_us.value_or(kFarPast), kFarPast, kFarFuture);
@@ -123,13 +94,14 @@ bool ReportScan::uses(ReportBy by) const { return count_of(by) > 0; }
 ReportScan::Table ReportScan::choose() {
     const bool names = uses(ReportBy::kKey) || uses(ReportBy::kRoute) || uses(ReportBy::kModel) ||
                        uses(ReportBy::kProvider);
-    if (uses(ReportBy::kHour) || uses(ReportBy::kSession)) return Table::kRows;
+    if (uses(ReportBy::kSession)) return Table::kRows;
     std::size_t labels = 0;
     for (const ReportBy by : {ReportBy::kUser, ReportBy::kTag, ReportBy::kAgent}) {
         labels += count_of(by);
         if (uses(by)) label_by_ = by;
     }
-    if (labels == 0) return Table::kDay;
+    if (labels == 0 && names) return Table::kGroup;
+    if (labels == 0) label_by_ = kOnce;
     // A filter together with a group would need to know which labels go together.
     if (labels > 1 || names) return Table::kRows;
     return Table::kLabel;
@@ -144,18 +116,32 @@ Result<void> ReportScan::run() {
     for (const Wanted& wanted : wanted_) {
         if (wanted.id <= kFirstInterned) table_ = Table::kRows;
     }
-    const ReportRange range = range_of(query_.since_us, query_.until_us);
-    if (table_ == Table::kRows) {
-        whole_from_us_ = range.first_day * kDayUs;
-        whole_to_us_ = range.end_day * kDayUs;
-        if (auto done = add_rows(range.since_us, range.until_us); !done) return done;
-        return note_missing_rows(range);
+    auto reach = read_reach(db_);
+    if (!reach) return fail(std::move(reach.error()));
+    reach_ = *reach;
+    ReportRange range = range_of(query_.since_us, query_.until_us);
+    if (table_ == Table::kRows) return add_rows_only(range);
+    if (uses(ReportBy::kHour)) {
+        // From before sums of hours are kept.
+        const std::int64_t from_us = std::max(range.since_us, reach_.hours_from * kHourUs);
+        auto done = add_rows_only(range_of(query_.since_us, std::min(range.until_us, from_us)));
+        if (!done) return done;
+        range.since_us = from_us;
     }
-    if (range.first_day >= range.end_day) return add_cut_days(range.since_us, range.until_us);
-    Result<void> done = add_rollups(range.first_day, range.end_day);
-    if (done && query_.since_us) done = add_cut_days(range.since_us, range.first_day * kDayUs);
-    if (done && query_.until_us) done = add_cut_days(range.end_day * kDayUs, range.until_us);
-    return done;
+    const RollupWindow window = window_of(range.since_us, range.until_us, reach_);
+    if (auto done = add_rollups(window.first_hour, window.end_hour); !done) return done;
+    for (const CutSpan& cut : window.cuts) {
+        if (auto done = add_cut(cut); !done) return done;
+    }
+    return {};
+}
+
+Result<void> ReportScan::add_rows_only(const ReportRange& range) {
+    whole_from_us_ = range.first_day * kDayUs;
+    whole_to_us_ = range.end_day * kDayUs;
+    rows_of_whole_days_ = 0;
+    if (auto done = add_rows(range.since_us, range.until_us); !done) return done;
+    return note_missing_rows(range);
 }
 
 /// False: nothing can match.
@@ -235,17 +221,15 @@ std::string ReportScan::text(ReportBy by, std::int64_t id) {
     return is_label(by) ? label_text(id) : names_.text(id);
 }
 
-Result<void> ReportScan::add_rollups(std::int64_t first_day, std::int64_t end_day) {
-    std::vector<DaySpan> spans{{1, first_day, end_day}};
-    if (!uses(ReportBy::kDay)) {
-        const auto folded = db_.query_int("SELECT before_day FROM rollup_folded");
-        if (!folded) return fail(folded.error());
-        spans = cover_days(first_day, end_day, folded->value_or(first_day));
-    }
+Result<void> ReportScan::add_rollups(std::int64_t first_hour, std::int64_t end_hour) {
+    const std::int64_t longest = uses(ReportBy::kHour)  ? 1
+                                 : uses(ReportBy::kDay) ? kDayHours
+                                                        : kSpanHours.back();
     std::string columns;
     std::string where;
     for (const ReportBy by : query_.by) {
-        columns += std::string(is_label(by) ? "label" : to_string(by)) + ", ";
+        const bool time = by == ReportBy::kDay || by == ReportBy::kHour;
+        columns += std::string(time ? "start" : is_label(by) ? "label" : to_string(by)) + ", ";
     }
     if (query_.by.size() < 2) columns += "0, ";
     for (const Wanted& wanted : wanted_) {
@@ -257,37 +241,38 @@ Result<void> ReportScan::add_rollups(std::int64_t first_day, std::int64_t end_da
         where += fmt::format(" AND kind = {}", static_cast<int>(kind_of(label_by_)));
     }
     const bool many = labels && label_by_ == ReportBy::kTag && wanted_.empty();
-    const auto sql = [](const DaySpan& span, const std::string& first, const char* table,
-                        const std::string& conditions) {
-        const bool one = span.days == 1;
-        return fmt::format("SELECT {}{} FROM {}{} WHERE {}{} >= ?1 AND {} < ?2{}", first,
-                           kTotalsColumns, table, one ? "" : "_span",
-                           one ? "" : fmt::format("days = {} AND ", span.days),
-                           one ? "day" : "start", one ? "day" : "start", conditions);
+    const auto sql = [](const std::string& first, const char* table, const std::string& rest) {
+        return fmt::format("SELECT {}{} FROM {} WHERE hours = ?1 AND start >= ?2 AND start < ?3{}",
+                           first, kTotalsColumns, table, rest);
     };
-    for (const DaySpan& span : spans) {
-        auto done = read_rollups(sql(span, columns, labels ? "rollup_label" : "rollup_day", where),
-                                 span, true, !many);
-        // A request counts for each of its tags, but once in the total.
-        if (done && many) {
-            done = read_rollups(sql(span, "0, 0, ", "rollup_day", {}), span, false, true);
-        }
+    const std::string groups = sql(columns, labels ? "rollup_label" : "rollup_group", where);
+    // A request counts for each of its tags, but once in the total.
+    const std::string once = sql("0, 0, ", "rollup_label",
+                                 fmt::format(" AND kind = {}", static_cast<int>(kind_of(kOnce))));
+    for (const HourSpan& span : cover_hours(first_hour, end_hour, reach_, longest)) {
+        auto done = read_rollups(groups, span, true, !many);
+        if (done && many) done = read_rollups(once, span, false, true);
         if (!done) return done;
     }
     return {};
 }
 
-Result<void> ReportScan::read_rollups(const std::string& sql, const DaySpan& span, bool into_groups,
-                                      bool into_total) {
+Result<void> ReportScan::read_rollups(const std::string& sql, const HourSpan& span,
+                                      bool into_groups, bool into_total) {
     auto rows = db_.prepare(sql);
     if (!rows) return fail(std::move(rows.error()));
-    rows->bind(1, span.first_day).bind(2, span.end_day);
+    rows->bind(1, span.hours).bind(2, span.first_hour).bind(3, span.end_hour);
+    const auto value = [&](std::size_t i) {
+        const std::int64_t id = rows->int64(static_cast<int>(i));
+        const bool day = i < query_.by.size() && query_.by[i] == ReportBy::kDay;
+        return day ? floor_div(id, kDayHours) : id;
+    };
     while (true) {
         const auto row = rows->step();
         if (!row) return fail(row.error());
         if (!*row) return {};
         const Totals t = totals_of(*rows, 2);
-        if (into_groups) sums_[{rows->int64(0), rows->int64(1)}].add(t);
+        if (into_groups) sums_[{value(0), value(1)}].add(t);
         if (into_total) total_.add(t);
     }
 }
@@ -343,7 +328,7 @@ void ReportScan::add_row(const Statement& row) {
     const auto value = [&](ReportBy by) -> std::int64_t {
         switch (by) {
             case ReportBy::kDay: return day_of(ts_us);
-            case ReportBy::kHour: return floor_div(ts_us, kHourUs);
+            case ReportBy::kHour: return hour_of(ts_us);
             case ReportBy::kKey: return row.int64(1);
             case ReportBy::kRoute: return row.int64(2);
             case ReportBy::kModel: return row.int64(3);
@@ -393,48 +378,26 @@ void ReportScan::add_row(const Statement& row) {
     }
 }
 
-/// Days that the range cuts: from the rows, or as a whole where those are gone.
-Result<void> ReportScan::add_cut_days(std::int64_t from_us, std::int64_t to_us) {
-    while (from_us < to_us) {
-        const std::int64_t day = day_of(from_us);
-        const std::int64_t end_us = std::min(to_us, (day + 1) * kDayUs);
-        auto rows = db_.prepare(
-            "SELECT (SELECT count(*) FROM request WHERE id >= ?1 AND id < ?2 AND ts_us >= ?3 AND"
-            " ts_us < ?4) >= (SELECT coalesce(sum(requests), 0) FROM rollup_day WHERE day = ?5)");
-        if (!rows) return fail(std::move(rows.error()));
-        const auto low = id_bound(day * kDayUs - kHourUs);
-        const auto high = id_bound((day + 1) * kDayUs + kHourUs);
-        rows->bind_blob(1, low.bytes).bind_blob(2, high.bytes);
-        rows->bind(3, day * kDayUs).bind(4, (day + 1) * kDayUs).bind(5, day);
-        const auto row = rows->step();
-        if (!row) return fail(row.error());
-        const bool all = rows->int64(0) != 0;
-        rows->reset();
-        auto done = all ? add_rows(from_us, end_us) : add_rollups(day, day + 1);
-        if (!done) return done;
-        if (!all) {
-            notes_.push_back(
-                fmt::format("{} counts as a whole: its rows are older than ledger.retention_days",
-                            iso_day(day)));
-        }
-        from_us = end_us;
-    }
-    return {};
+/// From the rows, or as a whole where those are gone.
+Result<void> ReportScan::add_cut(const CutSpan& cut) {
+    const auto all = has_rows_of(db_, cut, reach_);
+    if (!all) return fail(all.error());
+    if (*all) return add_rows(cut.from_us, cut.to_us);
+    notes_.push_back(whole_note(cut));
+    return add_rollups(cut.first_hour, cut.end_hour);
 }
 
 Result<void> ReportScan::note_missing_rows(const ReportRange& range) {
-    std::string sql =
-        "SELECT coalesce(sum(requests), 0) FROM rollup_day WHERE day >= ?1 AND day < ?2";
+    std::string condition;
     for (const Wanted& wanted : wanted_) {
-        if (is_name(wanted.by)) sql += fmt::format(" AND {} = {}", to_string(wanted.by), wanted.id);
+        if (is_name(wanted.by)) {
+            condition += fmt::format(" AND {} = {}", to_string(wanted.by), wanted.id);
+        }
     }
-    auto rows = db_.prepare(sql);
-    if (!rows) return fail(std::move(rows.error()));
-    rows->bind(1, range.first_day).bind(2, range.end_day);
-    const auto row = rows->step();
-    if (!row) return fail(row.error());
-    const std::int64_t missing = rows->int64(0) - rows_of_whole_days_;
-    rows->reset();
+    const auto counted =
+        requests_of(db_, range.first_day * kDayHours, range.end_day * kDayHours, reach_, condition);
+    if (!counted) return fail(counted.error());
+    const std::int64_t missing = *counted - rows_of_whole_days_;
     if (missing > 0) {
         notes_.push_back(fmt::format(
             "{} requests of this time are not in here: ledger.retention_days took their rows away, "

@@ -2,6 +2,7 @@
 
 #include "ledger/reader.hpp"
 #include "ledger/report.hpp"
+#include "ledger/rollup_spans.hpp"
 #include "ledger/schema.hpp"
 
 #include <array>
@@ -14,9 +15,6 @@
 
 namespace leeway::ledger {
 
-inline constexpr std::int64_t kDayUs = 86'400'000'000;
-inline constexpr std::int64_t kHourUs = 3'600'000'000;
-
 /// Days and moments that a query covers. Days in [first_day, end_day) are whole.
 struct ReportRange {
     std::int64_t since_us;
@@ -26,18 +24,6 @@ struct ReportRange {
 };
 [[nodiscard]] ReportRange range_of(std::optional<std::int64_t> since_us,
                                    std::optional<std::int64_t> until_us);
-
-/// Days [first_day, end_day) as rows of one length hold them: 1 is `rollup_day` and `rollup_label`, the others
-/// are their spans.
-struct DaySpan {
-    std::int64_t days;
-    std::int64_t first_day;
-    std::int64_t end_day;
-    friend bool operator==(const DaySpan&, const DaySpan&) = default;
-};
-/// [first_day, end_day) with as few rows as can be, where the spans have the days before `folded_before`.
-[[nodiscard]] std::vector<DaySpan> cover_days(std::int64_t first_day, std::int64_t end_day,
-                                              std::int64_t folded_before);
 
 /// The work of one report: finds the cheapest table that can answer, and adds up. One use.
 class ReportScan {
@@ -61,16 +47,17 @@ private:
         ReportBy by = ReportBy::kDay;
         std::int64_t id = 0;
     };
-    enum class Table : std::uint8_t { kDay, kLabel, kRows };
+    enum class Table : std::uint8_t { kGroup, kLabel, kRows };
 
     [[nodiscard]] Result<bool> resolve_filters();
     [[nodiscard]] bool uses(ReportBy by) const;
     [[nodiscard]] std::size_t count_of(ReportBy by) const;
     [[nodiscard]] Table choose();
-    [[nodiscard]] Result<void> add_rollups(std::int64_t first_day, std::int64_t end_day);
-    [[nodiscard]] Result<void> read_rollups(const std::string& sql, const DaySpan& span,
+    [[nodiscard]] Result<void> add_rollups(std::int64_t first_hour, std::int64_t end_hour);
+    [[nodiscard]] Result<void> read_rollups(const std::string& sql, const HourSpan& span,
                                             bool into_groups, bool into_total);
-    [[nodiscard]] Result<void> add_cut_days(std::int64_t from_us, std::int64_t to_us);
+    [[nodiscard]] Result<void> add_cut(const CutSpan& cut);
+    [[nodiscard]] Result<void> add_rows_only(const ReportRange& range);
     [[nodiscard]] Result<void> add_rows(std::int64_t from_us, std::int64_t to_us);
     void add_row(const store::sql::Statement& row);
     [[nodiscard]] Result<void> note_missing_rows(const ReportRange& range);
@@ -84,7 +71,8 @@ private:
     store::sql::Database& db_;
     const ReportQuery& query_;
     Names names_;
-    Table table_ = Table::kDay;
+    Table table_ = Table::kGroup;
+    RollupReach reach_;
     ReportBy label_by_ = ReportBy::kUser;
     std::vector<Wanted> wanted_;
     std::map<Group, Totals> sums_;

@@ -23,7 +23,6 @@ using testing::ordinary_record;
 using testing::random_record;
 using testing::TemporaryFolder;
 
-constexpr std::int64_t kDayUs = 86'400'000'000;
 constexpr std::int64_t kStart = 1'700'006'400'000'000;  // 2023-11-15, midnight
 
 std::unique_ptr<RowWriter> writer_of(const TemporaryFolder& folder,

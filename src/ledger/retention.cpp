@@ -10,8 +10,6 @@ namespace {
 using store::sql::Database;
 using store::sql::Transaction;
 
-constexpr std::int64_t kDayUs = 86'400'000'000;
-constexpr std::int64_t kHourUs = 3'600'000'000;
 constexpr Duration kLook = std::chrono::hours(1);
 
 // Ids begin with their millisecond, so they find old rows without an index on the time. ?1 allows for

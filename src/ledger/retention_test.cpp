@@ -19,7 +19,6 @@ using store::sqlite::Database;
 using testing::ordinary_record;
 using testing::TemporaryFolder;
 
-constexpr std::int64_t kDayUs = 86'400'000'000;
 constexpr std::int64_t kToday = 1'700'006'400'000'000;  // 2023-11-15, midnight
 constexpr std::int64_t kNoon = kDayUs / 2;
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "ledger/record.hpp"
+#include "ledger/rollup_spans.hpp"
 #include "ledger/schema.hpp"
 #include "ledger/totals.hpp"
 #include "store/sql/database.hpp"
@@ -8,14 +9,15 @@
 #include <compare>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
 namespace leeway::ledger {
 
-/// Days since 1970-01-01 UTC, and numbers of `name`.
+/// Hours since 1970-01-01 UTC, and numbers of `name`.
 struct RollupGroup {
-    std::int64_t day = 0;
+    std::int64_t hour = 0;
     std::int64_t key = 0;
     std::int64_t route = 0;
     std::int64_t model = 0;
@@ -24,8 +26,9 @@ struct RollupGroup {
 };
 
 /// What a request adds to which row of the roll-ups; docs/formats/ledger.md has the tables. Sums of a batch are
-/// gathered in memory and written once, in the transaction of its rows. A day that is over is also added to the
-/// spans that it lies in, so that a long report reads few rows. Ledger thread only.
+/// gathered in memory and written once, in the transaction of its rows, as sums of hours. An hour that is over is
+/// added to its day, and a day that is over to the spans that it lies in, so that a long report reads few rows.
+/// Ledger thread only.
 class RollupWriter {
 public:
     explicit RollupWriter(store::sql::Database& db) : db_(db) {}
@@ -34,17 +37,22 @@ public:
     /// Inside the transaction of a batch: forgets what an abandoned one left.
     [[nodiscard]] Result<void> begin();
     void add(const RequestRecord& record, const RollupGroup& group, const Totals& totals);
-    void add_label(LabelKind kind, std::int64_t day, std::int64_t label, const Totals& totals);
+    void add_label(LabelKind kind, std::int64_t hour, std::int64_t label, const Totals& totals);
     void add_attempt(std::int64_t day, std::int64_t provider, std::int64_t model,
                      const AttemptRow& attempt);
     [[nodiscard]] Result<void> write();
 
-    /// Whether what was written began a new day: then `fold`, still in the same transaction.
-    [[nodiscard]] bool day_over() const noexcept { return day_over_; }
-    /// Adds all days before the newest one to the spans. Not in a queue.
+    /// Whether what was written began a new hour: then `fold`, still in the same transaction.
+    [[nodiscard]] bool hour_over() const noexcept { return newest_hour_ > stored_.before_hour; }
+    /// Adds all hours before the newest one to the longer sums, and drops hours that are too old. Not in a queue.
     [[nodiscard]] Result<void> fold();
-    /// Whether the database has days to fold.
-    [[nodiscard]] Result<bool> behind();
+
+    /// As the database had it at `begin`: another gateway may have been quicker.
+    [[nodiscard]] const StoredReach& stored() const noexcept { return stored_; }
+    /// Adds what was gathered to the sums of hours only: longer ones have it. For a ledger from before these.
+    [[nodiscard]] Result<void> write_hours();
+    /// Sums of hours before `hour` are taken away; from it on they hold everything. Not in a queue.
+    [[nodiscard]] Result<void> keep_hours_from(std::int64_t hour);
 
 private:
     struct Group {
@@ -53,18 +61,18 @@ private:
     };
     struct LabelKey {
         std::int64_t kind = 0;
-        std::int64_t day = 0;
+        std::int64_t hour = 0;
         std::int64_t label = 0;
         friend auto operator<=>(const LabelKey&, const LabelKey&) = default;
     };
     struct LabelHash {
         std::size_t operator()(const LabelKey& key) const noexcept {
             return static_cast<std::uint64_t>(key.label) * 0x9e3779b97f4a7c15ULL +
-                   static_cast<std::uint64_t>(key.day) * 31 + static_cast<std::uint64_t>(key.kind);
+                   static_cast<std::uint64_t>(key.hour) * 31 + static_cast<std::uint64_t>(key.kind);
         }
     };
     struct SavingKey {
-        std::int64_t day = 0;
+        std::int64_t hour = 0;
         std::int64_t route = 0;
         std::int64_t step = 0;
         std::int64_t label = 0;
@@ -76,7 +84,7 @@ private:
         PicoUsdSum amount;
     };
     struct ArmSum {
-        std::int64_t day = 0;
+        std::int64_t hour = 0;
         std::int64_t route = 0;
         std::int64_t arm = 0;
         std::int64_t requests = 0;
@@ -101,18 +109,23 @@ private:
     [[nodiscard]] Result<void> write_labels();
     [[nodiscard]] Result<void> write_savings();
     [[nodiscard]] Result<void> write_attempts();
-    [[nodiscard]] Result<void> fold_day(std::int64_t day);
+    template <class Put>
+    [[nodiscard]] Result<void> put_each(std::int64_t hour, Put put);
+    [[nodiscard]] Result<void> fold_into(std::int64_t from_hours,
+                                         std::span<const std::int64_t> into_hours,
+                                         std::int64_t first_hour, std::int64_t end_hour);
 
     store::sql::Database& db_;
-    std::optional<store::sql::Statement> upsert_rollup_, upsert_label_, upsert_rollup_span_,
-        upsert_label_span_, upsert_saving_, upsert_arm_, upsert_attempt_, folded_;
+    std::optional<store::sql::Statement> upsert_group_, upsert_label_, upsert_saving_, upsert_arm_,
+        upsert_attempt_, reach_;
     std::vector<Group> groups_;
     std::unordered_map<LabelKey, Totals, LabelHash> label_groups_;
     std::vector<Saving> savings_;
     std::vector<ArmSum> arms_;
     std::vector<AttemptSum> attempts_;
-    bool day_over_ = false;
-    std::int64_t folded_before_ = 0;  // as read at `begin`: another gateway may have been quicker
+    std::int64_t newest_hour_ = INT64_MIN;  // of what was written last
+    StoredReach stored_;
+    RollupReach reaches_;  // what `write` goes by
 };
 
 /// The database refuses steps that do not add up; a row must not be lost for them, so they are unknown.

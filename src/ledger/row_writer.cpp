@@ -120,7 +120,7 @@ Result<std::unique_ptr<RowWriter>> RowWriter::open(const store::sql::Target& tar
     std::unique_ptr<RowWriter> writer(new RowWriter(std::move(*db)));
     if (auto done = writer->prepare(std::move(gateway)); !done)
         return fail(std::move(done.error()));
-    if (auto done = writer->catch_up(); !done) return fail(std::move(done.error()));
+    if (auto done = writer->fill_hours(); !done) return fail(std::move(done.error()));
     return writer;
 }
 
@@ -169,18 +169,6 @@ Result<void> RowWriter::prepare(std::string gateway) {
         const auto kind = static_cast<std::size_t>(labels->int64(1));
         if (kind < labels_.size()) labels_[kind].emplace(labels->text(2), labels->int64(0));
     }
-}
-
-/// Of a ledger from before the spans, or whose days ended while nobody wrote.
-Result<void> RowWriter::catch_up() {
-    const auto behind = rollups_->behind();
-    if (!behind) return fail(behind.error());
-    if (!*behind) return {};
-    if (auto done = begin(); !done) return done;
-    if (auto done = rollups_->fold(); !done) return done;
-    auto done = transaction_->commit();
-    transaction_.reset();
-    return done;
 }
 
 Result<std::int64_t> RowWriter::label_id(LabelKind kind, std::string_view text) {
@@ -283,7 +271,7 @@ Result<std::size_t> RowWriter::add_waiting() {
 
 Result<bool> RowWriter::add_now(const RequestRecord& r) {
     RollupGroup group;
-    group.day = day_of(r.ts_us);
+    group.hour = hour_of(r.ts_us);
     std::int64_t endpoint = 0;
     const std::tuple<std::string_view, Memo*, std::int64_t*> columns[] = {
         {r.key, &key_, &group.key},
@@ -358,21 +346,21 @@ Result<bool> RowWriter::add_now(const RequestRecord& r) {
     std::uint32_t number = 0;
     for (const AttemptRow& attempt : r.attempts) {
         number = std::max(attempt.number, number + 1);
-        if (auto done = add_attempt(r, attempt, number, group.day); !done)
+        if (auto done = add_attempt(r, attempt, number); !done)
             return fail(std::move(done.error()));
     }
     intents_->close(r);
     Totals totals;
     totals.add(r);
     rollups_->add(r, group, totals);
-    if (auto done = add_labels(r, group.day, user, agent, totals); !done) {
+    if (auto done = add_labels(r, group.hour, user, agent, totals); !done) {
         return fail(std::move(done.error()));
     }
     return true;
 }
 
 Result<void> RowWriter::add_attempt(const RequestRecord& record, const AttemptRow& a,
-                                    std::uint32_t number, std::int64_t day) {
+                                    std::uint32_t number) {
     const auto provider = name_id(a.provider, provider_);
     if (!provider) return fail(provider.error());
     const auto model = name_id(a.model, attempt_model_);
@@ -400,15 +388,15 @@ Result<void> RowWriter::add_attempt(const RequestRecord& record, const AttemptRo
     put(16, a.total_us);
     put(17, static_cast<std::int64_t>(a.usage_quality));
     put.usage(kAttemptUsage, a.usage_state, a.usage);
-    rollups_->add_attempt(day, *provider, *model, a);
+    rollups_->add_attempt(day_of(record.ts_us), *provider, *model, a);
     return insert_attempt_->run();
 }
 
 /// A request counts once for its user and its agent, and once for each of its tags.
-Result<void> RowWriter::add_labels(const RequestRecord& r, std::int64_t day, std::int64_t user,
+Result<void> RowWriter::add_labels(const RequestRecord& r, std::int64_t hour, std::int64_t user,
                                    std::int64_t agent, const Totals& totals) {
     const auto add = [&](LabelKind kind, std::int64_t label) {
-        rollups_->add_label(kind, day, label, totals);
+        rollups_->add_label(kind, hour, label, totals);
     };
     add(LabelKind::kUser, user);
     add(LabelKind::kAgent, agent);
@@ -434,7 +422,7 @@ Result<std::size_t> RowWriter::commit() {
     if (auto done = intents_->write(look_up); !done) return fail(std::move(done.error()));
     if (auto done = rollups_->write(); !done) return fail(std::move(done.error()));
     if (auto done = db_.end_queue(); !done) return fail(std::move(done.error()));
-    if (rollups_->day_over()) {
+    if (rollups_->hour_over()) {
         if (auto done = rollups_->fold(); !done) return fail(std::move(done.error()));
     }
     if (auto done = transaction_->commit(); !done) return fail(std::move(done.error()));

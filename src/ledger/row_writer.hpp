@@ -20,8 +20,8 @@
 
 namespace leeway::ledger {
 
-/// Writes records into the ledger's tables, one transaction per batch, and keeps the daily roll-ups
-/// in the same transaction. Ledger thread only. After an error the batch is void: throw the writer
+/// Writes records into the ledger's tables, one transaction per batch, and keeps the roll-ups in
+/// the same transaction. Ledger thread only. After an error the batch is void: throw the writer
 /// away and open a new one.
 class RowWriter {
 public:
@@ -85,18 +85,22 @@ private:
         std::int64_t id = 0;
     };
     using Texts = std::unordered_map<std::string, std::int64_t, TextHash, std::equal_to<>>;
+    using TagSets = std::unordered_map<std::int64_t, std::string>;  // their texts by number
 
     explicit RowWriter(store::sql::Database db) : db_(std::move(db)) {}
     [[nodiscard]] Result<void> prepare(std::string gateway);
-    [[nodiscard]] Result<void> catch_up();
+    /// Of a ledger from before there were sums of hours: makes those of the last days from the rows.
+    [[nodiscard]] Result<void> fill_hours();
+    [[nodiscard]] Result<void> fill_hour(store::sql::Statement& rows, std::int64_t hour,
+                                         const TagSets& tag_sets, std::int64_t& count);
     [[nodiscard]] Result<bool> add_now(const RequestRecord& record);
     [[nodiscard]] Result<std::size_t> add_waiting();
     [[nodiscard]] Result<std::int64_t> name_id(std::string_view text, Memo& memo);
     [[nodiscard]] Result<void> add_attempt(const RequestRecord& record, const AttemptRow& attempt,
-                                           std::uint32_t number, std::int64_t day);
+                                           std::uint32_t number);
     /// The number of what a caller chose; kOtherLabel when there are too many.
     [[nodiscard]] Result<std::int64_t> label_id(LabelKind kind, std::string_view text);
-    [[nodiscard]] Result<void> add_labels(const RequestRecord& record, std::int64_t day,
+    [[nodiscard]] Result<void> add_labels(const RequestRecord& record, std::int64_t hour,
                                           std::int64_t user, std::int64_t agent,
                                           const Totals& totals);
 

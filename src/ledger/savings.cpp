@@ -33,14 +33,7 @@ public:
             std::all_of(query.filters.begin(), query.filters.end(),
                         [](const ReportFilter& filter) { return filter.by == ReportBy::kRoute; });
         const ReportRange range = range_of(query.since_us, query.until_us);
-        Result<void> done;
-        if (!rolled || range.first_day >= range.end_day) {
-            done = add_rows(range.since_us, range.until_us);
-        } else {
-            done = add_rollups(range.first_day, range.end_day);
-            if (done && query.since_us) done = add_rows(range.since_us, range.first_day * kDayUs);
-            if (done && query.until_us) done = add_rows(range.end_day * kDayUs, range.until_us);
-        }
+        Result<void> done = rolled ? add_window(range) : add_rows(range.since_us, range.until_us);
         if (!done) return done;
         PicoUsdSum sum = report_.actual;
         for (const StepSum& step : report_.steps) sum.add(step.total());
@@ -59,6 +52,22 @@ public:
     }
 
 private:
+    Result<void> add_window(const ReportRange& range) {
+        auto reach = read_reach(db_);
+        if (!reach) return fail(std::move(reach.error()));
+        const RollupWindow window = window_of(range.since_us, range.until_us, *reach);
+        auto done = add_rollups(window.first_hour, window.end_hour, *reach);
+        for (const CutSpan& cut : window.cuts) {
+            if (!done) return done;
+            const auto all = has_rows_of(db_, cut, *reach);
+            if (!all) return fail(all.error());
+            if (!*all) report_.notes.push_back(whole_note(cut));
+            done = *all ? add_rows(cut.from_us, cut.to_us)
+                        : add_rollups(cut.first_hour, cut.end_hour, *reach);
+        }
+        return done;
+    }
+
     /// Their parameters count from `number` on, without gaps: PostgreSQL asks for each one's type.
     [[nodiscard]] std::string conditions(int number) const {
         std::string out;
@@ -88,36 +97,50 @@ private:
         sum.by_label[static_cast<std::size_t>(label & 3)].add(amount);
     }
 
-    Result<void> add_rollups(std::int64_t first_day, std::int64_t end_day) {
-        const std::string where = " WHERE day >= ?1 AND day < ?2" + conditions(3);
+    Result<void> add_rollups(std::int64_t first_hour, std::int64_t end_hour,
+                             const RollupReach& reach) {
+        const std::string where =
+            " WHERE hours = ?1 AND start >= ?2 AND start < ?3" + conditions(4);
         auto steps = db_.prepare("SELECT step, label, requests, hi, lo FROM rollup_saving" + where);
         if (!steps) return fail(std::move(steps.error()));
-        steps->bind(1, first_day).bind(2, end_day);
-        bind_filters(*steps, 3);
-        while (true) {
-            const auto row = steps->step();
-            if (!row) return fail(row.error());
-            if (!*row) break;
-            add_step(steps->int64(0), steps->int64(1), steps->int64(2),
-                     join({steps->int64(3), steps->int64(4)}));
-        }
         auto arms = db_.prepare(
             "SELECT route, arm, requests, errors, known, spent_hi, spent_lo, squares_usd2"
             " FROM rollup_arm" +
             where);
         if (!arms) return fail(std::move(arms.error()));
-        arms->bind(1, first_day).bind(2, end_day);
-        bind_filters(*arms, 3);
+        for (const HourSpan& span : cover_hours(first_hour, end_hour, reach)) {
+            for (Statement* rows : {&*steps, &*arms}) {
+                rows->reset();
+                rows->bind(1, span.hours).bind(2, span.first_hour).bind(3, span.end_hour);
+                bind_filters(*rows, 4);
+            }
+            if (auto done = add_steps(*steps); !done) return done;
+            if (auto done = add_arms(*arms); !done) return done;
+        }
+        return {};
+    }
+
+    Result<void> add_steps(Statement& rows) {
         while (true) {
-            const auto row = arms->step();
+            const auto row = rows.step();
             if (!row) return fail(row.error());
             if (!*row) return {};
-            ArmTotals& sum = arms_[arms->int64(0)][static_cast<std::size_t>(arms->int64(1) % 3)];
-            sum.requests += arms->int64(2);
-            sum.errors += arms->int64(3);
-            sum.known += arms->int64(4);
-            sum.spent.add(join({arms->int64(5), arms->int64(6)}));
-            sum.squares_usd2 += arms->real(7);
+            add_step(rows.int64(0), rows.int64(1), rows.int64(2),
+                     join({rows.int64(3), rows.int64(4)}));
+        }
+    }
+
+    Result<void> add_arms(Statement& rows) {
+        while (true) {
+            const auto row = rows.step();
+            if (!row) return fail(row.error());
+            if (!*row) return {};
+            ArmTotals& sum = arms_[rows.int64(0)][static_cast<std::size_t>(rows.int64(1) % 3)];
+            sum.requests += rows.int64(2);
+            sum.errors += rows.int64(3);
+            sum.known += rows.int64(4);
+            sum.spent.add(join({rows.int64(5), rows.int64(6)}));
+            sum.squares_usd2 += rows.real(7);
         }
     }
 

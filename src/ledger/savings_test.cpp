@@ -17,7 +17,6 @@ namespace {
 using testing::random_record;
 using testing::TemporaryFolder;
 
-constexpr std::int64_t kDayUs = 86'400'000'000;
 
 TEST(LedgerSavings, AgreeWithTheRowsForAnyRangeAndFilter) {
     const TemporaryFolder folder;

@@ -392,13 +392,141 @@ INSERT INTO rollup_attempt SELECT d.day, d.provider, d.model, sum(d.requests) - 
     GROUP BY d.day, d.provider, d.model HAVING sum(d.requests) > sum(d.hits);
 )sql";
 
-constexpr std::array<store::Migration, 7> kMigrations{{{1, kVersion1},
+// One table for each kind of sum, of hours, days and spans of days alike. All days that there are count as over, so
+// what is added to the newest one goes into its spans too. Sums of hours are made from the rows at the start that
+// follows (RowWriter::fill_hours); NULL in hours_from: not yet.
+constexpr const char* kVersion8 = R"sql(
+CREATE TABLE rollup_group (
+    hours          INTEGER NOT NULL,
+    start          INTEGER NOT NULL,
+    key            INTEGER NOT NULL,
+    route          INTEGER NOT NULL,
+    model          INTEGER NOT NULL,
+    provider       INTEGER NOT NULL,
+    requests       INTEGER NOT NULL,
+    errors         INTEGER NOT NULL,
+    hits           INTEGER NOT NULL,
+    unknown_cost   INTEGER NOT NULL,
+    known_baseline INTEGER NOT NULL,
+    known_saved    INTEGER NOT NULL,
+    input_tokens   INTEGER NOT NULL,
+    output_tokens  INTEGER NOT NULL,
+    spent_hi       INTEGER NOT NULL,
+    spent_lo       INTEGER NOT NULL,
+    baseline_hi    INTEGER NOT NULL,
+    baseline_lo    INTEGER NOT NULL,
+    saved_hi       INTEGER NOT NULL,
+    saved_lo       INTEGER NOT NULL,
+    PRIMARY KEY (hours, start, key, route, model, provider)
+) STRICT, WITHOUT ROWID;
+INSERT INTO rollup_group SELECT 24, day * 24, key, route, model, provider, requests, errors, hits, unknown_cost, known_baseline, known_saved,
+    input_tokens, output_tokens, spent_hi, spent_lo, baseline_hi, baseline_lo, saved_hi, saved_lo
+    FROM rollup_day;
+INSERT INTO rollup_group SELECT n.days * 24, (day - (day % n.days + n.days) % n.days) * 24,
+    key, route, model, provider, sum(requests), sum(errors), sum(hits), sum(unknown_cost), sum(known_baseline), sum(known_saved),
+    CASE WHEN sum(input_tokens >> 32) > 931322574 THEN 4000000000000000000
+    ELSE sum(input_tokens >> 32) * 4294967296 + sum(input_tokens & 4294967295) END,
+    CASE WHEN sum(output_tokens >> 32) > 931322574 THEN 4000000000000000000
+    ELSE sum(output_tokens >> 32) * 4294967296 + sum(output_tokens & 4294967295) END,
+    sum(spent_hi), sum(spent_lo), sum(baseline_hi), sum(baseline_lo), sum(saved_hi), sum(saved_lo)
+    FROM rollup_day, (SELECT 8 AS days UNION ALL SELECT 64) AS n GROUP BY 1, 2, 3, 4, 5, 6;
+
+CREATE TABLE rollup_label_new (
+    kind           INTEGER NOT NULL,
+    hours          INTEGER NOT NULL,
+    start          INTEGER NOT NULL,
+    label          INTEGER NOT NULL,
+    requests       INTEGER NOT NULL,
+    errors         INTEGER NOT NULL,
+    hits           INTEGER NOT NULL,
+    unknown_cost   INTEGER NOT NULL,
+    known_baseline INTEGER NOT NULL,
+    known_saved    INTEGER NOT NULL,
+    input_tokens   INTEGER NOT NULL,
+    output_tokens  INTEGER NOT NULL,
+    spent_hi       INTEGER NOT NULL,
+    spent_lo       INTEGER NOT NULL,
+    baseline_hi    INTEGER NOT NULL,
+    baseline_lo    INTEGER NOT NULL,
+    saved_hi       INTEGER NOT NULL,
+    saved_lo       INTEGER NOT NULL,
+    PRIMARY KEY (kind, hours, start, label)
+) STRICT, WITHOUT ROWID;
+INSERT INTO rollup_label_new SELECT kind, 24, day * 24, label, requests, errors, hits, unknown_cost, known_baseline, known_saved,
+    input_tokens, output_tokens, spent_hi, spent_lo, baseline_hi, baseline_lo, saved_hi, saved_lo
+    FROM rollup_label;
+INSERT INTO rollup_label_new SELECT kind, n.days * 24, (day - (day % n.days + n.days) % n.days) * 24,
+    label, sum(requests), sum(errors), sum(hits), sum(unknown_cost), sum(known_baseline), sum(known_saved),
+    CASE WHEN sum(input_tokens >> 32) > 931322574 THEN 4000000000000000000
+    ELSE sum(input_tokens >> 32) * 4294967296 + sum(input_tokens & 4294967295) END,
+    CASE WHEN sum(output_tokens >> 32) > 931322574 THEN 4000000000000000000
+    ELSE sum(output_tokens >> 32) * 4294967296 + sum(output_tokens & 4294967295) END,
+    sum(spent_hi), sum(spent_lo), sum(baseline_hi), sum(baseline_lo), sum(saved_hi), sum(saved_lo)
+    FROM rollup_label, (SELECT 8 AS days UNION ALL SELECT 64) AS n GROUP BY 1, 2, 3, 4;
+
+CREATE TABLE rollup_saving_new (
+    hours    INTEGER NOT NULL,
+    start    INTEGER NOT NULL,
+    route    INTEGER NOT NULL,
+    step     INTEGER NOT NULL,
+    label    INTEGER NOT NULL,
+    requests INTEGER NOT NULL,
+    hi       INTEGER NOT NULL,
+    lo       INTEGER NOT NULL,
+    PRIMARY KEY (hours, start, route, step, label)
+) STRICT, WITHOUT ROWID;
+INSERT INTO rollup_saving_new SELECT 24, day * 24, route, step, label, requests, hi, lo FROM rollup_saving;
+INSERT INTO rollup_saving_new SELECT n.days * 24, (day - (day % n.days + n.days) % n.days) * 24,
+    route, step, label, sum(requests), sum(hi), sum(lo)
+    FROM rollup_saving, (SELECT 8 AS days UNION ALL SELECT 64) AS n GROUP BY 1, 2, 3, 4, 5;
+
+CREATE TABLE rollup_arm_new (
+    hours        INTEGER NOT NULL,
+    start        INTEGER NOT NULL,
+    route        INTEGER NOT NULL,
+    arm          INTEGER NOT NULL,
+    requests     INTEGER NOT NULL,
+    errors       INTEGER NOT NULL,
+    known        INTEGER NOT NULL,
+    spent_hi     INTEGER NOT NULL,
+    spent_lo     INTEGER NOT NULL,
+    squares_usd2 REAL    NOT NULL,
+    PRIMARY KEY (hours, start, route, arm)
+) STRICT, WITHOUT ROWID;
+INSERT INTO rollup_arm_new SELECT 24, day * 24, route, arm, requests, errors, known, spent_hi, spent_lo,
+    squares_usd2 FROM rollup_arm;
+INSERT INTO rollup_arm_new SELECT n.days * 24, (day - (day % n.days + n.days) % n.days) * 24,
+    route, arm, sum(requests), sum(errors), sum(known), sum(spent_hi), sum(spent_lo), sum(squares_usd2)
+    FROM rollup_arm, (SELECT 8 AS days UNION ALL SELECT 64) AS n GROUP BY 1, 2, 3, 4;
+
+DROP TABLE rollup_folded;
+CREATE TABLE rollup_folded (
+    one         INTEGER NOT NULL CHECK (one = 1),
+    before_hour INTEGER NOT NULL,
+    hours_from  INTEGER,
+    PRIMARY KEY (one)
+) STRICT, WITHOUT ROWID;
+INSERT INTO rollup_folded (one, before_hour)
+    SELECT 1, coalesce(max(day) + 1, -10000000) * 24 FROM rollup_day;
+DROP TABLE rollup_day;
+DROP TABLE rollup_day_span;
+DROP TABLE rollup_label_span;
+DROP TABLE rollup_label;
+ALTER TABLE rollup_label_new RENAME TO rollup_label;
+DROP TABLE rollup_saving;
+ALTER TABLE rollup_saving_new RENAME TO rollup_saving;
+DROP TABLE rollup_arm;
+ALTER TABLE rollup_arm_new RENAME TO rollup_arm;
+)sql";
+
+constexpr std::array<store::Migration, 8> kMigrations{{{1, kVersion1},
                                                        {2, kVersion2},
                                                        {3, kVersion3, kPostgresVersion3},
                                                        {4, kVersion4},
                                                        {5, kVersion5},
                                                        {6, kVersion6, kPostgresVersion6},
-                                                       {7, kVersion7}}};
+                                                       {7, kVersion7},
+                                                       {8, kVersion8}}};
 
 }  // namespace
 

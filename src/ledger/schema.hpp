@@ -6,7 +6,6 @@
 #include "store/migrations.hpp"
 #include "store/sql/database.hpp"
 
-#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -60,19 +59,19 @@ struct SplitSum {
     return PicoUsdSum(Int128{parts.hi} * (Int128{1} << 32) + parts.lo);
 }
 
-/// Days since 1970-01-01 UTC of a time in microseconds, also before 1970.
-[[nodiscard]] constexpr std::int64_t day_of(std::int64_t ts_us) noexcept {
-    constexpr std::int64_t kDayUs = 86'400'000'000;
-    return ts_us / kDayUs - (ts_us % kDayUs < 0 ? 1 : 0);
+inline constexpr std::int64_t kDayUs = 86'400'000'000;
+inline constexpr std::int64_t kHourUs = 3'600'000'000;
+inline constexpr std::int64_t kDayHours = 24;
+/// Rounds down, also below zero.
+[[nodiscard]] constexpr std::int64_t floor_div(std::int64_t value, std::int64_t by) noexcept {
+    return value / by - (value % by < 0 ? 1 : 0);
 }
-
-/// Lengths of the spans that days which are over are added to, beside the days themselves. They begin at
-/// multiples of their length since 1970-01-01, so each holds whole shorter ones.
-inline constexpr std::array<std::int64_t, 2> kSpanDays{8, 64};
-/// First day of the span of `days` days that `day` lies in.
-[[nodiscard]] constexpr std::int64_t span_start(std::int64_t day, std::int64_t days) noexcept {
-    const std::int64_t into = day % days;
-    return day - into - (into < 0 ? days : 0);
+/// Days and hours since 1970-01-01 UTC of a time in microseconds, also before 1970.
+[[nodiscard]] constexpr std::int64_t day_of(std::int64_t ts_us) noexcept {
+    return floor_div(ts_us, kDayUs);
+}
+[[nodiscard]] constexpr std::int64_t hour_of(std::int64_t ts_us) noexcept {
+    return floor_div(ts_us, kHourUs);
 }
 
 /// The smallest id that a request of this moment (or, before 1970, of any) can have.

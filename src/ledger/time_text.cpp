@@ -13,8 +13,6 @@ namespace {
 
 constexpr std::int64_t kSecondUs = 1'000'000;
 constexpr std::int64_t kMinuteUs = 60 * kSecondUs;
-constexpr std::int64_t kHourUs = 60 * kMinuteUs;
-constexpr std::int64_t kDayUs = 24 * kHourUs;
 
 /// Takes parts off the front of a text; after a part that does not fit, `ok` is false.
 class Scanner {
