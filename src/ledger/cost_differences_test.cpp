@@ -17,7 +17,6 @@ namespace {
 using testing::ordinary_record;
 using testing::random_record;
 
-
 std::unique_ptr<RowWriter> writer_of(const std::vector<RequestRecord>& records) {
     auto writer =
         RowWriter::open(store::sql::Target(":memory:"), store::sqlite::Durability::kNormal);

@@ -119,8 +119,9 @@ TEST(LedgerCrash, EveryAcknowledgedRecordIsThereOnceAfterManyKills) {
     }
     EXPECT_TRUE(acked.empty()) << acked.size() << " acknowledged records are lost";
     // What was not acknowledged may be there or not, but roll-ups and rows agree.
-    EXPECT_EQ(*(*db)->query_int("SELECT sum(requests) FROM rollup_day"), stored);
-    EXPECT_EQ(*(*db)->query_int("SELECT (sum(spent_hi) << 32) + sum(spent_lo) FROM rollup_day"),
+    EXPECT_EQ(*(*db)->query_int("SELECT sum(requests) FROM rollup_group WHERE hours = 1"), stored);
+    EXPECT_EQ(*(*db)->query_int(
+                  "SELECT (sum(spent_hi) << 32) + sum(spent_lo) FROM rollup_group WHERE hours = 1"),
               *(*db)->query_int("SELECT sum(cost_pico_usd) FROM attempt"));
     EXPECT_EQ(*(*db)->query_int("SELECT count(*) FROM pragma_integrity_check WHERE "
                                 "integrity_check = 'ok'"),

@@ -66,7 +66,7 @@ TEST(Ledger, WritesWhatTheWorkersAppendOnce) {
     ASSERT_TRUE(ledger->flush());
     EXPECT_EQ(count(folder.path(), "SELECT count(*) FROM request"), 6001);
     EXPECT_EQ(count(folder.path(), "SELECT count(*) FROM attempt"), 6001);
-    EXPECT_EQ(count(folder.path(), "SELECT sum(requests) FROM rollup_day"), 6001);
+    EXPECT_EQ(count(folder.path(), "SELECT sum(requests) FROM rollup_group WHERE hours = 1"), 6001);
     const LedgerStats stats = ledger->stats();
     EXPECT_EQ(stats.rows_written, 6001U);
     EXPECT_EQ(stats.replayed, 2U);
@@ -103,7 +103,7 @@ TEST(Ledger, RollUpsAgreeWithTheRowsToThePicodollar) {
         auto ledger = open_ledger({.state_dir = folder.path()});
         for (int i = 0; i < 5000; ++i) {
             const RequestRecord r = random_record(rng);
-            expected[{day_of(r.ts_us), r.key, r.route, r.model, r.provider}].add(r);
+            expected[{hour_of(r.ts_us), r.key, r.route, r.model, r.provider}].add(r);
             ASSERT_TRUE(ledger->sink(0).append(r));
             if (i % 1000 == 0) {
                 ASSERT_TRUE(ledger->flush());
@@ -117,7 +117,11 @@ TEST(Ledger, RollUpsAgreeWithTheRowsToThePicodollar) {
     auto db = open_for_reading(folder.path());
     ASSERT_TRUE(db && *db);
     Names names(**db);
-    auto rows = (*db)->prepare("SELECT * FROM rollup_day");
+    auto rows = (*db)->prepare(
+        "SELECT start, key, route, model, provider, requests, errors, hits, unknown_cost,"
+        " known_baseline, known_saved, input_tokens, output_tokens, spent_hi, spent_lo, "
+        "baseline_hi,"
+        " baseline_lo, saved_hi, saved_lo FROM rollup_group WHERE hours = 1");
     ASSERT_TRUE(rows);
     std::size_t groups = 0;
     while (*rows->step()) {
@@ -142,10 +146,10 @@ TEST(Ledger, RollUpsAgreeWithTheRowsToThePicodollar) {
     const auto sql_sum = [&](const char* hi, const char* lo) {
         return join({(*db)->query_int(hi)->value(), (*db)->query_int(lo)->value()});
     };
-    EXPECT_EQ(
-        sql_sum("SELECT sum(cost_pico_usd >> 32) FROM request",
-                "SELECT sum(cost_pico_usd & 4294967295) FROM request"),
-        sql_sum("SELECT sum(spent_hi) FROM rollup_day", "SELECT sum(spent_lo) FROM rollup_day"));
+    EXPECT_EQ(sql_sum("SELECT sum(cost_pico_usd >> 32) FROM request",
+                      "SELECT sum(cost_pico_usd & 4294967295) FROM request"),
+              sql_sum("SELECT sum(spent_hi) FROM rollup_group WHERE hours = 1",
+                      "SELECT sum(spent_lo) FROM rollup_group WHERE hours = 1"));
 }
 
 TEST(Ledger, AbsurdTokenCountsCannotBreakTheSums) {
@@ -158,8 +162,10 @@ TEST(Ledger, AbsurdTokenCountsCannotBreakTheSums) {
         ASSERT_TRUE(ledger->sink(0).append(record));
     }
     ASSERT_TRUE(ledger->flush());
-    EXPECT_EQ(count(folder.path(), "SELECT input_tokens FROM rollup_day"), kMaxTokenSum);
-    EXPECT_EQ(count(folder.path(), "SELECT output_tokens FROM rollup_day"), 0);
+    EXPECT_EQ(count(folder.path(), "SELECT max(input_tokens) FROM rollup_group WHERE hours = 1"),
+              kMaxTokenSum);
+    EXPECT_EQ(count(folder.path(), "SELECT max(output_tokens) FROM rollup_group WHERE hours = 1"),
+              0);
     EXPECT_EQ(count(folder.path(), "SELECT max(input) FROM request"), kMaxTokens);
 }
 

@@ -227,7 +227,7 @@ TEST_F(LedgerPostgres, GoneAndBackLosesAndDoublesNothing) {
     }
     EXPECT_EQ(count("SELECT count(*) FROM request"), static_cast<std::int64_t>(sent.size()));
     EXPECT_EQ(count("SELECT count(*) FROM attempt"), static_cast<std::int64_t>(sent.size()));
-    EXPECT_EQ(count("SELECT sum(requests) FROM rollup_day"),
+    EXPECT_EQ(count("SELECT sum(requests) FROM rollup_group WHERE hours = 1"),
               static_cast<std::int64_t>(sent.size()));
     EXPECT_EQ(ledger->stats().quarantined, 0U);
 }
@@ -322,9 +322,12 @@ TEST_F(LedgerPostgres, TwoGatewaysWriteOneDatabase) {
     }
     for (std::thread& gateway : gateways) gateway.join();
     EXPECT_EQ(count("SELECT count(*) FROM request"), 2000);
-    EXPECT_EQ(count("SELECT sum(requests) FROM rollup_day"), 2000);
+    EXPECT_EQ(count("SELECT sum(requests) FROM rollup_group WHERE hours = 1"), 2000);
     EXPECT_EQ(count("SELECT count(*) FROM label WHERE kind = 1"), 70);
-    EXPECT_EQ(count("SELECT min(requests) FROM rollup_day"), 40);
+    EXPECT_EQ(
+        count("SELECT min(m.n) FROM (SELECT sum(requests) AS n FROM rollup_group WHERE hours = 1"
+              " GROUP BY model) AS m"),
+        40);
 }
 
 TEST_F(LedgerPostgres, OldSchemasAreBroughtUpToDateAndNewerOnesRefused) {

@@ -59,7 +59,11 @@ protected:
     }
     std::int64_t requests() { return count(folder_.path(), "SELECT count(*) FROM request"); }
     std::int64_t attempts() { return count(folder_.path(), "SELECT count(*) FROM attempt"); }
-    std::int64_t counted() { return count(folder_.path(), "SELECT sum(requests) FROM rollup_day"); }
+    std::int64_t counted() {
+        return count(folder_.path(),
+                     "SELECT sum(requests) FROM rollup_group WHERE hours = 24 OR (hours = 1 AND"
+                     " start >= (SELECT before_hour FROM rollup_folded))");
+    }
 
     const TemporaryFolder folder_;
     std::atomic<std::int64_t> now_us_{kToday + kNoon};
@@ -131,7 +135,8 @@ TEST_F(RetentionTest, ReportsOverOldDaysStayExactAndSayWhatTheyCount) {
     const Report cut = report_since(middle);
     EXPECT_EQ(cut.totals.requests, 20);
     ASSERT_EQ(cut.notes.size(), 1U);
-    EXPECT_NE(cut.notes[0].find("2023-10-06 counts as a whole"), std::string::npos) << cut.notes[0];
+    EXPECT_NE(cut.notes[0].find("2023-10-06T12:00Z counts as a whole"), std::string::npos)
+        << cut.notes[0];
     EXPECT_EQ(report_since(kToday - 5 * kDayUs + kNoon + 5).totals.requests, 5);
 }
 

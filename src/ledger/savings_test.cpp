@@ -17,7 +17,6 @@ namespace {
 using testing::random_record;
 using testing::TemporaryFolder;
 
-
 TEST(LedgerSavings, AgreeWithTheRowsForAnyRangeAndFilter) {
     const TemporaryFolder folder;
     std::filesystem::create_directories(ledger_folder(folder.path()));
