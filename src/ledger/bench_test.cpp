@@ -145,9 +145,11 @@ TEST(LedgerBench, DISABLED_InsertAndReport) {
     auto db = open_for_reading(folder.path(), database);
     ASSERT_TRUE(db && *db);
     // The last ones over a week that begins in the middle of a day.
-    for (const char* by : {"day", "key", "route", "model", "provider", "user", "tag", "agent",
-                           "key,day", "route,day", "model,day", "provider,day", "user,day",
-                           "tag,day", "agent,day", "user week", "model week"}) {
+    for (const char* by :
+         {"day",      "key",       "route",     "model",     "provider",  "user",
+          "tag",      "agent",     "key,day",   "route,day", "model,day", "provider,day",
+          "user,day", "tag,day",   "agent,day", "hour",      "hour week", "day week",
+          "key week", "user week", "tag week",  "model week"}) {
         ReportQuery query;
         const std::string_view words(by);
         const bool week = words.ends_with(" week");
@@ -170,9 +172,17 @@ TEST(LedgerBench, DISABLED_InsertAndReport) {
         }
         fmt::print("report by {:<13} {:>7} groups: {:.1f} ms CPU\n", by, groups, best);
     }
-    const double cpu = cpu_us(CLOCK_THREAD_CPUTIME_ID);
-    ASSERT_TRUE(build_savings(**db, {}));
-    fmt::print("report --savings: {:.1f} ms CPU\n", (cpu_us(CLOCK_THREAD_CPUTIME_ID) - cpu) / 1000);
+    for (const bool week : {false, true}) {
+        ReportQuery query;
+        if (week) {
+            query.since_us = kTrafficStartUs + 80 * kDayUs + kDayUs / 2;
+            query.until_us = *query.since_us + 7 * kDayUs;
+        }
+        const double cpu = cpu_us(CLOCK_THREAD_CPUTIME_ID);
+        ASSERT_TRUE(build_savings(**db, query));
+        fmt::print("report --savings{}: {:.1f} ms CPU\n", week ? " week" : "",
+                   (cpu_us(CLOCK_THREAD_CPUTIME_ID) - cpu) / 1000);
+    }
 }
 
 TEST(LedgerBench, DISABLED_CpuPerRecord) {

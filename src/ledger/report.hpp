@@ -64,11 +64,11 @@ struct Report {
     std::vector<std::string> notes;  ///< what the reader must know, for the terminal
 };
 
-/// Adds up what the query asks for. Whole days come from the roll-ups where these know all that is
-/// asked: key, route, model and provider together, or one of user, tag and agent. All else, and days that
-/// the range cuts, comes from the rows; where `ledger.retention_days` has taken those away, a cut day
-/// counts as a whole or a note says how many requests are missing. Works on one snapshot of the
-/// database. Exact to the picodollar.
+/// Adds up what the query asks for. Whole hours (before the last 62 days: whole days) come from the roll-ups
+/// where these know all that is asked: key, route, model and provider together, or one of user, tag and agent.
+/// All else, and hours that the range cuts, comes from the rows; where `ledger.retention_days` has taken those
+/// away, a cut hour (or day) counts as a whole or a note says how many requests are missing. Works on one
+/// snapshot of the database. Exact to the picodollar.
 [[nodiscard]] Result<Report> build_report(store::sql::Database& db, const ReportQuery& query);
 
 /// For a terminal: aligned columns and a bar of spent against saved. `colour` adds ANSI colours.

@@ -11,7 +11,7 @@
 
 namespace leeway::ledger {
 
-/// Takes request and attempt rows away once they are older than `ledger.retention_days`; the daily
+/// Takes request and attempt rows away once they are older than `ledger.retention_days`; the
 /// roll-ups stay. Whole days go, in UTC: with 30 days, rows of today and of the 30 days before it are
 /// kept. Ledger thread only, but for `set_days`.
 class Retention {

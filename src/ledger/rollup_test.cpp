@@ -400,7 +400,8 @@ void Rollups::upgrade_from(int version) {
     }
     const AttemptSums attempts = sums_in(target());
     const auto fingerprint = [&](const char* table, const char* of, std::int64_t from) {
-        return count(std::string("SELECT sum(start * 7 + ") + of + ") FROM " + table +
+        // How far the low halves have been carried over depends on the batches.
+        return count(std::string("SELECT sum(start * 7 + ") + of + ") % 4294967296 FROM " + table +
                      " WHERE hours = 1 AND start >= " + std::to_string(from));
     };
     const std::int64_t newest = count("SELECT max(start) FROM rollup_group WHERE hours = 1");

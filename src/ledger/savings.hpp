@@ -67,7 +67,7 @@ struct SavingsReport {
     std::vector<std::string> notes;
 };
 
-/// Adds the waterfalls up: whole days from the roll-ups, unless a filter asks for more than a route. An
+/// Adds the waterfalls up: from the roll-ups as `build_report` does, unless a filter asks for more than a route. An
 /// error when the steps do not add up to the picodollar: then the database was changed by someone else.
 [[nodiscard]] Result<SavingsReport> build_savings(store::sql::Database& db,
                                                   const ReportQuery& query);
