@@ -64,7 +64,7 @@ struct Report {
     std::vector<std::string> notes;  ///< what the reader must know, for the terminal
 };
 
-/// Adds up what the query asks for. Whole hours (before the last 62 days: whole days) come from the roll-ups
+/// Adds up what the query asks for. Whole hours (before the last 92 days: whole days) come from the roll-ups
 /// where these know all that is asked: key, route, model and provider together, or one of user, tag and agent.
 /// All else, and hours that the range cuts, comes from the rows; where `ledger.retention_days` has taken those
 /// away, a cut hour (or day) counts as a whole or a note says how many requests are missing. Works on one

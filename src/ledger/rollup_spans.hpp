@@ -17,7 +17,7 @@ namespace leeway::ledger {
 /// multiples of their length since 1970-01-01, so each holds whole shorter ones.
 inline constexpr std::array<std::int64_t, 3> kSpanHours{kDayHours, 8 * kDayHours, 64 * kDayHours};
 /// Single hours are kept for so many days before the newest one.
-inline constexpr std::int64_t kHoursKeptDays = 62;
+inline constexpr std::int64_t kHoursKeptDays = 92;
 
 /// First hour of the span of `hours` that `hour` lies in.
 [[nodiscard]] constexpr std::int64_t span_start(std::int64_t hour, std::int64_t hours) noexcept {
