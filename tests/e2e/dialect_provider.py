@@ -315,7 +315,7 @@ def anthropic_stream(parts, stop, request):
                 for delta in deltas]
         out.append(sse({"type": "content_block_stop", "index": index}, "content_block_stop"))
     out.append(sse({"type": "message_delta", "delta": {"stop_reason": STOPS["anthropic"][stop], "stop_sequence": None},
-                    "usage": {"output_tokens": 100}}, "message_delta"))
+                    "usage": USAGE["anthropic"]}, "message_delta"))
     return out + [sse({"type": "message_stop"}, "message_stop")]
 
 

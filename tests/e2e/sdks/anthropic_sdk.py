@@ -33,7 +33,7 @@ def messages(r):
 
 class Messages(Client):
     sdk, dialect = "anthropic", "anthropic"
-    lacks = NOT_OF_ALL | frozenset({"embed", "seed", "quiet_stream", "top_p", "developer"})
+    lacks = NOT_OF_ALL | frozenset({"embed", "seed", "quiet_stream", "top_p", "developer", "metadata"})
     classes = {**STATUS_CLASSES, 529: "OverloadedError"}
 
     def __init__(self, url):
@@ -77,11 +77,16 @@ class Messages(Client):
         return Answer("".join(b.text for b in of("text")), [(b.id, b.name, b.input) for b in of("tool_use")],
                       STOPS[message.stop_reason],
                       (usage.input_tokens + usage.cache_read_input_tokens, usage.cache_read_input_tokens, usage.output_tokens),
-                      "".join(b.thinking for b in of("thinking")), "".join(b.signature for b in of("thinking")),
-                      request_id=message._request_id)
+                      "".join(b.thinking for b in of("thinking")), "".join(b.signature for b in of("thinking")))
 
     def ask(self, r):
-        return self.read(self.client(r).messages.create(**self.fields(r)))
+        message = self.create(r)
+        answer = self.read(message)
+        answer.request_id = message._request_id
+        return answer
+
+    def create(self, r):
+        return self.client(r).messages.create(**self.fields(r))
 
     def stream(self, r):
         pieces = 0

@@ -19,19 +19,20 @@ def media(url):
 
 class GenerateContent(Client):
     sdk, dialect = "google-genai", "gemini"
-    lacks = NOT_OF_ALL | frozenset({"quiet_stream", "signature", "parallel_off", "request_id", "developer", "metadata", "timely_retry"})
+    lacks = NOT_OF_ALL | frozenset({"quiet_stream", "signature", "parallel_off", "request_id", "error_id", "developer", "metadata", "timely_retry"})
     classes = {status: "ServerError" if status >= 500 else "ClientError" for status in (400, 401, 403, 404, 429, 500, 529)}
     timeout_class = "ReadTimeout"
 
     def __init__(self, url):
-        self.url = url
+        self.url, self.made = url, []
         self.api = self.client({})
 
     def client(self, r):
         options = types.HttpOptions(base_url=self.url, timeout=int(r.get("timeout", 30) * 1000), extra_body=r.get("extra"))
         if r.get("retries"):
             options.retry_options = types.HttpRetryOptions(attempts=1 + r["retries"], initial_delay=0.1, jitter=0)
-        return genai.Client(api_key=KEY, http_options=options)
+        self.made.append(genai.Client(api_key=KEY, http_options=options))  # one that nobody holds is closed
+        return self.made[-1]
 
     def failure(self, error):
         return Failure(type(error).__name__, getattr(error, "code", 0), str(error))

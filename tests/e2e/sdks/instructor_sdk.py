@@ -39,8 +39,8 @@ class OverAnthropic(anthropic_sdk.Messages):
     def patched(self, r):
         return instructor.from_anthropic(self.client(r), mode=instructor.Mode.ANTHROPIC_TOOLS)
 
-    def ask(self, r):
-        return self.read(self.patched(r).messages.create(response_model=None, **self.fields(r)))
+    def create(self, r):
+        return self.patched(r).messages.create(response_model=None, **self.fields(r))
 
     def structured(self, r):
         return self.patched(r).messages.create(response_model=Form, max_retries=2, **self.fields(r)).model_dump()

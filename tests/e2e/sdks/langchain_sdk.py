@@ -4,10 +4,17 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 
 from .anthropic_sdk import BUDGETS, STOPS, media
-from .client import FORM_SCHEMA, KEY, NOT_OF_ALL, RESULT, STATUS_CLASSES, Answer, Client, weather_tools
+from .client import FORM_SCHEMA, KEY, NOT_OF_ALL, RESULT, Answer, Client, weather_tools
 from .openai_sdk import CHAT_STOPS, Form
 
 LACKS = NOT_OF_ALL - {"loop"} | {"count", "signature", "metadata", "developer", "request_id", "quiet_stream", "models"}
+
+
+def named(vendor):
+    """LangChain's classes of errors by status."""
+    return {status: f"{vendor}{word}Error" for status, word in (
+        (400, "InvalidRequest"), (401, "Authentication"), (403, "PermissionDenied"), (404, "ModelNotFound"),
+        (429, "RateLimit"), (500, "API"), (529, "API"))}
 
 
 class LangChain(Client):
@@ -86,7 +93,9 @@ class LangChain(Client):
 
 class OpenAI(LangChain):
     sdk, dialect, method = "langchain-openai", "chat", "json_schema"
-    lacks = LACKS | {"thought"}  # it knows OpenAI's own fields only
+    lacks = LACKS | {"thought", "refusal_stream"}  # it knows OpenAI's own fields only, and no pieces of a refusal
+    classes = named("OpenAI")
+    timeout_class = "OpenAITimeoutError"
 
     def __init__(self, url):
         self.url = url + "/v1"
@@ -118,7 +127,8 @@ class OpenAI(LangChain):
 class Anthropic(LangChain):
     sdk, dialect, method = "langchain-anthropic", "anthropic", "json_schema"
     lacks = LACKS | {"embed", "seed", "user"}
-    classes = {**STATUS_CLASSES, 529: "OverloadedError"}
+    classes = named("Anthropic") | {529: "AnthropicOverloadedError"}
+    timeout_class = "AnthropicTimeoutError"
 
     def __init__(self, url):
         self.url = url

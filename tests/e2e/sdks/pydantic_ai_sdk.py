@@ -28,8 +28,12 @@ def media(url):
 
 
 class PydanticAi(Client):
-    lacks = NOT_OF_ALL - {"loop"} | {"count", "embed", "models", "request_id", "developer", "metadata", "quiet_stream",
+    lacks = NOT_OF_ALL - {"loop"} | {"count", "embed", "models", "request_id", "error_id", "developer", "metadata", "quiet_stream",
                                      "empty_stream", "image_url"}
+    classes = {400: "ModelRequestRejectedError", 401: "ModelAuthenticationError", 403: "ModelAuthenticationError",
+               404: "ModelNotFoundError", 429: "ModelRateLimitError", 500: "ModelServerError", 529: "ModelOverloadedError"}
+    timeout_class = "ModelTimeoutError"
+    native = True
 
     def __init__(self, url):
         self.url = url
@@ -68,7 +72,7 @@ class PydanticAi(Client):
         content = [media(r[kind]) for kind in ("image", "document") if r.get(kind)]
         messages.append(ModelRequest(parts + [UserPromptPart([*content, r["text"]] if content else r["text"])]))
         parameters = ModelRequestParameters(
-            function_tools=[ToolDefinition(name, schema) for name, schema in weather_tools(r)],
+            function_tools=[ToolDefinition(name=name, parameters_json_schema=schema) for name, schema in weather_tools(r)],
             output_mode="native" if r.get("schema") else "text",
             output_object=OutputObjectDefinition(FORM_SCHEMA, name="form", strict=True) if r.get("schema") else None)
         return {"messages": messages, "model_settings": self.settings(r), "model_request_parameters": parameters}
@@ -95,7 +99,7 @@ class PydanticAi(Client):
         return asyncio.run(all_of_it())
 
     def structured(self, r):
-        output = Form if "twice" in r["text"] else NativeOutput(Form)
+        output = NativeOutput(Form) if self.native and "twice" not in r["text"] else Form
         return asyncio.run(Agent(self.model(r), output_type=output).run(r["text"])).output.model_dump()
 
     def structured_stream(self, r):
@@ -129,8 +133,6 @@ def time_of(zone: str) -> str:
 class OpenAi(PydanticAi):
     sdk, dialect = "pydantic-ai openai", "chat"
     lacks = PydanticAi.lacks - {"again"} | {"signature"}
-    classes = dict.fromkeys((400, 401, 403, 404, 429, 500, 529), "ModelHTTPError")
-    timeout_class = "ModelTimeoutError"
 
     def model(self, r):
         api = openai.AsyncOpenAI(base_url=self.url + "/v1", api_key=KEY, max_retries=r.get("retries", 0))
@@ -147,9 +149,8 @@ class OpenAi(PydanticAi):
 
 class Anthropic(PydanticAi):
     sdk, dialect = "pydantic-ai anthropic", "anthropic"
-    lacks = PydanticAi.lacks - {"again"} | {"seed"}
-    classes = OpenAi.classes
-    timeout_class = "ModelTimeoutError"
+    lacks = PydanticAi.lacks - {"again"} | {"seed", "schema"}
+    native = False  # it asks for Claude's own names
 
     def model(self, r):
         api = anthropic.AsyncAnthropic(base_url=self.url, api_key=KEY, max_retries=r.get("retries", 0))

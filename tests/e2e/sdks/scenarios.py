@@ -319,7 +319,7 @@ def refusal(c):
     refused(c.ask("refuse"))
 
 
-@scenario("ends", "refusal")
+@scenario("ends", "refusal", "refusal_stream")
 def streamed_refusal(c):
     refused(c.stream("refuse"))
 
@@ -331,7 +331,7 @@ def error(status):
             failure = c.fails(lambda call=call: call(f"error {status}"))
             assert failure.name == c.client.classes[status], failure
             assert failure.status == status and "as you wish" in failure.message, failure
-            if "request_id" not in c.client.lacks:
+            if "error_id" not in c.client.lacks:
                 assert failure.request_id and (failure.request_id == REQUEST_ID or not c.same), failure
     run.__name__ = f"status_{status}"
     scenario("errors")(run)
