@@ -244,9 +244,10 @@ void ClientRequest::limit_answer(std::int64_t tokens) {
 /// The next round asks `cheaper`, where that is another model that the caller may use.
 void ClientRequest::degrade_to(const pipeline::Model* cheaper) {
     const auto* key = static_cast<const guard::auth::KeySpec*>(context_.key);
-    if (cheaper == nullptr || cheaper == context_.model || !cheaper->disabled.empty()) return;
+    if (cheaper == nullptr || cheaper->name == context_.model->name || !cheaper->disabled.empty())
+        return;
     if (key != nullptr && !key->may_use_model(cheaper->name)) return;
-    context_.model = cheaper;
+    context_.model = places(*cheaper).front();
     budget_note_ = "model=" + cheaper->name;
 }
 
@@ -270,7 +271,7 @@ std::optional<pipeline::Reject> ClientRequest::reserve_budget() {
         auto worst = worst_case(answer, needs_price);
         if (!worst) return pipeline::Reject{std::move(worst.error())};
         wanted.operation = context_.id;
-        wanted.attempt = 1;
+        wanted.attempt = static_cast<std::uint32_t>(record_.attempts.size()) + 1;
         wanted.scopes = scopes;
         wanted.worst = wanted.floor = *worst;
         wanted.now_s = now_s;
@@ -295,15 +296,41 @@ std::optional<pipeline::Reject> ClientRequest::reserve_budget() {
     }
     if (context_.model != asked) context_.note("budget", "model:" + context_.model->name);
     if (lowered > 0) context_.note("budget", fmt::format("max_tokens:{}", answer));
-    budget_open_ = true;
-    budget_worst_ = wanted.worst;
+    budget_answer_ = answer;
     if (answer > 0 && (lowered > 0 || !context_.view.answer_limit())) limit_answer(answer);
     // What is echoed is no output, and cannot be told from it.
     if (!context_.view.echo) {
         budget_output_ = capped(Int128{answer} * std::max<std::int64_t>(context_.view.n, 1));
     }
+    if (auto error = keep_intent(wanted)) return pipeline::Reject{std::move(*error), 1};
+    return std::nullopt;
+}
+
+/// For another attempt, at `context_.model`: each has a reservation of its own, with the limit on the answer that the
+/// request got for its first.
+std::optional<Error> ClientRequest::reserve_again() {
+    budget::Book& book = *snapshot_->budgets()->book;
+    const auto scopes = scopes_of(context_);
+    const auto worst = worst_case(budget_answer_, book.limits(scopes, budget::Unit::kUsd, true));
+    if (!worst) return worst.error();
+    budget::Reservation wanted;
+    wanted.operation = context_.id;
+    wanted.attempt = static_cast<std::uint32_t>(record_.attempts.size()) + 1;
+    wanted.scopes = scopes;
+    wanted.worst = wanted.floor = *worst;
+    wanted.now_s = context_.arrived_unix_us / 1'000'000;
+    if (const auto refusal = book.reserve(wanted)) return refusal_error(*refusal);
+    return keep_intent(wanted);
+}
+
+/// What was reserved lies in the journal before a byte goes upstream. An error: it is released again.
+std::optional<Error> ClientRequest::keep_intent(const budget::Reservation& wanted) {
+    budget_open_ = true;
+    budget_attempt_ = wanted.attempt;
+    budget_worst_ = wanted.worst;
     ledger::Intent intent;
     intent.id = context_.id;
+    intent.attempt = wanted.attempt;
     intent.ts_us = context_.arrived_unix_us;
     intent.worst = PicoUsd(wanted.worst.pico_usd);
     intent.worst_tokens = wanted.worst.tokens;
@@ -314,42 +341,40 @@ std::optional<pipeline::Reject> ClientRequest::reserve_budget() {
     intent.model_asked = context_.view.model;
     intent.model = context_.model->name;
     intent.provider = context_.model->provider_name;
-    for (const budget::Scope& scope : scopes) intent.scopes.push_back(to_string(scope));
-    if (!worker_.ledger->append(intent)) {
-        release_budget();
-        return pipeline::Reject{Error{ErrorCode::kUnavailable,
-                                      "the ledger cannot keep records, so no paid work is taken",
-                                      "free space on the disk that holds the state folder",
-                                      {},
-                                      "ledger_unavailable"},
-                                1};
-    }
-    return std::nullopt;
+    for (const budget::Scope& scope : wanted.scopes) intent.scopes.push_back(to_string(scope));
+    if (worker_.ledger->append(intent)) return std::nullopt;
+    release_budget();
+    return Error{ErrorCode::kUnavailable,
+                 "the ledger cannot keep records, so no paid work is taken",
+                 "free space on the disk that holds the state folder",
+                 {},
+                 "ledger_unavailable"};
 }
 
 void ClientRequest::release_budget() {
     if (!std::exchange(budget_open_, false)) return;
-    (void)snapshot_->budgets()->book->release(context_.id, 1);
+    (void)snapshot_->budgets()->book->release(context_.id, budget_attempt_);
 }
 
 /// Before the row is priced: what nobody knows stays charged at the reservation, in the row as well.
 void ClientRequest::settle_budget() {
-    if (record_.attempts.empty()) {
+    if (record_.attempts.size() < budget_attempt_) {
         release_budget();
         return;
     }
     budget_open_ = false;
-    ledger::AttemptRow& attempt = record_.attempts.front();
+    ledger::AttemptRow& attempt = record_.attempts[budget_attempt_ - 1];
     budget::Book& book = *snapshot_->budgets()->book;
     const auto charge =
         ledger::charge_of(attempt, PicoUsd(budget_worst_.pico_usd), budget_worst_.tokens);
     if (!attempt.cost && attempt.usage_state == prices::UsageState::kMissing) {
         attempt.cost = PicoUsd(charge.pico_usd);
         context_.note("budget", "reserved");
-        (void)book.mark_unknown(context_.id, 1, {charge.pico_usd, charge.tokens});
+        (void)book.mark_unknown(context_.id, budget_attempt_, {charge.pico_usd, charge.tokens});
         return;
     }
-    const auto settled = book.settle(context_.id, 1, {charge.pico_usd, charge.tokens});
+    const auto settled =
+        book.settle(context_.id, budget_attempt_, {charge.pico_usd, charge.tokens});
     if (settled == budget::Settled::kConflict) {
         spdlog::error("id={} was settled twice with different amounts", context_.id.text());
     }

@@ -14,7 +14,9 @@ namespace {
 
 constexpr std::string_view kDone = "[DONE]";
 
-Error not_an_answer(int status, std::string_view body) {
+}  // namespace
+
+Error ClientRequest::not_an_answer(int status, std::string_view body) {
     std::string start;
     for (const char c : body.substr(0, 160)) start.push_back(c >= ' ' && c < 0x7f ? c : ' ');
     return Error{
@@ -25,8 +27,6 @@ Error not_an_answer(int status, std::string_view body) {
         {},
         "upstream_invalid_answer"};
 }
-
-}  // namespace
 
 /// A stream on its way to the client.
 struct ClientRequest::Relay {
@@ -93,84 +93,23 @@ ledger::EndState ClientRequest::end_of(const Error& error) const {
     return ledger::EndState::kError;
 }
 
-Task<Result<void>> ClientRequest::admit(const providers::Provider& provider) {
-    if (worker_.ledger != nullptr && !worker_.ledger->healthy()) {
-        co_return fail(Error{ErrorCode::kUnavailable,
-                             "the ledger cannot keep records, so no paid work is taken",
-                             "free space on the disk that holds the state folder",
-                             {},
-                             "ledger_unavailable"});
-    }
-    if (provider.tokens != nullptr) {
-        auto ready = co_await provider.tokens->wait_ready(worker_.loop, *deadline_);
-        co_return ready;
-    }
-    if (provider.kind != providers::Kind::kEmbedded) co_return Result<void>();
-    auto ready = co_await snapshot_->models()->wait_ready(worker_.loop, *deadline_);
-    co_return ready;
+/// An answer that had begun broke off before its caller saw any of it.
+void ClientRequest::broke_off(int status, const Error& error,
+                              const wire::usage::UsageReading& reading) {
+    const auto end = end_of(error);
+    end_attempt(status, end == ledger::EndState::kError ? ledger::EndState::kCut : end, reading);
+    upstream_fields_.clear();
 }
 
-Task<void> ClientRequest::forward() {
-    if (snapshot_->budgets() != nullptr) {
-        auto refused = co_await pass_budgets();
-        if (refused) {
-            co_await refuse(std::move(refused->error), refused->retry_after_s);
-            co_return;
-        }
-    }
-    const providers::Provider& provider = snapshot_->provider(*context_.model);
-    deadline_->set_timeouts(provider.origin.timeouts);
-    auto admitted = co_await admit(provider);
-    if (!admitted) {
-        co_await refuse(std::move(admitted.error()), 1);
-        co_return;
-    }
-    providers::PreparedRequest prepared;
-    if (translates(provider)) {
-        auto body = upstream_body(provider);
-        if (!body) {
-            if (budget_open_) release_budget();
-            co_await refuse(std::move(body.error()));
-            co_return;
-        }
-        providers::PreparedRequest::prepare_body(provider, context_, std::move(*body), prepared);
-    } else if (auto made = providers::PreparedRequest::prepare(provider, context_, prepared);
-               !made) {
-        co_await refuse(std::move(made.error()));
-        co_return;
-    }
-    begin_attempt(provider);
-    net::UpstreamCall call(worker_.pool, provider.origin, *deadline_);
-    const net::UpstreamRequest request = prepared.request();
-    auto started = co_await call.start(request);
-    worker_.metrics.upstream_connection(call.reused());
-    if (!started) {
-        // What was sent may be billed, even where we saw no answer.
-        if (!call.sent()) attempt_.cost = PicoUsd(0);
-        end_attempt(0, end_of(started.error()));
-        const bool child_broke =
-            provider.kind == providers::Kind::kEmbedded && !deadline_->interrupted();
-        Error error = child_broke ? snapshot_->models()->crash_error() : std::move(started.error());
-        co_await refuse(std::move(error));
-        co_return;
-    }
-    attempt_.first_byte_us = to_us(monotonic_now() - attempt_start_);
-    record_.first_byte_us = to_us(monotonic_now() - exchange_.arrival());
-    const auto type = call.head().fields.find("content-type");
-    const bool streams = call.head().status == 200 && type &&
-                         (type->starts_with("text/event-stream") ||
-                          type->starts_with("application/vnd.amazon.eventstream"));
-    if (translates(provider)) {
-        if (streams) {
-            co_await stream_translated(call, provider);
-        } else {
-            co_await deliver_translated(call, provider);
-        }
-    } else if (streams) {
-        co_await deliver_stream(call, prepared.hides_usage());
-    } else {
-        co_await deliver_buffered(call);
-    }
+/// The request as `context_.model` gets it.
+Result<void> ClientRequest::prepare(const providers::Provider& provider,
+                                    providers::PreparedRequest& out) {
+    losses_.clear();
+    if (!translates(provider)) return providers::PreparedRequest::prepare(provider, context_, out);
+    auto body = upstream_body(provider);
+    if (!body) return fail(std::move(body.error()));
+    providers::PreparedRequest::prepare_body(provider, context_, std::move(*body), out);
+    return {};
 }
 
 bool ClientRequest::forbids_storing(const net::ResponseHead& head) {
@@ -197,10 +136,7 @@ Task<void> ClientRequest::deliver_buffered(net::UpstreamCall& call) {
     keep_upstream_fields(call.head());
     auto body = co_await call.read_all(kMaxBufferedAnswer);
     if (!body) {
-        auto end = end_of(body.error());
-        if (end == ledger::EndState::kError) end = ledger::EndState::kCut;
-        end_attempt(status, end);
-        upstream_fields_.clear();
+        broke_off(status, body.error());
         co_await refuse(std::move(body.error()));
         co_return;
     }
@@ -230,23 +166,22 @@ Task<void> ClientRequest::deliver_buffered(net::UpstreamCall& call) {
     co_await exchange_.respond(status, answer_fields({}, true), *body);
 }
 
-Task<void> ClientRequest::deliver_stream(net::UpstreamCall& call, bool hide_usage) {
+Task<void> ClientRequest::deliver_stream(net::UpstreamCall& call, Opening& opening) {
     wire::openai::StreamObserver::Options options;
-    options.hide_usage = hide_usage;
+    options.hide_usage = opening.hide_usage;
     options.choices = context_.view.n;
     options.flavour = snapshot_->provider(*context_.model).flavour;
     const TokenRule& rule = snapshot_->token_rule(*context_.model);
     Relay relay(options, rule, worker_.tokenizers.of(rule));
     // Event by event, so that none is shown that was not paid for.
-    relay.rewrite = hide_usage || budget_output_ > 0;
+    relay.rewrite = opening.hide_usage || budget_output_ > 0;
     relay.captures = context_.capture_bytes > 0;
-    relay.no_store = forbids_storing(call.head());
-    keep_upstream_fields(call.head());
+    relay.no_store = opening.no_store;
     worker_.metrics.streams(1);
     std::optional<Error> broken;
     bool sent = co_await exchange_.begin_stream(200, answer_fields({}, false));
+    Result<std::span<const std::string_view>> pieces = std::move(opening.first);
     while (sent) {
-        auto pieces = co_await call.read_some();
         if (!pieces) broken = std::move(pieces.error());
         if (!pieces || pieces->empty()) break;
         sent = co_await relay_pieces(relay, *pieces);
@@ -256,6 +191,7 @@ Task<void> ClientRequest::deliver_stream(net::UpstreamCall& call, bool hide_usag
             break;
         }
         if (relay.broken) break;  // what is no stream of events to us is none to the client
+        if (sent) pieces = co_await call.read_some();
     }
     worker_.metrics.streams(-1);
     if (!sent) {

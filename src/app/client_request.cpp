@@ -38,6 +38,17 @@ std::optional<std::string_view> ClientRequest::header(std::string_view name) con
     return exchange_.head().fields.find(name);
 }
 
+std::optional<std::string_view> ClientRequest::query(std::string_view name) const {
+    for (std::string_view rest = exchange_.head().query; !rest.empty();) {
+        const std::string_view one = rest.substr(0, rest.find('&'));
+        rest.remove_prefix(std::min(one.size() + 1, rest.size()));
+        if (one.size() > name.size() && one.starts_with(name) && one[name.size()] == '=') {
+            return one.substr(name.size() + 1);
+        }
+    }
+    return std::nullopt;
+}
+
 void ClientRequest::on_interrupt(void (*callback)(void*), void* context) {
     stage_guard_.reset();
     if (callback != nullptr && deadline_) stage_guard_.emplace(*deadline_, callback, context);
@@ -94,14 +105,6 @@ Task<Result<void>> ClientRequest::read_request() {
     resolved_ = true;
     context_.dimensions = pipeline::read_dimensions(*this, context_.view, context_.body);
     draw_arm();
-    if (!context_.model->disabled.empty()) {
-        co_return fail(Error{
-            ErrorCode::kUnavailable,
-            "The model '" + context_.model->name + "' cannot be used: " + context_.model->disabled,
-            {},
-            "model",
-            "provider_disabled"});
-    }
     deadline_.emplace(worker_.loop, snapshot_->provider(*context_.model).origin.timeouts);
     co_return Result<void>();
 }

@@ -8,6 +8,7 @@
 #include "net/http_client.hpp"
 #include "net/http_server.hpp"
 #include "pipeline/runner.hpp"
+#include "providers/breaker.hpp"
 #include "providers/provider.hpp"
 #include "wire/canonical/codec.hpp"
 #include "wire/openai/sse.hpp"
@@ -40,6 +41,7 @@ public:
     /// Only authenticates and counts against the caller's rate. False: the refusal has been sent.
     Task<bool> authenticate();
     /// Adds the x-ratelimit headers of a caller that is limited. They view into this.
+    void add_request_id(std::vector<net::Field>& fields) const;
     void add_limit_fields(std::vector<net::Field>& fields);
 
 private:
@@ -48,6 +50,7 @@ private:
     // pipeline::HeaderSource, pipeline::Interruption
     void draw_arm();
     std::optional<std::string_view> header(std::string_view name) const override;
+    std::optional<std::string_view> query(std::string_view name) const override;
     bool interrupted() const noexcept override { return deadline_ && deadline_->interrupted(); }
     Duration remaining() const noexcept override {
         return deadline_ ? deadline_->remaining() : Duration::max();
@@ -59,23 +62,75 @@ private:
     Task<void> refuse(Error error, std::int64_t retry_after_s = 0);
     Task<void> deliver_stage_answer(pipeline::StageAnswer answer);
 
-    // client_forward.cpp: the way to an upstream and back
+    /// What is known of a stream when its first bytes are there; the head's views are gone by then.
+    struct Opening {
+        bool hide_usage = false;
+        bool no_store = false;
+        Result<std::span<const std::string_view>> first;
+    };
+
+    // client_attempts.cpp: which upstream is asked, how often, and what is told when none answers
+    struct Failure;
+    using Pass = std::optional<providers::Breaker::Pass>;
     Task<void> forward();
-    Task<Result<void>> admit(const providers::Provider& provider);
+    struct Course {
+        const pipeline::Model* chosen;
+        std::vector<const pipeline::Model*> targets;  ///< empty: not looked for yet
+        std::size_t next = 0;
+    };
+    const pipeline::Model* next_target(Course& course) const;
+    std::vector<const pipeline::Model*> targets(const pipeline::Model& chosen) const;
+    std::vector<const pipeline::Model*> places(const pipeline::Model& model) const;
+    enum class Next : std::uint8_t {
+        kAgain,  ///< the same target, after a wait
+        kElsewhere,  ///< the next target
+        kLeave,  ///< the next target, and what came of this one is not told
+        kTell,  ///< none: the caller gets what came
+    };
+    Next next_after(Failure& came, std::uint32_t retry, bool stands_in, Duration& wait);
+    bool available(Pass& pass, std::optional<Failure>& failure);
+    void cannot_be_asked(std::optional<Failure>& failure, Error error,
+                         std::int64_t retry_after_s) const;
+    bool needs_readiness(const pipeline::Model& model) const;
+    Task<bool> wait_ready(std::optional<Failure>& failure);
+    bool stand_in(const Failure& failure);
+    enum class Reserved : std::uint8_t {
+        kYes,
+        kNo,  ///< no budget has room for a model that stands in
+        kOver,  ///< the request is over
+    };
+    Task<Reserved> reserve_first(Pass& pass, bool stands_in);
+    void limit_attempt(const providers::Provider& provider);
+    Task<bool> attempt(Pass& pass, bool stands_in, std::optional<Failure>& failure);
+    void no_answer(bool sent, Error error, Failure& failure);
+    Task<void> take_refusal(net::UpstreamCall& call, Failure& failure);
+    Opening open(const net::ResponseHead& head, bool hide_usage);
+    bool begins(Opening& opening, const providers::Provider& provider,
+                std::optional<Failure>& failure);
+    void refused_in_stream(std::string body, Failure& failure);
+    void ended_unheard(Error error, Failure& failure);
+    std::optional<Duration> wait_before(std::uint32_t retry, const Failure& failure);
+    Task<bool> pause(Duration wait);
+    Task<void> deliver_failure(Failure failure);
+
+    // client_forward.cpp: an answer on its way back
+    static constexpr std::size_t kMaxBufferedAnswer = 64ULL * 1024 * 1024;
+    Result<void> prepare(const providers::Provider& provider, providers::PreparedRequest& out);
     Task<void> deliver_buffered(net::UpstreamCall& call);
-    Task<void> deliver_stream(net::UpstreamCall& call, bool hide_usage);
+    Task<void> deliver_stream(net::UpstreamCall& call, Opening& opening);
+    static Error not_an_answer(int status, std::string_view body);
+    static bool forbids_storing(const net::ResponseHead& head);
     Task<bool> relay_pieces(Relay& relay, std::span<const std::string_view> pieces);
     Task<void> finish_relay(Relay& relay, std::optional<Error> broken);
     void watch_events(Relay& relay, std::string_view bytes);
     void settle_relay(Relay& relay, ledger::EndState end);
     void count_own(Relay& relay, wire::openai::UsageReading& usage);
-    static constexpr std::size_t kMaxBufferedAnswer = 64ULL * 1024 * 1024;
-    static bool forbids_storing(const net::ResponseHead& head);
     void keep_upstream_fields(const net::ResponseHead& head);
     void begin_attempt(const providers::Provider& provider);
     void end_attempt(int status, ledger::EndState end,
                      const wire::usage::UsageReading& reading = {});
     ledger::EndState end_of(const Error& error) const;
+    void broke_off(int status, const Error& error, const wire::usage::UsageReading& reading = {});
 
     // client_dialect.cpp: callers that speak another dialect than OpenAI's chat
     Result<std::string_view> take_in(std::string_view body);
@@ -89,7 +144,8 @@ private:
     struct Translation;
     Result<std::string> upstream_body(const providers::Provider& provider);
     Task<void> deliver_translated(net::UpstreamCall& call, const providers::Provider& provider);
-    Task<void> stream_translated(net::UpstreamCall& call, const providers::Provider& provider);
+    Task<void> stream_translated(net::UpstreamCall& call, const providers::Provider& provider,
+                                 Opening& opening);
     void translate(Translation& work, std::string_view bytes);
     void follow_event(Translation& work, const wire::StreamEvent& event);
     void settle_translation(Translation& work, ledger::EndState end);
@@ -100,6 +156,8 @@ private:
 
     // client_budget.cpp: nothing of it runs where no budget is configured
     std::optional<pipeline::Reject> reserve_budget();
+    std::optional<Error> reserve_again();
+    std::optional<Error> keep_intent(const budget::Reservation& wanted);
     Result<budget::Amount> worst_case(std::int64_t answer, bool needs_price) const;
     Result<std::int64_t> answer_bound(const budget::Amount& room, bool needs_price);
     Result<std::int64_t> longest_answer(const budget::Amount& room, bool needs_price,
@@ -142,8 +200,14 @@ private:
     bool attempt_open_ = false;
     bool resolved_ = false;  // has a model: worth a ledger row
     bool settled_ = false;
+    std::chrono::milliseconds total_{
+        0};  // the deadline that the first target set; 0: none was asked yet
+    Duration waited_{};  // between attempts
+    bool fell_back_ = false;  // another model than the one chosen is asked
     bool budget_open_ = false;  // reserved and not settled
     bool budget_short_ = false;  // refused, but the pool may have more
+    std::uint32_t budget_attempt_ = 0;  // that the reservation is for; 0: none was made
+    std::int64_t budget_answer_ = 0;  // output tokens per choice that were reserved
     std::int64_t budget_output_ = 0;  // output tokens that were reserved; 0: no limit
     budget::Amount budget_worst_;
     std::string budget_note_;  // value of x-leeway-budget; empty: none

@@ -1,5 +1,6 @@
 #include "app/client_request.hpp"
 #include "base/money.hpp"
+#include "base/strings.hpp"
 #include "prices/prompt_cache_model.hpp"
 #include "prices/waterfall.hpp"
 
@@ -57,6 +58,8 @@ void ClientRequest::compare(const pipeline::Outcome& outcome) {
         context_.route == nullptr ? nullptr : context_.route->baseline;
     if (baseline == nullptr) baseline = context_.asked;
     if (baseline == nullptr) baseline = context_.model;
+    // Which of its places a model was asked at is no saving.
+    if (baseline->name == context_.model->name) baseline = context_.model;
     prices::CounterfactualInput in;
     in.baseline = baseline->price.get();
     in.used = context_.model->price.get();
@@ -87,10 +90,10 @@ void ClientRequest::compare(const pipeline::Outcome& outcome) {
 void ClientRequest::settle(const pipeline::Outcome& outcome, ledger::EndState end) {
     if (settled_) return;
     settled_ = true;
-    // Another model's, or one that our limit cut short: not what others shall get from the cache.
-    const bool altered =
-        !budget_note_.empty() && (budget_note_.starts_with("model=") || context_.view.n > 1 ||
-                                  outcome.finish_reason == "length");
+    // What another model gave, or one that our limit cut short: not what others shall get from the cache.
+    const bool altered = fell_back_ || (!budget_note_.empty() &&
+                                        (budget_note_.starts_with("model=") ||
+                                         context_.view.n > 1 || outcome.finish_reason == "length"));
     if (!altered) {
         runner_.on_outcome(outcome);
     } else {
@@ -100,7 +103,7 @@ void ClientRequest::settle(const pipeline::Outcome& outcome, ledger::EndState en
     }
 
     record_.total_us = to_us(monotonic_now() - exchange_.arrival());
-    Duration upstream{};
+    Duration upstream = waited_;
     for (const auto& attempt : record_.attempts)
         upstream += std::chrono::microseconds(attempt.total_us);
     if (budget_open_) settle_budget();
@@ -146,6 +149,19 @@ void ClientRequest::settle(const pipeline::Outcome& outcome, ledger::EndState en
     worker_.metrics.request(sample);
 }
 
+// SDKs tell their callers the id that stands under the name their own vendor gives it: the provider's, else ours.
+void ClientRequest::add_request_id(std::vector<net::Field>& fields) const {
+    const std::string_view wanted =
+        dialect_ == wire::Dialect::kAnthropic ? "request-id" : "x-request-id";
+    std::string_view id = header_texts_[0];
+    for (const auto& [name, value] : upstream_fields_) {
+        if (equals_ignore_case(name, wanted)) return;
+        if (equals_ignore_case(name, "request-id") || equals_ignore_case(name, "x-request-id"))
+            id = value;
+    }
+    fields.push_back({wanted, id});
+}
+
 // What every answer says about itself. `final_figures`: the cost is known by now.
 std::span<const net::Field> ClientRequest::answer_fields(std::string_view content_type,
                                                          bool final_figures) {
@@ -154,11 +170,17 @@ std::span<const net::Field> ClientRequest::answer_fields(std::string_view conten
     if (!content_type.empty()) fields_.push_back({"content-type", content_type});
     for (const auto& [name, value] : upstream_fields_) fields_.push_back({name, value});
     header_texts_[0] = context_.id.text();
+    add_request_id(fields_);
     fields_.push_back({"x-leeway-id", header_texts_[0]});
     add_limit_fields(fields_);
     if (!resolved_) return fields_;
     fields_.push_back({"x-leeway-model", context_.model->name});
     if (context_.route != nullptr) fields_.push_back({"x-leeway-route", context_.route->name});
+    if (const std::size_t attempts = record_.attempts.size() + (attempt_open_ ? 1 : 0);
+        attempts > 1) {
+        header_texts_[3] = std::to_string(attempts);
+        fields_.push_back({"x-leeway-attempts", header_texts_[3]});
+    }
     if (!context_.cache_status.empty())
         fields_.push_back({"x-leeway-cache", context_.cache_status});
     if (!budget_note_.empty()) fields_.push_back({"x-leeway-budget", budget_note_});

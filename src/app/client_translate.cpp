@@ -120,24 +120,12 @@ Task<void> ClientRequest::deliver_translated(net::UpstreamCall& call,
     keep_upstream_fields(call.head());
     auto body = co_await call.read_all(kMaxBufferedAnswer);
     if (!body) {
-        auto end = end_of(body.error());
-        if (end == ledger::EndState::kError) end = ledger::EndState::kCut;
-        end_attempt(status, end);
-        upstream_fields_.clear();
+        broke_off(status, body.error());
         co_await refuse(std::move(body.error()));
         co_return;
     }
     outcome.status = status;
     std::string text;  // where it is not theirs as it came
-    if (status >= 400) {
-        end_attempt(status, ledger::EndState::kError);
-        record_.error = "upstream_error";
-        if (!same) text = ours.write_error(theirs.read_error(status, *body));
-        settle(outcome, ledger::EndState::kError);
-        const std::string_view told = same ? std::string_view(*body) : std::string_view(text);
-        co_await exchange_.respond(status, answer_fields({}, true), told);
-        co_return;
-    }
     auto answer = theirs.read_answer(*body, provider.flavour);
     if (!answer) {
         end_attempt(status, ledger::EndState::kError);
@@ -169,7 +157,7 @@ Task<void> ClientRequest::deliver_translated(net::UpstreamCall& call,
 }
 
 Task<void> ClientRequest::stream_translated(net::UpstreamCall& call,
-                                            const providers::Provider& provider) {
+                                            const providers::Provider& provider, Opening& opening) {
     const TokenRule& rule = snapshot_->token_rule(*context_.model);
     Translation work(rule, worker_.tokenizers.of(rule));
     const wire::UpstreamCodec& theirs = wire::upstream_codec_of(provider.dialect);
@@ -183,13 +171,12 @@ Task<void> ClientRequest::stream_translated(net::UpstreamCall& call,
         whole.include_usage = true;
         work.kept = wire::codec_of(Dialect::kOpenAiChat).stream_writer(whole);
     }
-    work.no_store = forbids_storing(call.head());
-    keep_upstream_fields(call.head());
+    work.no_store = opening.no_store;
     worker_.metrics.streams(1);
     std::optional<Error> broken;
     bool sent = co_await exchange_.begin_stream(200, answer_fields({}, false));
+    Result<std::span<const std::string_view>> pieces = std::move(opening.first);
     while (sent) {
-        auto pieces = co_await call.read_some();
         if (!pieces) broken = std::move(pieces.error());
         if (!pieces || pieces->empty()) break;
         work.out.clear();
@@ -206,6 +193,7 @@ Task<void> ClientRequest::stream_translated(net::UpstreamCall& call,
             const std::array<std::string_view, 1> text{work.out};
             sent = co_await exchange_.send(text);
         }
+        if (sent) pieces = co_await call.read_some();
     }
     worker_.metrics.streams(-1);
     if (!sent) {

@@ -44,6 +44,7 @@ struct Parser {
     BudgetsOptions budgets;
     EstimateOptions estimate;
     ImportOptions imported;
+    OpenapiOptions openapi;
     VersionOptions version;
 };
 
@@ -450,6 +451,13 @@ void add_model_host(Parser& parser) {
     });
 }
 
+void add_openapi(Parser& parser) {
+    CLI::App& command =
+        add_command(parser.app, "openapi", "Print what the gateway serves as an OpenAPI document",
+                    "Example:\n  leeway openapi > openapi.json");
+    choose(command, parser, parser.openapi);
+}
+
 void add_version(Parser& parser) {
     CLI::App& command = add_command(parser.app, "version", "Show version and build",
                                     "Example:\n  leeway version --json");
@@ -542,6 +550,7 @@ CommandLine parse_command_line(std::vector<std::string> arguments) {
     add_tokens(app, parser->tokens, parser->chosen);
     add_estimate(parser->app, parser->estimate, parser->chosen);
     add_import(app, parser->imported, parser->chosen);
+    add_openapi(*parser);
     add_version(*parser);
 
     CommandLine out;

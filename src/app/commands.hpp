@@ -204,6 +204,10 @@ struct EstimateOptions {
 /// input is bad.
 int run_estimate(const EstimateOptions& options);
 
+struct OpenapiOptions {};
+/// Prints openapi_document.
+int run_openapi(const OpenapiOptions& options);
+
 struct VersionOptions {
     bool json = false;
 };

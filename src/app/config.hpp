@@ -5,6 +5,9 @@
 #include "guard/budget/spec.hpp"
 #include "guard/limits/limit_book.hpp"
 #include "prices/rates.hpp"
+#include "providers/balance.hpp"
+#include "providers/breaker.hpp"
+#include "providers/retry.hpp"
 #include "wire/canonical/quirks.hpp"
 #include "wire/usage/flavour.hpp"
 
@@ -111,6 +114,8 @@ struct ProviderConfig {
     VertexConfig vertex;
     TimeoutsConfig timeouts;
     std::uint32_t max_connections = 512;  ///< per worker
+    providers::RetryPolicy retries;
+    providers::BreakerSpec breaker;  ///< of each of its models
     std::string
         price_name;  ///< what the price book calls it; empty: found by base_url, then by name
     std::string region;  ///< class of region that it is used in; empty: the general prices
@@ -118,6 +123,13 @@ struct ProviderConfig {
     /// Not empty: the provider is configured but cannot be used, and this says why and what to do
     /// (its `api_key: ${VARIABLE}` is not set). Requests for its models get it as an error.
     std::string disabled_reason;
+};
+
+/// One of several places where a model runs.
+struct TargetConfig {
+    std::string provider;
+    std::string upstream_name;
+    std::uint32_t weight = 1;
 };
 
 struct ModelConfig {
@@ -131,6 +143,10 @@ struct ModelConfig {
     std::string file;  ///< embedded: file name inside `local.folder`
     std::string vocabulary;  ///< that counts its tokens exactly; empty: found by its name
     std::string sha256;  ///< embedded: expected SHA-256 of the file; empty: not checked
+    std::vector<std::string> fallbacks;  ///< models that are asked when it gives no answer
+    std::vector<TargetConfig>
+        targets;  ///< empty, or `provider` and `upstream_name` are of the first
+    providers::Balance balance = providers::Balance::kWeighted;
     std::vector<std::string> tags;
 };
 
@@ -145,6 +161,7 @@ struct RouteConfig {
     std::string model;  ///< target; may be empty for the route "default"
     std::string baseline;  ///< model whose price is the baseline; empty: the model that is asked
     std::vector<std::string> stages;  ///< names in order, e.g. [exact_cache]
+    std::vector<std::string> fallbacks;  ///< instead of its model's; empty: those
     ExactCacheMode exact_cache = ExactCacheMode::kAuto;
     std::chrono::seconds cache_ttl{0};  ///< 0: the global `cache.ttl`
     std::uint32_t holdout_ppm = 0;  ///< share of requests answered without stages, per million

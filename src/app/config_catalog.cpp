@@ -25,6 +25,8 @@ std::optional<std::uint32_t> basis_points(std::string_view text) {
     return static_cast<std::uint32_t>(*whole * 100 + hundredths);
 }
 
+}  // namespace
+
 void read_percentage(ConfigSource& source, Section& section, std::string_view key,
                      std::uint32_t& out) {
     const auto value = section.scalar(key);
@@ -37,6 +39,8 @@ void read_percentage(ConfigSource& source, Section& section, std::string_view ke
                                               key, value->text));
     }
 }
+
+namespace {
 
 /// An amount of USD, not negative.
 void read_usd(ConfigSource& source, Section& section, std::string_view key, std::int64_t& pico) {
@@ -127,6 +131,41 @@ void read_price(ConfigSource& source, Section section, ModelConfig& model) {
     section.finish();
 }
 
+/// `targets:` instead of `provider:` and `name:`.
+std::vector<YAML::Mark> read_targets(ConfigSource& source, Section& section, ModelConfig& out) {
+    std::vector<YAML::Mark> marks;
+    for (Section& one : section.list_of_sections("targets")) {
+        TargetConfig target;
+        target.upstream_name = out.name;
+        one.text("provider", target.provider);
+        one.text("name", target.upstream_name);
+        one.number("weight", target.weight, 1, 1'000);
+        if (!one.has("provider")) source.error(one.mark(), "a target needs a provider");
+        marks.push_back(one.mark("provider"));
+        one.finish();
+        out.targets.push_back(std::move(target));
+    }
+    using providers::Balance;
+    section.choice<Balance>("balance", out.balance,
+                            {{"weighted", Balance::kWeighted},
+                             {"least_pending", Balance::kLeastPending},
+                             {"peak_ewma", Balance::kPeakEwma},
+                             {"sticky", Balance::kSticky}});
+    if (section.has("balance") && out.targets.empty())
+        source.error(section.mark("balance"), "'balance' needs `targets` to choose from");
+    for (const char* key : {"provider", "name", "file", "sha256"}) {
+        if (!out.targets.empty() && section.has(key)) {
+            source.error(section.mark(key),
+                         fmt::format("a model with targets has no {} of its own", key));
+        }
+    }
+    if (!out.targets.empty()) {
+        out.provider = out.targets.front().provider;
+        out.upstream_name = out.targets.front().upstream_name;
+    }
+    return marks;
+}
+
 }  // namespace
 
 void read_discount(ConfigSource& source, Section section, ProviderConfig& out) {
@@ -147,7 +186,7 @@ void read_model(ConfigSource& source, const PlacedText& name, Section& section, 
     out.name = name.text;
     out.upstream_name = name.text;
     section.text("provider", out.provider);
-    if (!section.has("provider")) {
+    if (!section.has("provider") && !section.has("targets")) {
         source.error(name.mark, fmt::format("model '{}' needs a provider", out.name));
     }
     section.text("name", out.upstream_name);
@@ -164,10 +203,15 @@ void read_model(ConfigSource& source, const PlacedText& name, Section& section, 
          out.sha256.find_first_not_of("0123456789abcdef") != std::string::npos)) {
         source.error(section.mark("sha256"), "'sha256' must be 64 lower-case hexadecimal digits");
     }
+    std::vector<YAML::Mark> targets = read_targets(source, section, out);
+    std::vector<PlacedText> fallbacks;
+    section.list("fallbacks", fallbacks);
+    for (const PlacedText& model : fallbacks) out.fallbacks.push_back(model.text);
     std::vector<PlacedText> tags;
     section.list("tags", tags);
     for (PlacedText& tag : tags) out.tags.push_back(std::move(tag.text));
-    draft.model_marks.push_back({name.mark, section.mark("provider"), section.mark("file")});
+    draft.model_marks.push_back({name.mark, section.mark("provider"), std::move(targets),
+                                 section.mark("file"), std::move(fallbacks)});
     draft.config.models.push_back(std::move(out));
     section.finish();
 }

@@ -28,8 +28,39 @@ const T* find_named(const std::vector<T>& items, const std::string& name) {
     return at == items.end() ? nullptr : &*at;
 }
 
+/// `own`: the model that they stand in for; empty: the caller names it.
+void check_fallbacks(ConfigSource& source, const Config& config, const std::string& own,
+                     const std::vector<PlacedText>& fallbacks) {
+    const std::vector<std::string> models = names_of(config.models);
+    std::vector<std::string> seen;
+    for (const PlacedText& one : fallbacks) {
+        if (!contains(models, one.text)) source.unknown(one.mark, "model", one.text, models);
+        if (one.text == own) {
+            source.error(one.mark, fmt::format("fallbacks: '{}' cannot stand in for itself (it is "
+                                               "asked again by the provider's `retries`)",
+                                               own));
+        }
+        if (contains(seen, one.text)) {
+            source.error(one.mark,
+                         fmt::format("fallbacks: '{}' stands in the list twice", one.text));
+        }
+        seen.push_back(one.text);
+    }
+}
+
 void check_model(ConfigSource& source, const Config& config, const ModelConfig& model,
                  const ModelMarks& marks) {
+    check_fallbacks(source, config, model.name, marks.fallbacks);
+    for (std::size_t i = 0; i < model.targets.size(); ++i) {
+        const std::string& name = model.targets[i].provider;
+        const ProviderConfig* provider = find_named(config.providers, name);
+        if (provider == nullptr && !name.empty()) {
+            source.unknown(marks.targets[i], "provider", name, names_of(config.providers));
+        } else if (provider != nullptr && provider->dialect == ProviderDialect::kEmbedded) {
+            source.error(marks.targets[i], "an embedded provider cannot be one of several targets");
+        }
+    }
+    if (!model.targets.empty()) return;
     if (model.provider.empty()) return;  // said already
     const ProviderConfig* provider = find_named(config.providers, model.provider);
     if (provider == nullptr) {
@@ -55,6 +86,7 @@ void check_route(ConfigSource& source, const Config& config, const RouteConfig& 
     if (!route.model.empty() && !contains(models, route.model)) {
         source.unknown(marks.model, "model", route.model, models);
     }
+    check_fallbacks(source, config, route.model, marks.fallbacks);
     if (route.model.empty() && route.name != "default") {
         source.error(marks.name, fmt::format("route '{}' needs a model (only the route 'default' "
                                              "may leave the choice to the caller)",

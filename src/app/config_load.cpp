@@ -95,7 +95,7 @@ void read_holdout(ConfigSource& source, Section& section, std::uint32_t& ppm) {
 
 void read_route(ConfigSource& source, const PlacedText& name, Section& section, Draft& draft) {
     RouteConfig out;
-    RouteMarks marks{name.mark, {}, {}, {}};
+    RouteMarks marks{name.mark, {}, {}, {}, {}};
     out.name = name.text;
     section.text("model", out.model);
     section.text("baseline", out.baseline);
@@ -116,6 +116,8 @@ void read_route(ConfigSource& source, const PlacedText& name, Section& section, 
             out.stages.push_back(stage.text);
         }
     }
+    section.list("fallbacks", marks.fallbacks);
+    for (const PlacedText& model : marks.fallbacks) out.fallbacks.push_back(model.text);
     read_holdout(source, section, out.holdout_ppm);
     Section cache = section.section("cache");
     cache.choice<ExactCacheMode>("exact", out.exact_cache,
@@ -127,7 +129,7 @@ void read_route(ConfigSource& source, const PlacedText& name, Section& section, 
     cache.seconds("ttl", out.cache_ttl, std::chrono::seconds(0));
     marks.cache = cache.mark();
     cache.finish();
-    draft.route_marks.push_back(marks);
+    draft.route_marks.push_back(std::move(marks));
     draft.route_has_cache.push_back(section.has("cache"));
     draft.config.routes.push_back(std::move(out));
     section.finish();

@@ -19,7 +19,9 @@ struct ProviderMarks {
 struct ModelMarks {
     YAML::Mark name;
     YAML::Mark provider;
+    std::vector<YAML::Mark> targets;  ///< of their providers
     YAML::Mark file;
+    std::vector<PlacedText> fallbacks;
 };
 
 struct RouteMarks {
@@ -27,6 +29,7 @@ struct RouteMarks {
     YAML::Mark model;
     YAML::Mark baseline;
     YAML::Mark cache;
+    std::vector<PlacedText> fallbacks;
 };
 
 struct KeyMarks {
@@ -50,6 +53,9 @@ struct Draft {
 [[nodiscard]] const std::vector<std::string>& known_stages();
 /// Reads one entry of `providers:` into the draft.
 void read_provider(ConfigSource& source, const PlacedText& name, Section& section, Draft& draft);
+/// Reads "12.5%" into units of 0.01 %, where it is there.
+void read_percentage(ConfigSource& source, Section& section, std::string_view key,
+                     std::uint32_t& out);
 /// Reads one entry of the `discounts:` of a provider.
 void read_discount(ConfigSource& source, Section section, ProviderConfig& out);
 /// Reads one entry of `models:` into the draft.

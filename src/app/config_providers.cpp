@@ -205,6 +205,25 @@ const providers::Preset* read_preset(ConfigSource& source, Section& section, Pro
     return preset;
 }
 
+/// How its failures are met.
+void read_traffic(ConfigSource& source, Section& section, ProviderConfig& out) {
+    Section retries = section.section("retries");
+    retries.number("attempts", out.retries.attempts, 0, 10);
+    retries.duration("base", out.retries.base, milliseconds(1));
+    retries.duration("cap", out.retries.cap, milliseconds(1));
+    retries.finish();
+    Section breaker = section.section("breaker");
+    breaker.number("failures", out.breaker.failures, 0, 1'000'000);
+    read_percentage(source, breaker, "error_rate", out.breaker.error_bp);
+    if (out.breaker.error_bp == 0) {
+        source.error(breaker.mark("error_rate"),
+                     "error_rate: 0% would never ask; failures: 0 switches the breaker off");
+    }
+    breaker.duration("window", out.breaker.window, milliseconds(100));
+    breaker.duration("open", out.breaker.open, milliseconds(1));
+    breaker.finish();
+}
+
 /// What only one kind of provider has.
 void refuse_strangers(ConfigSource& source, Section& section, const ProviderConfig& out) {
     struct Only {
@@ -225,7 +244,8 @@ void refuse_strangers(ConfigSource& source, Section& section, const ProviderConf
         source.error(section.mark("api_key"),
                      "Vertex takes no API key: give vertex.service_account");
     if (out.dialect != Dialect::kEmbedded) return;
-    for (const char* key : {"base_url", "api_key", "ca_file", "usage", "quirks"}) {
+    for (const char* key :
+         {"base_url", "api_key", "ca_file", "usage", "quirks", "retries", "breaker"}) {
         section.declare(key);
         if (section.has(key))
             source.error(section.mark(key), fmt::format("an embedded provider has no {}", key));
@@ -269,6 +289,7 @@ void read_provider(ConfigSource& source, const PlacedText& name, Section& sectio
     timeouts.duration("between_chunks", out.timeouts.between_chunks, milliseconds(1));
     timeouts.duration("total", out.timeouts.total, milliseconds(1));
     timeouts.finish();
+    read_traffic(source, section, out);
     section.number("max_connections", out.max_connections, 1, 65'535);
     section.text("prices", out.price_name);
     section.text("region", out.region);

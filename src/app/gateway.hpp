@@ -6,6 +6,8 @@
 #include "net/http_server.hpp"
 #include "telemetry/metrics.hpp"
 
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -19,6 +21,7 @@ struct WorkerState {
     telemetry::WorkerMetrics metrics;
     std::shared_ptr<const Snapshot> snapshot;  ///< replaced on the worker's own thread
     WorkerTokenizers tokenizers;
+    std::map<std::string, providers::RetryBudget, std::less<>> retry_budgets;  ///< by provider
     ledger::Sink* ledger = nullptr;            ///< null: the ledger is switched off
 };
 

@@ -26,6 +26,7 @@ struct Runner {
     int operator()(const leeway::app::BudgetsOptions& o) const { return run_budgets(o); }
     int operator()(const leeway::app::EstimateOptions& o) const { return run_estimate(o); }
     int operator()(const leeway::app::ImportOptions& o) const { return run_import(o); }
+    int operator()(const leeway::app::OpenapiOptions& o) const { return run_openapi(o); }
     int operator()(const leeway::app::VersionOptions& o) const { return run_version(o); }
 };
 

@@ -139,8 +139,8 @@ Result<std::shared_ptr<const Snapshot>> Server::build_snapshot(const Config& con
     if (!address) return fail(std::move(address.error()));
     auto host = hosts_->host_for(config);
     if (!host) return fail(std::move(host.error()));
-    const Services services{cache_services_, *host,          books_.current(), &book_,
-                            &limits_,        &vocabularies_, leases_.get(),    &tokens_};
+    const Services services{cache_services_, *host,         books_.current(), &book_,    &limits_,
+                            &vocabularies_,  leases_.get(), &tokens_,         &breakers_};
     auto snapshot = Snapshot::build(config, keys_, services, address->is_loopback());
     // Only now, when nothing can be refused any more.
     if (snapshot) hosts_->use(std::move(*host));
@@ -178,16 +178,8 @@ Result<void> Server::start_admin() {
     source.not_ready = [this] {
         return not_ready();
     };
-    source.note = [this]() -> std::optional<std::string> {
-        if (ledger_) {
-            const ledger::LedgerStats stats = ledger_->stats();
-            if (stats.failing) {
-                return "the ledger's database takes no records, which wait in the journal: " +
-                       stats.last_error;
-            }
-        }
-        if (!book_refused_.load(std::memory_order_relaxed)) return std::nullopt;
-        return "the newest price book is refused, see the log; the prices before it stay in use";
+    source.note = [this] {
+        return note();
     };
     source.metrics = [this](net::EventLoop& loop) {
         return metrics_text(loop);
@@ -207,6 +199,29 @@ std::optional<std::string> Server::not_ready() const {
     }
     if (book_.waiting()) return "the ledger's database has not answered yet, and budgets need it";
     return std::nullopt;
+}
+
+std::optional<std::string> Server::note() const {
+    std::vector<std::string> notes;
+    if (ledger_) {
+        const ledger::LedgerStats stats = ledger_->stats();
+        if (stats.failing) {
+            notes.push_back("the ledger's database takes no records, which wait in the journal: " +
+                            stats.last_error);
+        }
+    }
+    if (book_refused_.load(std::memory_order_relaxed)) {
+        notes.emplace_back(
+            "the newest price book is refused, see the log; the prices before it stay in use");
+    }
+    for (const auto& one : breakers_.standings()) {
+        if (one.state == providers::Breaker::State::kClosed) continue;
+        notes.push_back(
+            fmt::format("model '{}' of provider '{}' is not asked: its last calls failed",
+                        one.model, one.provider));
+    }
+    if (notes.empty()) return std::nullopt;
+    return fmt::format("{}", fmt::join(notes, "; "));
 }
 
 bool Server::keys_changed() {

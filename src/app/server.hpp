@@ -59,9 +59,11 @@ private:
     Result<void> start_admin();
     Result<std::shared_ptr<const Snapshot>> build_snapshot(const Config& config);
     [[nodiscard]] std::optional<std::string> not_ready() const;
+    [[nodiscard]] std::optional<std::string> note() const;
     Task<std::string> metrics_text(net::EventLoop& admin_loop);
     [[nodiscard]] std::string process_metrics() const;
     [[nodiscard]] std::string budget_metrics() const;
+    [[nodiscard]] std::string breaker_metrics() const;
     [[nodiscard]] std::size_t connections() const;
 
     ServeOptions options_;
@@ -83,6 +85,7 @@ private:
     providers::TokenSources tokens_;
     PriceBooks books_;
     VocabularyShelf vocabularies_;
+    providers::BreakerBook breakers_;
     std::atomic<bool> book_refused_{false};  // the newest one; an older one is in use, or none
     std::vector<std::unique_ptr<Worker>> workers_;
     std::unique_ptr<admin::AdminServer> admin_;

@@ -117,6 +117,28 @@ std::string Server::budget_metrics() const {
     return out;
 }
 
+std::string Server::breaker_metrics() const {
+    std::string out;
+    const auto breakers = breakers_.standings();
+    if (breakers.empty()) return out;
+    append_help(out, "leeway_breaker_state", "gauge",
+                "0: the model is asked; 1: one request tries it; 2: it is not asked.");
+    for (const auto& one : breakers) {
+        append_sample(
+            out, "leeway_breaker_state",
+            {{"provider", one.provider}, {"model", one.model}, {"upstream", one.upstream}},
+            std::to_string(static_cast<int>(one.state)));
+    }
+    append_help(out, "leeway_breaker_opened_total", "counter", "Times that a breaker opened.");
+    for (const auto& one : breakers) {
+        append_sample(
+            out, "leeway_breaker_opened_total",
+            {{"provider", one.provider}, {"model", one.model}, {"upstream", one.upstream}},
+            std::to_string(one.opened));
+    }
+    return out;
+}
+
 std::string Server::process_metrics() const {
     std::string out;
     const auto line = [&out](std::string_view name, std::string_view type, std::string_view help,
@@ -145,6 +167,7 @@ std::string Server::process_metrics() const {
              stats.failing ? 1 : 0);
     }
     out += budget_metrics();
+    out += breaker_metrics();
     const auto cache = cache_->stats();
     line("leeway_exact_cache_memory_bytes", "gauge", "Answers in memory.", cache.memory_bytes);
     line("leeway_exact_cache_entries", "gauge", "Answers in memory.", cache.memory_entries);

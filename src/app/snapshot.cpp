@@ -2,6 +2,8 @@
 
 #include "app/builtin_stages.hpp"
 #include "app/price_layers.hpp"
+#include "base/hash.hpp"
+#include "base/random.hpp"
 #include "guard/auth/auth_stage.hpp"
 #include "wire/openai/models_list.hpp"
 
@@ -135,6 +137,9 @@ Result<void> Snapshot::add_providers(const Config& config, const Services& servi
         to.origin.timeouts = {from.timeouts.connect, from.timeouts.first_byte,
                               from.timeouts.between_chunks, from.timeouts.total};
         to.origin.max_connections = from.max_connections;
+        to.retries = from.retries;
+        // Its supervisor starts it again; a request that ended it is not given to it twice.
+        if (embedded) to.retries.attempts = 0;
         // A change of what is trusted must not reuse connections made before it.
         to.origin.key =
             to.origin.url.address.text() + (to.origin.url.tls ? " tls " + from.ca_file : "");
@@ -150,31 +155,89 @@ Result<void> Snapshot::add_providers(const Config& config, const Services& servi
 
 Result<void> Snapshot::add_models(const Config& config, const Services& services) {
     for (const ModelConfig& from : config.models) {
-        pipeline::Model to;
-        to.name = from.name;
-        to.upstream_name = from.upstream_name.empty() ? from.name : from.upstream_name;
-        to.price = std::make_shared<const prices::ModelPrices>(
-            prices_of(config, from, services.prices.get()));
-        to.provider_name = from.provider;
-        for (std::size_t i = 0; i < config.providers.size(); ++i) {
-            if (config.providers[i].name != from.provider) continue;
-            to.provider = static_cast<std::uint32_t>(i);
-            to.disabled = config.providers[i].disabled_reason;
-        }
-        const pipeline::Model& model = models_.emplace(from.name, std::move(to)).first->second;
-        TokenRule rule;
-        if (services.vocabularies != nullptr) {
-            auto found = services.vocabularies->rule_for(from);
-            if (!found) {
-                return fail(ErrorCode::kConfig,
-                            "model '" + from.name + "': " + found.error().message,
-                            found.error().hint);
-            }
-            rule = std::move(*found);
-        }
-        token_rules_.emplace(&model, std::move(rule));
+        pipeline::Model& to = models_[from.name];
+        if (auto filled = fill_model(config, from, services, to); !filled) return filled;
+        if (auto added = add_targets(config, from, services, to); !added) return added;
+    }
+    for (const ModelConfig& from : config.models) {
+        for (const std::string& name : from.fallbacks)
+            models_.find(from.name)->second.fallbacks.push_back(model(name));
     }
     return {};
+}
+
+/// All that a model has as an upstream to be asked. `to` must not move any more.
+Result<void> Snapshot::fill_model(const Config& config, const ModelConfig& from,
+                                  const Services& services, pipeline::Model& to) {
+    to.name = from.name;
+    to.upstream_name = from.upstream_name.empty() ? from.name : from.upstream_name;
+    to.price =
+        std::make_shared<const prices::ModelPrices>(prices_of(config, from, services.prices.get()));
+    to.provider_name = from.provider;
+    for (std::size_t i = 0; i < config.providers.size(); ++i) {
+        if (config.providers[i].name != from.provider) continue;
+        to.provider = static_cast<std::uint32_t>(i);
+        to.disabled = config.providers[i].disabled_reason;
+    }
+    TokenRule rule;
+    if (services.vocabularies != nullptr) {
+        auto found = services.vocabularies->rule_for(from);
+        if (!found) {
+            return fail(ErrorCode::kConfig, "model '" + from.name + "': " + found.error().message,
+                        found.error().hint);
+        }
+        rule = std::move(*found);
+    }
+    token_rules_.emplace(&to, std::move(rule));
+    const ProviderConfig& provider = config.providers[to.provider];
+    std::shared_ptr<providers::Breaker> breaker;
+    const bool asked = from.targets.empty() && provider.dialect != ProviderDialect::kEmbedded;
+    if (services.breakers != nullptr && asked)
+        breaker =
+            services.breakers->get(provider.name, to.name, to.upstream_name, provider.breaker);
+    breakers_.emplace(&to, std::move(breaker));
+    return {};
+}
+
+Result<void> Snapshot::add_targets(const Config& config, const ModelConfig& from,
+                                   const Services& services, pipeline::Model& to) {
+    if (from.targets.empty()) return {};
+    Group group;
+    group.balance = from.balance;
+    for (const TargetConfig& target : from.targets) {
+        ModelConfig one = from;
+        one.targets.clear();
+        one.provider = target.provider;
+        one.upstream_name = target.upstream_name;
+        pipeline::Model& model = targets_.emplace_back();
+        if (auto filled = fill_model(config, one, services, model); !filled) return filled;
+        to.targets.push_back(&model);
+        if (model.disabled.empty()) to.disabled.clear();  // it can be asked somewhere
+        auto& load = loads_[&model] = std::make_unique<providers::TargetLoad>();
+        group.candidates.push_back(
+            {target.weight, checksum64(target.provider + '\n' + target.upstream_name), load.get()});
+    }
+    groups_.emplace(&to, std::move(group));
+    return {};
+}
+
+std::vector<const pipeline::Model*> Snapshot::places(const pipeline::Model& model,
+                                                     std::uint64_t sticky) const {
+    const auto found = groups_.find(&model);
+    if (found == groups_.end()) return {&model};
+    const Group& group = found->second;
+    const std::uint64_t seed =
+        group.balance == providers::Balance::kSticky ? sticky : fast_random();
+    std::vector<const pipeline::Model*> out;
+    for (const std::size_t place :
+         providers::order(group.balance, group.candidates, seed, monotonic_now()))
+        out.push_back(model.targets[place]);
+    return out;
+}
+
+providers::TargetLoad* Snapshot::load(const pipeline::Model& model) const {
+    const auto found = loads_.find(&model);
+    return found == loads_.end() ? nullptr : found->second.get();
 }
 
 Result<void> Snapshot::add_routes(const Config& config) {
@@ -184,6 +247,7 @@ Result<void> Snapshot::add_routes(const Config& config) {
         to.target = from.model.empty() ? nullptr : model(from.model);
         to.baseline = from.baseline.empty() ? nullptr : model(from.baseline);
         to.holdout_ppm = from.holdout_ppm;
+        for (const std::string& other : from.fallbacks) to.fallbacks.push_back(model(other));
         to.exact_cache = cache_mode(from.exact_cache);
         to.cache_ttl = from.cache_ttl.count() > 0 ? from.cache_ttl : config.cache.ttl;
         for (const std::string& name : from.stages) {

@@ -9,9 +9,12 @@
 #include "pipeline/model.hpp"
 #include "pipeline/stage.hpp"
 #include "prices/book.hpp"
+#include "providers/balance.hpp"
+#include "providers/breaker.hpp"
 #include "providers/provider.hpp"
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -31,6 +34,7 @@ struct Services {
     VocabularyShelf* vocabularies = nullptr;  ///< null: none; used while building only
     budget::LeaseKeeper* leases = nullptr;  ///< likewise
     providers::TokenSources* tokens = nullptr;  ///< outlives every snapshot
+    providers::BreakerBook* breakers = nullptr;  ///< null: none; used while building only
 };
 
 /// One configuration, built into what the data plane runs on. Immutable; each request pins the one it
@@ -55,6 +59,16 @@ public:
     [[nodiscard]] const TokenRule& token_rule(const pipeline::Model& model) const {
         return token_rules_.at(&model);
     }
+    /// Null: it has none.
+    [[nodiscard]] providers::Breaker* breaker(const pipeline::Model& model) const {
+        return breakers_.at(&model).get();
+    }
+    /// Where to ask `model`, best first: itself, or its targets as its balance says. `sticky`: what requests that
+    /// shall stay together have in common.
+    [[nodiscard]] std::vector<const pipeline::Model*> places(const pipeline::Model& model,
+                                                             std::uint64_t sticky) const;
+    /// Of a target; null: the model runs in one place.
+    [[nodiscard]] providers::TargetLoad* load(const pipeline::Model& model) const;
     [[nodiscard]] std::span<pipeline::Stage* const> mandatory() const noexcept {
         return mandatory_;
     }
@@ -84,12 +98,24 @@ private:
     Snapshot() = default;
     Result<void> add_providers(const Config& config, const Services& services);
     Result<void> add_models(const Config& config, const Services& services);
+    Result<void> fill_model(const Config& config, const ModelConfig& from, const Services& services,
+                            pipeline::Model& to);
+    Result<void> add_targets(const Config& config, const ModelConfig& from,
+                             const Services& services, pipeline::Model& to);
     Result<void> add_routes(const Config& config);
     void render_models();
 
     std::vector<providers::Provider> providers_;
     std::map<std::string, pipeline::Model, std::less<>> models_;
     std::map<const pipeline::Model*, TokenRule> token_rules_;
+    std::map<const pipeline::Model*, std::shared_ptr<providers::Breaker>> breakers_;
+    std::deque<pipeline::Model> targets_;  // they do not move
+    std::map<const pipeline::Model*, std::unique_ptr<providers::TargetLoad>> loads_;  // of targets
+    struct Group {
+        providers::Balance balance = providers::Balance::kWeighted;
+        std::vector<providers::Candidate> candidates;  // as in Model::targets
+    };
+    std::map<const pipeline::Model*, Group> groups_;
     std::map<std::string, pipeline::Route, std::less<>> routes_;
     std::map<std::string, std::unique_ptr<pipeline::Stage>, std::less<>> stages_;
     std::vector<pipeline::Stage*> mandatory_;

@@ -153,10 +153,13 @@ bool Cursor::check_escapes(std::size_t begin, std::size_t end) noexcept {
     escaped_ = backslash_ < end;
     std::size_t at = backslash_;
     while (at < end) {
-        // Nearly all are short.
-        std::size_t length = at + 1 < end ? short_escape_length(text_[at + 1]) : 0;
+        // Nearly all are short, and most of the others one unit of UTF-16.
+        std::size_t length = short_escape_length(text_[at + 1]);
+        if (length == 0 && at + 6 <= end) length = unit_escape_length(text_.data() + at);
         if (length == 0) length = escape_length(text_.substr(at, end - at));
-        if (length == 0) return fail_at("invalid escape or lone surrogate in a string", at);
+        if (length == 0 || at + length > end) {
+            return fail_at("invalid escape or lone surrogate in a string", at);
+        }
         clean_from_ = at + length;
         const std::size_t ahead = clean_from_ - block_;
         const std::uint64_t left = ahead < kBlock ? block_backslashes_ >> ahead : 0;

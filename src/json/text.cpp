@@ -12,18 +12,6 @@ constexpr unsigned byte_at(std::string_view text, std::size_t i) noexcept {
     return static_cast<unsigned char>(text[i]);
 }
 
-constexpr std::array<std::uint8_t, 256> kHexDigit = [] {
-    constexpr std::string_view kLower = "0123456789abcdef";
-    constexpr std::string_view kUpper = "0123456789ABCDEF";
-    std::array<std::uint8_t, 256> table{};
-    table.fill(0xff);
-    for (std::uint8_t value = 0; value < 16; ++value) {
-        table[static_cast<unsigned char>(kLower[value])] = value;
-        table[static_cast<unsigned char>(kUpper[value])] = value;
-    }
-    return table;
-}();
-
 /// The value of four hexadecimal digits at `at`, or -1.
 std::int32_t hex4(std::string_view text, std::size_t at) noexcept {
     if (text.size() < at + 4) return -1;

@@ -28,6 +28,30 @@ void append_utf8(std::string& out, std::uint32_t code_point);
     return kLengths[static_cast<unsigned char>(letter)];
 }
 
+/// The value of a hexadecimal digit; 0xff for any other byte.
+inline constexpr std::array<std::uint8_t, 256> kHexDigit = [] {
+    constexpr std::string_view kLower = "0123456789abcdef";
+    constexpr std::string_view kUpper = "0123456789ABCDEF";
+    std::array<std::uint8_t, 256> table{};
+    table.fill(0xff);
+    for (std::uint8_t value = 0; value < 16; ++value) {
+        table[static_cast<unsigned char>(kLower[value])] = value;
+        table[static_cast<unsigned char>(kUpper[value])] = value;
+    }
+    return table;
+}();
+
+/// 6 when the six bytes at `escape` are "\uXXXX" for a character that needs no second unit, else 0: then
+/// `escape_length` knows.
+[[nodiscard]] inline std::size_t unit_escape_length(const char* escape) noexcept {
+    const auto digit = [escape](std::size_t i) -> unsigned {
+        return kHexDigit[static_cast<unsigned char>(escape[i])];
+    };
+    const bool hexadecimal = (digit(2) | digit(3) | digit(4) | digit(5)) < 16;
+    const bool surrogate = digit(2) == 0xd && digit(3) >= 8;
+    return escape[1] == 'u' && hexadecimal && !surrogate ? 6 : 0;
+}
+
 /// Checks the escape at the front of `text` (which begins with a backslash): its length, or 0 when it is
 /// malformed or half of a surrogate pair.
 [[nodiscard]] std::size_t escape_length(std::string_view text) noexcept;

@@ -74,6 +74,15 @@ void Deadline::interrupt(Reason reason) noexcept {
     if (interrupt_ != nullptr) interrupt_(context_);
 }
 
+bool Deadline::resume() noexcept {
+    const bool of_phase =
+        reason_ == Reason::kConnect || reason_ == Reason::kFirstByte || reason_ == Reason::kChunks;
+    if (interrupted() && !of_phase) return false;
+    reason_ = Reason::kNone;
+    enter(Phase::kIdle);
+    return remaining() > Duration::zero();
+}
+
 Duration Deadline::remaining() const noexcept {
     return std::max(Duration::zero(), after(start_, timeouts_.total) - monotonic_now());
 }

@@ -50,6 +50,9 @@ public:
 
     /// Stops the request now, for `reason`; the first reason stays.
     void interrupt(Reason reason) noexcept;
+    /// A phase's limit has passed and the request goes on with another attempt: takes that interruption back. False:
+    /// the request is over (its total has passed, its client is gone, we shut down) and stays interrupted.
+    [[nodiscard]] bool resume() noexcept;
     [[nodiscard]] Reason reason() const noexcept { return reason_; }
     [[nodiscard]] bool interrupted() const noexcept { return reason_ != Reason::kNone; }
     /// The interruption as an error (kUpstreamTimeout, kClientGone or kUnavailable).

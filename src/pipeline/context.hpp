@@ -29,6 +29,8 @@ public:
     virtual ~HeaderSource() = default;
     /// nullopt: not sent. The view lives as long as the request.
     [[nodiscard]] virtual std::optional<std::string_view> header(std::string_view name) const = 0;
+    /// A parameter of the address, as it was sent (its percent signs are not decoded). The same rules.
+    [[nodiscard]] virtual std::optional<std::string_view> query(std::string_view name) const = 0;
 };
 
 /// How a stage that waits is told to stop: the request's deadline passed or its client left.

@@ -20,6 +20,7 @@ public:
         if (found == fields_.end()) return std::nullopt;
         return found->second;
     }
+    std::optional<std::string_view> query(std::string_view) const override { return std::nullopt; }
 
 private:
     std::map<std::string, std::string, std::less<>> fields_;

@@ -20,6 +20,9 @@ struct Model {
     std::string provider_name;
     std::shared_ptr<const prices::ModelPrices> price;  ///< never null in a snapshot
     std::string disabled;  ///< why it cannot be used; empty: it can
+    std::vector<const Model*> fallbacks;  ///< asked in this order when it gives no answer
+    /// Where it runs, of the same name each, when that is more than one place; only those are asked.
+    std::vector<const Model*> targets;
 };
 
 /// When the exact cache may answer and store.
@@ -28,9 +31,10 @@ enum class CacheMode : std::uint8_t { kOff, kAuto, kOn };
 /// A named way to be answered: which model, measured against which, through which stages.
 struct Route {
     std::string name;
-    const Model* target = nullptr;    ///< null: the client names the model (route "default")
+    const Model* target = nullptr;  ///< null: the client names the model (route "default")
     const Model* baseline = nullptr;  ///< null: the model that the client named
-    std::vector<Stage*> stages;       ///< in order; owned by the snapshot
+    std::vector<Stage*> stages;  ///< in order; owned by the snapshot
+    std::vector<const Model*> fallbacks;  ///< instead of the model's own; empty: those
     CacheMode exact_cache = CacheMode::kAuto;
     std::chrono::seconds cache_ttl{0};
     /// Of a million requests, so many are answered without the stages and by the baseline's model.

@@ -5,6 +5,7 @@
 #include "json/splice.hpp"
 #include "net/http_client.hpp"
 #include "pipeline/context.hpp"
+#include "providers/retry.hpp"
 #include "providers/sigv4.hpp"
 #include "providers/token_source.hpp"
 #include "wire/canonical/dialect.hpp"
@@ -38,6 +39,7 @@ struct Provider {
     std::shared_ptr<TokenSource> tokens;  ///< or bear its tokens; null: not
     std::string
         deployments_version;  ///< Azure's addresses of deployments, with this api-version; empty: usual ones
+    RetryPolicy retries;
 };
 
 /// A request made ready for a provider. Holds the bytes that `request` points to: must not move.

@@ -114,6 +114,9 @@ void WorkerMetrics::merge(const WorkerMetrics& other) {
     reused_connections_ += other.reused_connections_;
     open_streams_ += other.open_streams_;
     rows_lost_ += other.rows_lost_;
+    retries_ += other.retries_;
+    retries_refused_ += other.retries_refused_;
+    fallbacks_ += other.fallbacks_;
 }
 
 std::string WorkerMetrics::exposition() const {
@@ -167,6 +170,14 @@ std::string WorkerMetrics::exposition() const {
     append_help(out, "leeway_ledger_rows_lost_total", "counter",
                 "Records the ledger could not keep (must be 0).");
     append_sample(out, "leeway_ledger_rows_lost_total", {}, std::to_string(rows_lost_));
+    append_help(out, "leeway_retries_total", "counter", "Attempts that were made again.");
+    append_sample(out, "leeway_retries_total", {}, std::to_string(retries_));
+    append_help(out, "leeway_retries_refused_total", "counter",
+                "Retries that the retry budget had no room for.");
+    append_sample(out, "leeway_retries_refused_total", {}, std::to_string(retries_refused_));
+    append_help(out, "leeway_fallbacks_total", "counter",
+                "Attempts at a model that stands in for another.");
+    append_sample(out, "leeway_fallbacks_total", {}, std::to_string(fallbacks_));
     return out;
 }
 

@@ -57,6 +57,9 @@ public:
     }
     void streams(int change) noexcept { open_streams_ += change; }
     void rows_lost() noexcept { ++rows_lost_; }
+    /// A failed attempt was worth a retry: one was made, or the retry budget had none left.
+    void retry(bool made) noexcept { ++(made ? retries_ : retries_refused_); }
+    void fallback() noexcept { ++fallbacks_; }
 
     void merge(const WorkerMetrics& other);
     /// Prometheus text exposition format 0.0.4.
@@ -83,6 +86,9 @@ private:
     std::uint64_t reused_connections_ = 0;
     std::int64_t open_streams_ = 0;
     std::uint64_t rows_lost_ = 0;
+    std::uint64_t retries_ = 0;
+    std::uint64_t retries_refused_ = 0;
+    std::uint64_t fallbacks_ = 0;
 };
 
 /// Appends one sample line; label values are escaped.

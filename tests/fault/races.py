@@ -49,6 +49,10 @@ budgets:
 """
 
 
+class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 1024  # the usual 5 make the kernel drop connections, which come back seconds later
+
+
 class Fake(Provider):
     """Bills each call at exactly the reservation: the byte bound of the input and all of max_tokens."""
 
@@ -260,10 +264,9 @@ def main():
     options.add_argument("--requests", type=int, default=1000)
     options.add_argument("--redis", action="store_true")
     arguments = options.parse_args()
-    provider = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Fake)
+    provider = Server(("127.0.0.1", 0), Fake)
     provider.daemon_threads = True
     provider.handle_error = lambda *_: None  # connections of a killed gateway break
-    provider.request_queue_size = 256
     provider.lock, provider.calls, provider.bytes = threading.Lock(), 0, 0
     # docs/formats/budgets.md: a token per byte, 16 a message, 512 a request.
     provider.input_tokens = lambda size: len(json.dumps(BODY)) + 16 + 512

@@ -87,6 +87,25 @@ std::string quoted(const std::string& text) {
     return text.empty() || plain ? text : json::quoted(text);
 }
 
+/// "[a, b]"; nothing when there are none.
+std::string list_of(const std::vector<std::string>& names) {
+    std::vector<std::string> out;
+    out.reserve(names.size());
+    for (const std::string& name : names) out.push_back(quoted(name));
+    return out.empty() ? std::string() : fmt::format("[{}]", fmt::join(out, ", "));
+}
+
+std::string targets_of(const Draft::Model& model) {
+    std::vector<std::string> out;
+    out.reserve(model.targets.size());
+    for (const Draft::Target& one : model.targets) {
+        out.push_back(map_of({{"provider", quoted(one.provider)},
+                              {"name", quoted(Draft::literal(one.upstream))},
+                              {"weight", one.weight == 1 ? "" : std::to_string(one.weight)}}));
+    }
+    return out.empty() ? std::string() : fmt::format("[{}]", fmt::join(out, ", "));
+}
+
 void render_catalog(const Draft& draft, std::string& out) {
     const auto entry = [&out](const std::string& name, const Values& values) {
         out += fmt::format("  {}: {}\n", quoted(name), map_of(values));
@@ -98,13 +117,19 @@ void render_catalog(const Draft& draft, std::string& out) {
                          {"api_key", quoted(one.api_key)},
                          {"timeouts", map_of({{"first_byte", one.first_byte},
                                               {"between_chunks", one.between_chunks},
-                                              {"total", one.total}})}});
+                                              {"total", one.total}})},
+                         {"retries", map_of({{"attempts", one.retries}})},
+                         {"breaker", map_of({{"failures", one.failures}, {"open", one.open}})}});
     }
     if (!draft.models.empty()) out += "models:\n";
     for (const Draft::Model& one : draft.models) {
         const bool same = one.upstream == one.name;
-        entry(one.name, {{"provider", quoted(one.provider)},
-                         {"name", same ? "" : quoted(Draft::literal(one.upstream))},
+        const bool several = !one.targets.empty();
+        entry(one.name, {{"provider", several ? "" : quoted(one.provider)},
+                         {"name", several || same ? "" : quoted(Draft::literal(one.upstream))},
+                         {"targets", targets_of(one)},
+                         {"balance", one.balance},
+                         {"fallbacks", list_of(one.fallbacks)},
                          {"price", map_of(one.price)},
                          {"tags", one.embedding ? "[embedding]" : ""}});
     }
@@ -114,7 +139,10 @@ void render_catalog(const Draft& draft, std::string& out) {
     if (draft.cache || !draft.routes.empty()) out += "routes:\n";
     if (draft.cache) entry("default", {{"stages", stages}, {"cache", cache}});
     for (const Draft::Route& one : draft.routes) {
-        entry(one.name, {{"model", quoted(one.model)}, {"stages", stages}, {"cache", cache}});
+        entry(one.name, {{"model", quoted(one.model)},
+                         {"fallbacks", list_of(one.fallbacks)},
+                         {"stages", stages},
+                         {"cache", cache}});
     }
 }
 
@@ -174,7 +202,9 @@ const std::string& Draft::provider(Provider wanted) {
     const auto same = [&](const Provider& one) {
         return one.dialect == wanted.dialect && one.base_url == wanted.base_url &&
                one.api_key == wanted.api_key && one.first_byte == wanted.first_byte &&
-               one.between_chunks == wanted.between_chunks && one.total == wanted.total;
+               one.between_chunks == wanted.between_chunks && one.total == wanted.total &&
+               one.retries == wanted.retries && one.failures == wanted.failures &&
+               one.open == wanted.open;
     };
     if (const auto at = std::find_if(providers.begin(), providers.end(), same);
         at != providers.end()) {
@@ -194,6 +224,12 @@ const std::string& Draft::provider(Provider wanted) {
 bool Draft::has_model(std::string_view name) const {
     return std::any_of(models.begin(), models.end(),
                        [&](const Model& model) { return model.name == name; });
+}
+
+Draft::Model* Draft::find_model(std::string_view name) {
+    const auto at = std::find_if(models.begin(), models.end(),
+                                 [&](const Model& model) { return model.name == name; });
+    return at == models.end() ? nullptr : &*at;
 }
 
 std::string Draft::free_name(const std::string& wanted) const {
@@ -240,6 +276,12 @@ std::optional<std::string> usd_per_million(std::string_view usd_per_token, bool 
     const auto rate = parse_usd_per_million(*text);
     if (!rate || rate->value() > (output ? 5'000 : 1'000) * kOne) return std::nullopt;
     return text;
+}
+
+std::optional<std::string> retry_count(const Item& item) {
+    constexpr std::uint64_t kMost = 10;
+    const auto count = parse_u64(item.text());
+    return count && *count <= kMost ? std::optional(std::to_string(*count)) : std::nullopt;
 }
 
 std::optional<std::string> plain_url(std::string_view text) {

@@ -2,6 +2,7 @@
 
 #include "app/import/source.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -30,14 +31,26 @@ struct Draft {
     struct Provider {
         std::string name, dialect, base_url, api_key;
         std::string first_byte, between_chunks, total;  ///< durations; empty: the defaults
+        std::string retries;  ///< attempts besides the first; empty: the default
+        std::string failures;  ///< that open the circuit breaker; empty: the default
+        std::string open;  ///< how long it stays so; empty: the default
+    };
+    struct Target {
+        std::string provider, upstream;
+        std::uint64_t weight = 1;
     };
     struct Model {
         std::string name, provider, upstream;
         std::vector<std::pair<std::string, std::string>> price;  ///< key and USD per million
         bool embedding = false;
+        std::uint64_t weight = 1;  ///< of this place, when it runs in others too
+        std::vector<Target> targets;  ///< where it runs, when that is more than one place
+        std::string balance;  ///< among them; empty: the default
+        std::vector<std::string> fallbacks;
     };
     struct Route {
         std::string name, model;
+        std::vector<std::string> fallbacks;
     };
     struct Budget {
         std::string name, scope, match, usd;
@@ -59,6 +72,8 @@ struct Draft {
     /// The name of the provider that is like `wanted`, which is added when there is none.
     const std::string& provider(Provider wanted);
     [[nodiscard]] bool has_model(std::string_view name) const;
+    /// Null: there is none. Valid until one is added.
+    [[nodiscard]] Model* find_model(std::string_view name);
     /// `wanted`, or `wanted-2` …, which no model or route has.
     [[nodiscard]] std::string free_name(const std::string& wanted) const;
     /// "${NAME}".
@@ -81,6 +96,9 @@ private:
 /// "https://host/path" without a slash at the end; nullopt when it cannot be used as it is: it holds a
 /// query, credentials, or is no URL.
 [[nodiscard]] std::optional<std::string> plain_url(std::string_view text);
+
+/// How often is asked again, as it stands in the new file; nullopt when that is no number that Leeway takes.
+[[nodiscard]] std::optional<std::string> retry_count(const Item& item);
 
 /// The text of the file, and whether Leeway accepts it with all its variables set. The error is ours.
 [[nodiscard]] Result<std::string> render(const Draft& draft, std::string_view command);

@@ -154,6 +154,124 @@ TEST(Import, BudgetsLimitsAndTimeouts) {
     EXPECT_EQ(config.providers[0].timeouts.total, std::chrono::seconds(900));
 }
 
+const ModelConfig& model_of(const Config& config, const std::string& name) {
+    for (const ModelConfig& one : config.models) {
+        if (one.name == name) return one;
+    }
+    ADD_FAILURE() << "no model " << name;
+    return config.models.front();
+}
+
+const ProviderConfig& provider_of(const Config& config, const std::string& name) {
+    for (const ProviderConfig& one : config.providers) {
+        if (one.name == name) return one;
+    }
+    ADD_FAILURE() << "no provider " << name;
+    return config.providers.front();
+}
+
+/// "provider/name*weight" of each.
+std::vector<std::string> places_of(const ModelConfig& model) {
+    std::vector<std::string> out;
+    for (const TargetConfig& one : model.targets) {
+        out.push_back(one.provider + "/" + one.upstream_name + "*" + std::to_string(one.weight));
+    }
+    return out;
+}
+
+using Names = std::vector<std::string>;
+
+TEST(Import, LitellmsRetriesFallbacksAndBalancing) {
+    const auto out = imported(
+        "model_list:\n"
+        "- {model_name: big, litellm_params: {model: openai/x, weight: 3}}\n"
+        "- {model_name: big, litellm_params: {model: groq/y, num_retries: 4, cooldown_time: 2.5}}\n"
+        "- {model_name: big, litellm_params: {model: xai/z, input_cost_per_token: 1e-6}}\n"
+        "- {model_name: small, litellm_params: {model: openai/s}}\n"
+        "- {model_name: other, litellm_params: {model: openai/o, weight: 0.5}}\n"
+        "router_settings:\n"
+        "  routing_strategy: latency-based-routing\n"
+        "  num_retries: 3\n  allowed_fails: 2\n  cooldown_time: 30\n"
+        "  fallbacks: [{big: [small, nobody, big]}, {chat: [small]}, {nobody: [small]}]\n"
+        "  default_fallbacks: [other]\n  model_group_alias: {chat: big}\n"
+        "  context_window_fallbacks: [{small: [big]}]\n"
+        "litellm_settings: {num_retries: 5}\n");
+    const Config config = read(out);
+    const ModelConfig& big = model_of(config, "big");
+    EXPECT_EQ(places_of(big), (Names{"openai/x*3", "groq/y*1"}));
+    EXPECT_EQ(big.balance, providers::Balance::kPeakEwma);
+    EXPECT_EQ(big.fallbacks, Names{"small"});
+    EXPECT_EQ(model_of(config, "small").fallbacks, Names{"other"});
+    EXPECT_EQ(model_of(config, "other").fallbacks, Names{});
+    EXPECT_EQ(model_of(config, "big-2").provider, "xai") << "a model has one price";
+    EXPECT_NE(why(out, "model_list[2]"), "");
+    EXPECT_EQ(config.routes.at(0).fallbacks, Names{"small"});
+    EXPECT_EQ(provider_of(config, "openai").retries.attempts, 3u);
+    EXPECT_EQ(provider_of(config, "openai").breaker.failures, 3u);
+    EXPECT_EQ(provider_of(config, "openai").breaker.open, std::chrono::seconds(30));
+    EXPECT_EQ(provider_of(config, "groq").retries.attempts, 4u);
+    EXPECT_EQ(provider_of(config, "groq").breaker.open, std::chrono::milliseconds(2500));
+    for (const char* place :
+         {"router_settings.fallbacks[0].big[1]", "router_settings.fallbacks[0].big[2]",
+          "router_settings.fallbacks[2].nobody", "router_settings.context_window_fallbacks",
+          "litellm_settings.num_retries", "model_list[4].litellm_params.weight"}) {
+        EXPECT_NE(why(out, place), "") << place;
+    }
+    const auto never = imported(model("num_retries: 99") +
+                                "router_settings: {disable_cooldowns: true, num_retries: 0, "
+                                "routing_strategy: cost-based-routing}\n");
+    EXPECT_EQ(read(never).providers[0].breaker.failures, 0u);
+    EXPECT_EQ(read(never).providers[0].retries.attempts, 0u);
+    EXPECT_NE(why(never, "model_list[0].litellm_params.num_retries"), "");
+    EXPECT_NE(why(never, "router_settings.routing_strategy"), "");
+}
+
+Imported from_portkey(const std::string& text) {
+    const auto out = import_portkey(text);
+    EXPECT_TRUE(out) << out.error().text();
+    if (out) expect_all_told(text, true, *out);
+    return out.value_or(Imported());
+}
+
+TEST(Import, PortkeysGroupsBecomeTargetsAndFallbacks) {
+    const std::string a =
+        R"({"provider": "openai", "override_params": {"model": "a"}, "weight": 0.75})";
+    const std::string b =
+        R"({"provider": "anthropic", "override_params": {"model": "b"}, "weight": 0.25})";
+    const std::string c = R"({"provider": "groq", "override_params": {"model": "c"}})";
+    const auto one = from_portkey(R"({"strategy": {"mode": "fallback", "on_status_codes": [429]},
+        "retry": {"attempts": 4, "on_status_codes": [500], "use_retry_after_headers": true},
+        "targets": [{"name": "both", "strategy": {"mode": "loadbalance"}, "targets": [)" +
+                                  a + "," + b + R"(]}, )" + c + "]}");
+    const Config config = read(one);
+    ASSERT_EQ(config.routes.size(), 1u);
+    EXPECT_EQ(config.routes[0].model, "both");
+    EXPECT_EQ(config.routes[0].fallbacks, Names{"c"});
+    EXPECT_EQ(places_of(model_of(config, "both")), (Names{"openai/a*3", "anthropic/b*1"}));
+    EXPECT_EQ(provider_of(config, "groq").retries.attempts, 4u);
+    EXPECT_NE(why(one, "strategy.on_status_codes"), "");
+    EXPECT_NE(why(one, "retry.on_status_codes"), "");
+    EXPECT_EQ(why(one, "strategy.mode"), "");
+    // What a target says itself counts, and of what is around it nothing is lost.
+    const auto own =
+        read(from_portkey(R"({"strategy": {"mode": "fallback"}, "retry": {"attempts": 1},
+        "request_timeout": 7000, "targets": [{"provider": "groq", "retry": {"attempts": 3},
+        "request_timeout": 900, "override_params": {"model": "c"}}, {"provider": "openai",
+        "override_params": {"model": "a"}}]})"));
+    EXPECT_EQ(provider_of(own, "groq").retries.attempts, 3u);
+    EXPECT_EQ(provider_of(own, "groq").timeouts.first_byte, std::chrono::milliseconds(900));
+    EXPECT_EQ(provider_of(own, "openai").retries.attempts, 1u);
+    EXPECT_EQ(provider_of(own, "openai").timeouts.first_byte, std::chrono::seconds(7));
+    // A group in a group that balances has its share; what stands in for one of them does so for all.
+    const auto nested = read(from_portkey(
+        R"({"strategy": {"mode": "loadbalance"}, "targets": [{"weight": 1, "targets": [)" + a +
+        "," + b + R"(], "strategy": {"mode": "fallback"}}, {"weight": 3, "provider": "groq",
+        "override_params": {"model": "c"}}, {"weight": 0, "provider": "x-ai",
+        "override_params": {"model": "d"}}]})"));
+    EXPECT_EQ(places_of(model_of(nested, "balanced")), (Names{"openai/a*1", "groq/c*3"}));
+    EXPECT_EQ(nested.routes.at(0).fallbacks, Names{"b"});
+}
+
 TEST(Import, BadInputIsAnErrorWithItsLine) {
     for (const char* bad :
          {"", "[]", "just text", "a: 1", "model_list: [\n", "a: 1\n---\nb: 2\n", "a: \x01"}) {
@@ -171,14 +289,20 @@ TEST(Import, BadInputIsAnErrorWithItsLine) {
          {"model_list: 5", "model_list: {a: b}", "model_list: [1, [2], null]",
           "model_list: [{model_name: [a], litellm_params: b}]", "general_settings: [1]",
           "router_settings: {timeout: {a: b}, model_group_alias: x}",
+          "router_settings: {fallbacks: {a: b}, default_fallbacks: x, num_retries: {a: 1}}",
+          "router_settings: {fallbacks: [a, {b: c}, {'*': [[d], {e: f}]}], allowed_fails: -1}",
+          "router_settings: {routing_strategy: [a], cooldown_time: x, disable_cooldowns: [1]}",
           "litellm_settings: {cache: {a: 1}, max_budget: [1], tag_budget_config: {t: 1}}"}) {
         const auto out = import_litellm(odd);
         ASSERT_TRUE(out) << odd;
         expect_all_told(odd, false, *out);
     }
-    for (const char* odd : {R"({"targets": 5})", R"({"targets": [1, [], {}]})",
-                            R"({"provider": {"a": 1}, "override_params": []})",
-                            R"({"targets": [{"targets": [{"targets": []}]}], "strategy": 1})"}) {
+    for (const char* odd :
+         {R"({"targets": 5})", R"({"targets": [1, [], {}]})",
+          R"({"provider": {"a": 1}, "override_params": []})",
+          R"({"strategy": {"mode": "loadbalance"}, "targets": [{"weight": {}}]})",
+          R"({"retry": 1, "targets": [{"retry": {"attempts": -1}, "weight": 2}]})",
+          R"({"targets": [{"targets": [{"targets": []}]}], "strategy": 1})"}) {
         const auto out = import_portkey(odd);
         ASSERT_TRUE(out) << odd;
         expect_all_told(odd, true, *out);

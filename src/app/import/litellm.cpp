@@ -82,20 +82,6 @@ constexpr Rule<LitellmState> kRouter[] = {
      },
      {},
      {}},
-    {"routing_strategy", nullptr, kTraffic, "one deployment for each model"},
-    {"routing_*", nullptr, kTraffic, {}},
-    {"fallbacks", nullptr, kTraffic, kOneModel},
-    {"context_window_fallbacks", nullptr, kTraffic, kOneModel},
-    {"content_policy_fallbacks", nullptr, kTraffic, kOneModel},
-    {"default_fallbacks", nullptr, kTraffic, kOneModel},
-    {"max_fallbacks", nullptr, kTraffic, {}},
-    {"num_retries", nullptr, kTraffic, "let the client's SDK retry"},
-    {"max_retries", nullptr, kTraffic, "let the client's SDK retry"},
-    {"retry_*", nullptr, kTraffic, "let the client's SDK retry"},
-    {"model_group_retry_policy", nullptr, kTraffic, "let the client's SDK retry"},
-    {"allowed_fails*", nullptr, kTraffic, {}},
-    {"cooldown_time", nullptr, kTraffic, {}},
-    {"disable_cooldowns", nullptr, kTraffic, {}},
     {"provider_budget_config", nullptr, "budgets have no scope for a provider",
      "budgets: with scope global, or a key's budget"},
     {"default_max_parallel_requests", nullptr, "limits count callers, not deployments",
@@ -319,12 +305,16 @@ constexpr Rule<LitellmState> kTop[] = {
      {},
      {}},
     {"router_settings",
-     [](LitellmState& s, const Item& item) { apply<LitellmState>(item, {kRouter}, s); },
+     [](LitellmState& s, const Item& item) {
+         apply<LitellmState>(item, {kRouter, traffic_rules()}, s);
+     },
      {},
      {}},
     // Most of router_settings may stand in litellm_settings too.
     {"litellm_settings",
-     [](LitellmState& s, const Item& item) { apply<LitellmState>(item, {kLitellm, kRouter}, s); },
+     [](LitellmState& s, const Item& item) {
+         apply<LitellmState>(item, {kLitellm, kRouter, traffic_rules()}, s);
+     },
      {},
      {}},
     {"general_settings",
@@ -422,7 +412,7 @@ void finish_aliases(LitellmState& state) {
                 "routes: with that model");
             continue;
         }
-        state.draft.routes.push_back({alias.key, target});
+        state.draft.routes.push_back({alias.key, target, {}});
         state.report.carried(alias, fmt::format("routes.{}", alias.key));
     }
 }
@@ -497,6 +487,7 @@ Result<Imported> import_litellm(const std::string& text) {
     reserve_variables(state, text);
     for (const Item& entry : state.deployments) add_deployment(state, entry);
     finish_aliases(state);
+    finish_traffic(state);
     finish_cache(state);
     finish_budget(state);
     finish_timeouts(state);

@@ -19,6 +19,7 @@ struct Deployment {
     Report& report;
     Draft::Model model;
     bool azure = false;
+    std::uint64_t weight = 1;
 };
 
 /// USD per token there, USD per million tokens here.
@@ -71,6 +72,10 @@ void carry_model(Deployment& one, const Item& item) {
 }
 void carry_provider(Deployment& one, const Item& item) {
     one.report.carried(item, fmt::format("providers.{}", one.model.provider));
+}
+void carry_retries(Deployment& one, const Item& item) {
+    if (retry_count(item)) return carry_provider(one, item);
+    one.report.dropped(item, "it is no whole number from 0 to 10", "retries: of the provider");
 }
 /// What was dealt with already.
 void done(Deployment& /*one*/, const Item& /*item*/) {}
@@ -125,11 +130,30 @@ constexpr Rule<Deployment> kParams[] = {
      "budgets: with scope global"},
     {"budget_duration", nullptr, "budgets have no scope for one deployment",
      "budgets: with scope global"},
-    {"weight", nullptr, kTraffic, kOneModel},
-    {"order", nullptr, kTraffic, kOneModel},
-    {"num_retries", nullptr, kTraffic, "let the client's SDK retry"},
-    {"max_retries", nullptr, kTraffic, "let the client's SDK retry"},
-    {"cooldown_time", nullptr, kTraffic, {}},
+    {"weight",
+     [](Deployment& one, const Item& item) {
+         constexpr std::uint64_t kMost = 1'000;
+         const auto weight = parse_u64(item.text());
+         if (!weight || *weight == 0 || *weight > kMost) {
+             one.report.dropped(item, "it is no whole number from 1 to 1000",
+                                "weight: of the model's targets");
+             return;
+         }
+         one.weight = *weight;
+         carry_model(one, item);
+     },
+     {},
+     {}},
+    {"order", nullptr, "targets of a model have weights, no order", "fallbacks: of the model"},
+    {"num_retries", carry_retries, {}, {}},
+    {"max_retries", carry_retries, {}, {}},
+    {"cooldown_time",
+     [](Deployment& one, const Item& item) {
+         if (duration_of_seconds(item)) return carry_provider(one, item);
+         one.report.dropped(item, "it is no number of seconds", "breaker: of the provider");
+     },
+     {},
+     {}},
     {"stream_timeout", nullptr, "streams and whole answers have the same timeouts",
      "timeouts of the provider"},
     {"tags", nullptr, "routing by tags is not in the configuration", "a model name for each"},
@@ -325,6 +349,36 @@ void set_timeouts(LitellmState& state, const Item& params, Draft::Provider& prov
     if (ms && ms->count() > kTotalMs) provider.total = *duration;
 }
 
+/// What its provider does about failures: as the deployment says, else as all do.
+void set_traffic(const LitellmState& state, const Item& params, Draft::Provider& provider) {
+    provider.retries = state.retries;
+    provider.failures = state.failures;
+    provider.open = state.open;
+    for (const std::string_view key : {"max_retries", "num_retries"}) {
+        const auto item = params.member(key);
+        const auto count = item ? retry_count(*item) : std::nullopt;
+        if (count) provider.retries = *count;
+    }
+    const auto cooldown = params.member("cooldown_time");
+    const auto open = cooldown ? duration_of_seconds(*cooldown) : std::nullopt;
+    if (open) provider.open = *open;
+}
+
+/// Price and kind of the model that an entry makes.
+Draft::Model look_at(const Item& entry) {
+    Report untold;
+    Deployment one{untold, {}, false, 1};
+    apply<Deployment>(entry, {kEntry}, one);
+    return std::move(one.model);
+}
+
+/// Adds a deployment to the model that another one of the same name has made.
+void add_place(Draft::Model& model, const Deployment& one) {
+    if (model.targets.empty())
+        model.targets.push_back({model.provider, model.upstream, model.weight});
+    model.targets.push_back({one.model.provider, one.model.upstream, one.weight});
+}
+
 }  // namespace
 
 /// The NAME of "os.environ/NAME"; empty when it is another text.
@@ -417,6 +471,7 @@ void add_deployment(LitellmState& state, const Item& entry) {
     std::optional<Item> timeout_item;
     provider.api_key = api_key_of(state, *params, *preset, key_note, key_item);
     set_timeouts(state, *params, provider, timeout_item);
+    set_traffic(state, *params, provider);
     const std::string provider_name = state.draft.provider(std::move(provider));
 
     const std::string place = fmt::format("providers.{}", provider_name);
@@ -441,25 +496,35 @@ void add_deployment(LitellmState& state, const Item& entry) {
         report.dropped(entry, "its model_name cannot be a name here", kNotAName);
         return;
     }
-    Deployment one{report, {}, preset->litellm == "azure"};
-    one.model.name = state.draft.free_name(name);
+    const Draft::Model made = look_at(entry);
+    auto& groups = state.groups;
+    Draft::Model* shared = std::find(groups.begin(), groups.end(), name) == groups.end()
+                               ? nullptr
+                               : state.draft.find_model(name);
+    if (shared != nullptr && (shared->price != made.price || shared->embedding != made.embedding))
+        shared = nullptr;
+    Deployment one{report, {}, preset->litellm == "azure", 1};
+    one.model.name = shared != nullptr ? name : state.draft.free_name(name);
     one.model.provider = provider_name;
     if (!preset->model_prefix.empty() && upstream.find('/') == std::string::npos) {
         upstream.insert(0, preset->model_prefix);
     }
     one.model.upstream = upstream;
     if (one.model.name != name) {
-        report.dropped(
-            entry,
-            fmt::format("several deployments are called {}: {}; this one is called {} here", name,
-                        kTraffic, one.model.name),
-            kOneModel);
+        report.dropped(entry,
+                       fmt::format("a model has one price, and another deployment that is called "
+                                   "{} has another; this one is called {} here",
+                                   name, one.model.name),
+                       "fallbacks: of the model");
     }
     apply<Deployment>(entry, {kEntry}, one);
     if (credential) {
         state.used_credentials.push_back(credential->member("credential_name")->line);
         carry_provider(one, *params->member("litellm_credential_name"));
     }
+    if (shared != nullptr) return add_place(*shared, one);
+    if (one.model.name == name) groups.push_back(name);
+    one.model.weight = one.weight;
     state.draft.models.push_back(std::move(one.model));
 }
 

@@ -5,13 +5,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
+#include <utility>
 
 namespace leeway::app::imports {
 namespace {
 
-constexpr std::string_view kTraffic =
-    "retries, fallbacks and load balancing are not in the configuration";
-constexpr std::string_view kOneModel = "let the client ask for another model";
+constexpr std::string_view kStatuses = "which answers are tried again, and elsewhere, is fixed";
+constexpr std::string_view kStatusesAre = "docs/formats/traffic.md lists them";
 constexpr std::string_view kDefaults = "Leeway adds no fields to a request";
 constexpr std::string_view kSendIt = "send it with the request";
 constexpr std::string_view kHooks = "Leeway has no guardrails";
@@ -30,12 +31,17 @@ struct Level {
     Report& report;
     bool top = false;
     bool group = false;
+    bool weighs = false;  ///< the group that it is in balances
     std::string model;  ///< the name in the new file of the model that its requests go to
 };
 
+/// Models that are asked one after the other; empty: none could be carried over.
+using Chain = std::vector<std::string>;
+
 /// What a target has from the groups around it, where it does not say it itself.
 struct Inherited {
-    std::optional<Item> model, timeout, host;
+    std::optional<Item> model, timeout, host, retry;
+    bool weighs = false;  ///< of the group directly around it
 };
 
 bool usable_name(const std::string& name) {
@@ -72,12 +78,16 @@ constexpr Rule<Level> kStrategy[] = {
              level.report.dropped(item,
                                   "routes do not look into requests; the default target is used",
                                   "a route for each target, and its name as `model`");
+         } else if (item.text() == "fallback") {
+             level.report.carried(item, fmt::format("routes.{}.fallbacks", kRoute));
+         } else if (item.text() == "loadbalance") {
+             level.report.carried(
+                 item,
+                 level.model.empty() ? "models" : fmt::format("models.{}.targets", level.model),
+                 "to callers, keys, the cache and the report its targets are one model");
          } else {
-             level.report.dropped(item,
-                                  fmt::format("{}; the first target, or the one with the largest "
-                                              "weight, is used",
-                                              kTraffic),
-                                  kOneModel);
+             level.report.dropped(
+                 item, "it is no mode that the importer knows; the first target is used");
          }
      },
      {},
@@ -90,12 +100,34 @@ constexpr Rule<Level> kStrategy[] = {
      },
      {},
      {}},
-    {"on_status_codes", nullptr, kTraffic, kOneModel},
+    {"on_status_codes", nullptr, kStatuses, kStatusesAre},
+};
+
+constexpr Rule<Level> kRetry[] = {
+    {"attempts",
+     [](Level& level, const Item& item) {
+         if (retry_count(item)) {
+             level.report.carried(item, "providers");
+         } else {
+             level.report.dropped(item, "it is no whole number from 0 to 10",
+                                  "retries: of the provider");
+         }
+     },
+     {},
+     {}},
+    {"on_status_codes", nullptr, kStatuses, kStatusesAre},
+    {"use_retry_after_headers",
+     [](Level& level, const Item& item) {
+         level.report.carried(item, "-",
+                              "Retry-After is obeyed up to retries.cap, else elsewhere is tried");
+     },
+     {},
+     {}},
 };
 
 constexpr Rule<Level> kLevel[] = {
     {"strategy",
-     [](Level& level, const Item& item) { apply<Level>(item, {kStrategy}, level, kTraffic); },
+     [](Level& level, const Item& item) { apply<Level>(item, {kStrategy}, level); },
      {},
      {}},
     {"targets", [](Level& /*level*/, const Item& /*item*/) {}, {}, {}},
@@ -148,9 +180,18 @@ constexpr Rule<Level> kLevel[] = {
      },
      {},
      {}},
-    {"weight", nullptr, kTraffic, kOneModel},
-    {"retry", nullptr, kTraffic, "let the client's SDK retry"},
-    {"on_status_codes", nullptr, kTraffic, kOneModel},
+    {"weight",
+     [](Level& level, const Item& item) {
+         if (level.weighs) {
+             level.report.carried(item, "models");
+         } else {
+             level.report.dropped(item, "only targets of a group that balances have weights");
+         }
+     },
+     {},
+     {}},
+    {"retry", [](Level& level, const Item& item) { apply<Level>(item, {kRetry}, level); }, {}, {}},
+    {"on_status_codes", nullptr, kStatuses, kStatusesAre},
     {"input_guardrails", nullptr, kHooks, {}},
     {"output_guardrails", nullptr, kHooks, {}},
     {"default_input_guardrails", nullptr, kHooks, {}},
@@ -294,6 +335,8 @@ std::string add_target(Level& level, const Item& target, const Inherited& around
     provider.api_key = api_key_of(draft, target, identity);
     const std::string api_key = provider.api_key;
     if (around.timeout) provider.first_byte = duration_of_ms(*around.timeout).value_or("");
+    const auto attempts = around.retry ? around.retry->member("attempts") : std::nullopt;
+    if (attempts) provider.retries = retry_count(*attempts).value_or("");
     const std::string provider_name = draft.provider(std::move(provider));
     report_api_key(report, target, identity, fmt::format("providers.{}.api_key", provider_name),
                    api_key);
@@ -320,35 +363,99 @@ std::string add_target(Level& level, const Item& target, const Inherited& around
     return level.model;
 }
 
+/// In millionths; it may be a fraction.
 std::uint64_t weight_of(const Item& target) {
+    constexpr std::uint64_t kMost = 1'000'000'000'000;
     const auto item = target.member("weight");
     const auto weight = item ? scaled(item->text(), 6, 0) : std::optional<std::string>("1000000");
-    return weight ? parse_u64(*weight).value_or(0) : 0;
+    return weight ? std::min(parse_u64(*weight).value_or(0), kMost) : 0;
 }
 
-/// Of the targets of a group the one that requests go to here.
-std::string chosen_model(const Item& group,
-                         const std::vector<std::pair<Item, std::string>>& models) {
+std::string mode_of(const Item& group) {
     const auto strategy = group.member("strategy");
     const auto mode = strategy ? strategy->member("mode") : std::nullopt;
-    const auto fallback = strategy ? strategy->member("default") : std::nullopt;
-    std::string out;
-    std::uint64_t heaviest = 0;
-    for (const auto& [target, model] : models) {
-        if (model.empty()) continue;
+    return mode ? mode->text() : std::string();
+}
+
+/// Weights from 1 to 1000, as alike as they can be.
+void make_whole(std::vector<Draft::Target>& targets) {
+    constexpr std::uint64_t kMost = 1'000;
+    std::uint64_t common = 0;
+    std::uint64_t largest = 0;
+    for (const Draft::Target& one : targets) {
+        common = std::gcd(common, one.weight);
+        largest = std::max(largest, one.weight);
+    }
+    for (Draft::Target& one : targets) {
+        one.weight = largest / common <= kMost
+                         ? one.weight / common
+                         : std::max<std::uint64_t>(one.weight / (largest / kMost), 1);
+        one.weight = std::min(one.weight, kMost);
+    }
+}
+
+/// The places of one model that takes the requests of a group that balances; a group in it has its share.
+std::vector<Draft::Target> places_of(Draft& draft, const std::string& name, std::uint64_t weight) {
+    const Draft::Model& model = *draft.find_model(name);
+    if (model.targets.empty()) return {{model.provider, model.upstream, weight}};
+    std::uint64_t sum = 0;
+    for (const Draft::Target& one : model.targets) sum += one.weight;
+    std::vector<Draft::Target> out = model.targets;
+    for (Draft::Target& one : out)
+        one.weight = std::max<std::uint64_t>(weight / sum * one.weight, 1);
+    return out;
+}
+
+using Members = std::vector<std::pair<Item, Chain>>;
+
+/// What stands in for the targets' first models stands in for the one that is made of them.
+Chain balanced(Draft& draft, const Item& group, const Members& members) {
+    Draft::Model model;
+    Chain rest;
+    std::string only;
+    for (const auto& [target, chain] : members) {
+        const std::uint64_t weight = weight_of(target);
+        if (chain.empty() || weight == 0) continue;
+        only = chain.front();
+        for (Draft::Target& place : places_of(draft, only, weight)) {
+            model.targets.push_back(std::move(place));
+        }
+        rest.insert(rest.end(), chain.begin() + 1, chain.end());
+    }
+    if (model.targets.empty()) return {};
+    if (model.targets.size() > 1) {
+        make_whole(model.targets);
+        const auto name = group.member("name");
+        const bool usable = name && usable_name(name->text());
+        model.name = draft.free_name(usable ? name->text() : "balanced");
+        only = model.name;
+        draft.models.push_back(std::move(model));
+    }
+    rest.insert(rest.begin(), only);
+    return rest;
+}
+
+/// Where the requests of a group go.
+Chain chain_of(Draft& draft, const Item& group, const Members& members) {
+    const std::string mode = mode_of(group);
+    if (mode == "loadbalance") return balanced(draft, group, members);
+    Chain out;
+    const auto strategy = group.member("strategy");
+    const auto chosen = strategy ? strategy->member("default") : std::nullopt;
+    for (const auto& [target, chain] : members) {
         const auto name = target.member("name");
-        const bool is_default = fallback && name && name->text() == fallback->text();
-        const bool balances = mode && mode->text() == "loadbalance";
-        const std::uint64_t weight = is_default ? UINT64_MAX : balances ? weight_of(target) : 1;
-        if (!out.empty() && weight <= heaviest) continue;
-        out = model;
-        heaviest = weight;
+        const bool is_default = chosen && name && name->text() == chosen->text();
+        if (mode == "fallback") {
+            out.insert(out.end(), chain.begin(), chain.end());
+        } else if (!chain.empty() && (out.empty() || is_default)) {
+            out = chain;
+        }
     }
     return out;
 }
 
-std::string add_level(PortkeyState& state, const Item& item, Inherited around, int depth) {
-    Level level{state, state.report, item.path.empty(), false, {}};
+Chain add_level(PortkeyState& state, const Item& item, Inherited around, int depth) {
+    Level level{state, state.report, item.path.empty(), false, around.weighs, {}};
     const auto targets = item.member("targets");
     level.group = targets.has_value();
     if (const auto params = item.member("override_params")) {
@@ -356,24 +463,28 @@ std::string add_level(PortkeyState& state, const Item& item, Inherited around, i
     }
     if (auto timeout = item.member("request_timeout")) around.timeout = std::move(timeout);
     if (auto host = item.member("custom_host")) around.host = std::move(host);
+    if (auto retry = item.member("retry")) around.retry = std::move(retry);
     if (depth > kDeepest) {
         state.report.dropped(item, "targets lie too deep in each other");
         return {};
     }
-    std::string model;
+    Chain chain;
     bool usable = true;
     if (level.group) {
-        std::vector<std::pair<Item, std::string>> models;
+        around.weighs = mode_of(item) == "loadbalance";
+        Members members;
         for (const Item& target : state.report.elements_of(*targets)) {
-            models.emplace_back(target, add_level(state, target, around, depth + 1));
+            members.emplace_back(target, add_level(state, target, around, depth + 1));
         }
-        model = chosen_model(item, models);
+        chain = chain_of(state.draft, item, members);
+        if (!chain.empty()) level.model = chain.front();
     } else {
-        model = add_target(level, item, around);
+        const std::string model = add_target(level, item, around);
         usable = !model.empty();  // else it was told as a whole
+        if (usable) chain.push_back(model);
     }
     if (usable || level.top) apply<Level>(item, {kLevel}, level);
-    return model;
+    return chain;
 }
 
 void finish_cache(PortkeyState& state) {
@@ -423,9 +534,11 @@ Result<Imported> import_portkey(const std::string& text) {
                     "give a Portkey config: the JSON object, not its id");
     }
     PortkeyState state;
-    const std::string model = add_level(state, *root, {}, 0);
-    if (!model.empty()) {
-        state.draft.routes.push_back({state.draft.free_name(std::string(kRoute)), model});
+    const Chain chain = add_level(state, *root, {}, 0);
+    if (!chain.empty()) {
+        state.draft.routes.push_back({state.draft.free_name(std::string(kRoute)),
+                                      chain.front(),
+                                      {chain.begin() + 1, chain.end()}});
     }
     finish_cache(state);
     Imported out;

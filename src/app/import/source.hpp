@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace leeway::app::imports {
@@ -22,6 +23,24 @@ struct Item {
     std::string key;   ///< the last step of it
     std::string word;  ///< the same in snake_case
     YAML::Node value;
+
+    Item(std::uint32_t on_line, std::string at, std::string last, std::string snake_case,
+         const YAML::Node& node)
+        : line(on_line),
+          path(std::move(at)),
+          key(std::move(last)),
+          word(std::move(snake_case)),
+          value(node) {}
+    Item(const Item&) = default;
+    ~Item() = default;
+    Item& operator=(const Item& other) {
+        line = other.line;
+        path = other.path;
+        key = other.key;
+        word = other.word;
+        value.reset(other.value);  // an assignment of nodes writes into their tree
+        return *this;
+    }
 
     [[nodiscard]] bool is_null() const { return !value.IsDefined() || value.IsNull(); }
     [[nodiscard]] bool is_map() const { return value.IsDefined() && value.IsMap(); }

@@ -31,7 +31,7 @@ std::optional<std::string_view> presented_secret(const pipeline::HeaderSource& h
     for (const std::string_view name : {"x-api-key", "x-goog-api-key"}) {
         if (const auto value = headers.header(name)) return value;
     }
-    return std::nullopt;
+    return headers.query("key");  // Google's SDKs of old, and curl
 }
 
 pipeline::Verdict AuthStage::on_head(pipeline::RequestContext& context) {

@@ -9,8 +9,8 @@
 
 namespace leeway::guard::auth {
 
-/// The secret that a caller presents, from whichever header its SDK uses: `Authorization: Bearer`,
-/// `x-api-key`, `x-goog-api-key`. The one place that reads credentials. nullopt: none.
+/// The secret that a caller presents, from wherever its SDK puts it: `Authorization: Bearer`, `x-api-key`,
+/// `x-goog-api-key`, or `key` in the address. The one place that reads credentials. nullopt: none.
 [[nodiscard]] std::optional<std::string_view> presented_secret(
     const pipeline::HeaderSource& headers);
 

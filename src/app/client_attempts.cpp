@@ -1,0 +1,547 @@
+#include "app/answer_meter.hpp"
+#include "app/client_request.hpp"
+#include "base/hash.hpp"
+#include "base/random.hpp"
+#include "base/strings.hpp"
+#include "guard/auth/key_directory.hpp"
+#include "models/loop_wait.hpp"
+#include "net/timer.hpp"
+#include "wire/openai/answer.hpp"
+#include "wire/openai/sse.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace leeway::app {
+namespace {
+
+using providers::Hope;
+
+/// What is left to be tried after a wait for the upstream that ended like this, without an answer.
+Hope hope_after(net::Deadline::Reason reason) noexcept {
+    using Reason = net::Deadline::Reason;
+    switch (reason) {
+        case Reason::kNone:  // it could not be connected to, or broke the connection
+        case Reason::kConnect: return Hope::kAgain;
+        case Reason::kFirstByte:
+        case Reason::kChunks:
+            return Hope::kElsewhere;  // it is slow, and may be at work on it still
+        case Reason::kTotal:
+        case Reason::kClientGone:
+        case Reason::kShutdown: return Hope::kNone;
+    }
+    return Hope::kNone;
+}
+
+bool is_stream(const net::ResponseHead& head) {
+    const auto type = head.fields.find("content-type");
+    return head.status == 200 && type &&
+           (type->starts_with("text/event-stream") ||
+            type->starts_with("application/vnd.amazon.eventstream"));
+}
+
+/// The data of a stream's first event, where that is an error.
+std::optional<std::string> refusal_in(std::span<const std::string_view> pieces,
+                                      const providers::Provider& provider) {
+    // Nearly no stream begins so, and the others shall not pay for a second look.
+    constexpr std::size_t kLook = 128;
+    const std::string_view begin = pieces.front().substr(0, kLook);
+    const bool suspect = begin.find("error") != std::string_view::npos ||
+                         begin.find("xception") != std::string_view::npos;
+    if (!suspect) return std::nullopt;
+    const wire::UpstreamCodec& codec = wire::upstream_codec_of(provider.dialect);
+    const auto scanner = codec.scanner();
+    const auto reader = codec.stream_reader(provider.flavour);
+    wire::openai::SseEvent event;
+    std::vector<wire::StreamEvent> events;
+    for (const std::string_view piece : pieces) {
+        scanner->feed(piece);
+        for (;;) {
+            const auto more = scanner->next(event);
+            if (!more) return std::nullopt;
+            if (!*more) break;
+            if (!reader->read(event, events)) return std::nullopt;
+            if (events.empty()) continue;  // comments and the like say nothing
+            if (events.front().kind != wire::StreamEvent::Kind::kError) return std::nullopt;
+            return std::string(event.data);
+        }
+    }
+    return std::nullopt;
+}
+
+std::int64_t whole_seconds(Duration wait) noexcept {
+    constexpr std::int64_t kSecond = Duration(std::chrono::seconds(1)).count();
+    return std::max<std::int64_t>((wait.count() + kSecond - 1) / kSecond, 1);
+}
+
+}  // namespace
+
+/// What came of a target that gave no answer. Kept until it is known whether another does.
+struct ClientRequest::Failure {
+    const pipeline::Model* model = nullptr;
+    Hope hope = Hope::kNone;
+    bool unwell = false;  ///< the target's own fault: its breaker hears of it
+    int status = 0;       ///< of the upstream's refusal; 0: none came, `error` says why
+    Error error;
+    std::int64_t retry_after_s = 0;  ///< with `error`; 0: not known
+    std::optional<Duration> told_wait;
+    std::string body;
+    bool is_json = true;
+    std::vector<std::pair<std::string, std::string>> fields;
+};
+
+Task<void> ClientRequest::forward() {
+    if (worker_.ledger != nullptr && !worker_.ledger->healthy()) {
+        Error error{ErrorCode::kUnavailable,
+                    "the ledger cannot keep records, so no paid work is taken",
+                    "free space on the disk that holds the state folder",
+                    {},
+                    "ledger_unavailable"};
+        co_await refuse(std::move(error), 1);
+        co_return;
+    }
+    Course course{context_.model, {}, 0};
+    std::optional<Failure> failure;  // what is told when none answers
+    while (const pipeline::Model* target = next_target(course)) {
+        const bool stands_in = failure.has_value();
+        context_.model = target;
+        Next next = Next::kAgain;
+        for (std::uint32_t retry = 0; next == Next::kAgain; ++retry) {
+            Pass pass;
+            std::optional<Failure> came;
+            bool usable = available(pass, came);
+            if (usable && needs_readiness(*target)) {
+                usable = co_await wait_ready(came);
+                if (deadline_->interrupted()) {
+                    Error error = deadline_->error();
+                    co_await refuse(std::move(error));
+                    co_return;
+                }
+            }
+            if (usable && retry == 0 && stands_in) usable = stand_in(*failure);
+            if (!usable) {
+                if (!failure) failure = std::move(came);
+                break;
+            }
+            const bool over = co_await attempt(pass, stands_in, came);
+            if (over) co_return;
+            if (!came) break;  // it was not made
+            Duration wait{};
+            next = next_after(*came, retry, stands_in, wait);
+            if (next == Next::kTell) {
+                co_await deliver_failure(std::move(*came));
+                co_return;
+            }
+            if (next != Next::kLeave) failure = std::move(came);
+            if (next != Next::kAgain) break;
+            const bool goes_on = co_await pause(wait);
+            if (!goes_on) {
+                Error error = deadline_->error();
+                co_await refuse(std::move(error));
+                co_return;
+            }
+        }
+    }
+    co_await deliver_failure(std::move(*failure));
+}
+
+/// Where a model can be asked, best first.
+std::vector<const pipeline::Model*> ClientRequest::places(const pipeline::Model& model) const {
+    if (model.targets.empty()) return {&model};
+    // Where a session's earlier requests went, or others that begin with the same text, the
+    // provider has their prompt in its cache. What is shorter than this is not kept there.
+    constexpr std::size_t kPrefix = 1024;
+    std::string_view common = context_.dimensions.session;
+    if (common.empty()) common = context_.view.messages.in(context_.body).substr(0, kPrefix);
+    return snapshot_->places(model, checksum64(common));
+}
+
+/// Who is asked next; null: all were. Nearly all requests end at the first, so the others are not looked for before.
+const pipeline::Model* ClientRequest::next_target(Course& course) const {
+    if (course.next == 0 && course.chosen->targets.empty()) {
+        course.next = 1;
+        return course.chosen;
+    }
+    if (course.targets.empty()) course.targets = targets(*course.chosen);
+    return course.next < course.targets.size() ? course.targets[course.next++] : nullptr;
+}
+
+/// The places of the chosen model, and then those of the models that may stand in for it.
+std::vector<const pipeline::Model*> ClientRequest::targets(const pipeline::Model& chosen) const {
+    std::vector<const pipeline::Model*> out = places(chosen);
+    if (context_.held_out) return out;  // shows what there is without us
+    const auto* key = static_cast<const guard::auth::KeySpec*>(context_.key);
+    const bool routed = context_.route != nullptr && !context_.route->fallbacks.empty();
+    for (const pipeline::Model* model : routed ? context_.route->fallbacks : chosen.fallbacks) {
+        if (model == &chosen || (key != nullptr && !key->may_use_model(model->name))) continue;
+        // Vectors of different models cannot be compared with each other.
+        if (context_.endpoint == pipeline::Endpoint::kEmbeddings &&
+            model->upstream_name != chosen.upstream_name)
+            continue;
+        for (const pipeline::Model* place : places(*model)) out.push_back(place);
+    }
+    return out;
+}
+
+/// What follows attempt number `retry` (from 0) at `context_.model`, of which this came. `wait` is set with kAgain.
+ClientRequest::Next ClientRequest::next_after(Failure& came, std::uint32_t retry, bool stands_in,
+                                              Duration& wait) {
+    came.model = context_.model;
+    if (came.hope != Hope::kNone && !deadline_->resume()) came.hope = Hope::kNone;
+    if (came.hope == Hope::kNone) {
+        // What only this one refuses says nothing about the model that was asked for.
+        return stands_in && came.status >= 400 ? Next::kLeave : Next::kTell;
+    }
+    const auto before = wait_before(retry, came);
+    if (!before) return Next::kElsewhere;
+    wait = *before;
+    return Next::kAgain;
+}
+
+/// Whether `context_.model` can be asked now; if not, `failure` says why.
+bool ClientRequest::available(Pass& pass, std::optional<Failure>& failure) {
+    const pipeline::Model& model = *context_.model;
+    if (!model.disabled.empty()) {
+        cannot_be_asked(failure,
+                        {ErrorCode::kUnavailable,
+                         "The model '" + model.name + "' cannot be used: " + model.disabled,
+                         {},
+                         "model",
+                         "provider_disabled"},
+                        0);
+        return false;
+    }
+    providers::Breaker* breaker = snapshot_->breaker(model);
+    if (breaker == nullptr) return true;
+    const TimePoint now = monotonic_now();
+    if (auto let = breaker->admit(now)) {
+        pass.emplace(std::move(*let));
+        return true;
+    }
+    cannot_be_asked(
+        failure,
+        {ErrorCode::kUnavailable,
+         "The model '" + model.name + "' is not asked for a moment: its last calls failed.",
+         "try again when Retry-After says", "model", "upstream_unwell"},
+        whole_seconds(breaker->wait(now)));
+    return false;
+}
+
+void ClientRequest::cannot_be_asked(std::optional<Failure>& failure, Error error,
+                                    std::int64_t retry_after_s) const {
+    failure.emplace();
+    failure->model = context_.model;
+    failure->error = std::move(error);
+    failure->retry_after_s = retry_after_s;
+}
+
+/// Whether something must be there before `model` can be asked: a token for its provider, or the process that runs it.
+bool ClientRequest::needs_readiness(const pipeline::Model& model) const {
+    const providers::Provider& provider = snapshot_->provider(model);
+    return provider.tokens != nullptr || provider.kind == providers::Kind::kEmbedded;
+}
+
+Task<bool> ClientRequest::wait_ready(std::optional<Failure>& failure) {
+    const providers::Provider& provider = snapshot_->provider(*context_.model);
+    Result<void> ready;
+    if (provider.tokens != nullptr) {
+        ready = co_await provider.tokens->wait_ready(worker_.loop, *deadline_);
+    } else {
+        ready = co_await snapshot_->models()->wait_ready(worker_.loop, *deadline_);
+    }
+    if (!ready) cannot_be_asked(failure, std::move(ready.error()), 1);
+    co_return ready.has_value();
+}
+
+/// `context_.model` is asked instead of the one that failed. False: it would be one retry too many.
+bool ClientRequest::stand_in(const Failure& failure) {
+    const providers::Provider& provider = snapshot_->provider(*context_.model);
+    const bool asked_before =
+        std::any_of(record_.attempts.begin(), record_.attempts.end(),
+                    [&](const ledger::AttemptRow& row) { return row.provider == provider.name; });
+    if (asked_before && !worker_.retry_budgets[provider.name].take()) {
+        worker_.metrics.retry(false);
+        return false;
+    }
+    worker_.metrics.fallback();
+    const std::string why =
+        failure.status > 0 ? std::to_string(failure.status) : failure.error.reason;
+    if (failure.model->name == context_.model->name) {
+        context_.note("target", failure.model->provider_name + ":" + why);
+    } else {
+        fell_back_ = true;
+        context_.note("fallback", failure.model->name + ":" + why);
+    }
+    return true;
+}
+
+/// Reserves for the first attempt, which may make it one at a cheaper model.
+Task<ClientRequest::Reserved> ClientRequest::reserve_first(Pass& pass, bool stands_in) {
+    const pipeline::Model* const chosen = context_.model;
+    auto refusal = co_await pass_budgets();
+    if (refusal) {
+        if (stands_in && !deadline_->interrupted()) co_return Reserved::kNo;
+        co_await refuse(std::move(refusal->error), refusal->retry_after_s);
+        co_return Reserved::kOver;
+    }
+    if (context_.model == chosen) co_return Reserved::kYes;
+    pass.reset();
+    std::optional<Failure> failure;
+    bool usable = available(pass, failure);
+    if (usable && needs_readiness(*context_.model)) usable = co_await wait_ready(failure);
+    if (usable) co_return Reserved::kYes;
+    release_budget();
+    co_await deliver_failure(std::move(*failure));
+    co_return Reserved::kOver;
+}
+
+/// What the provider of an attempt allows; the request has one deadline, whoever is asked.
+void ClientRequest::limit_attempt(const providers::Provider& provider) {
+    if (record_.attempts.empty() || record_.attempts.back().provider != provider.name)
+        worker_.retry_budgets[provider.name].request();
+    net::Timeouts limits = provider.origin.timeouts;
+    if (total_ > std::chrono::milliseconds(0)) limits.total = total_;
+    total_ = limits.total;
+    deadline_->set_timeouts(limits);
+}
+
+/// Asks `context_.model` once. True: the request is over. False: `failure` says what came of it or, when empty, that
+/// it was not made: there is no budget for it, or the request cannot be translated for a model that stands in.
+/// Nothing goes to the caller before the first piece of a stream is there: until then another attempt can be made.
+Task<bool> ClientRequest::attempt(Pass& pass, bool stands_in, std::optional<Failure>& failure) {
+    const bool budgeted = snapshot_->budgets() != nullptr;
+    if (budgeted && budget_attempt_ == 0) {
+        const Reserved reserved = co_await reserve_first(pass, stands_in);
+        if (reserved != Reserved::kYes) co_return reserved == Reserved::kOver;
+    }
+    const providers::Provider& provider = snapshot_->provider(*context_.model);
+    providers::PreparedRequest prepared;
+    if (auto made = prepare(provider, prepared); !made) {
+        if (budget_open_) release_budget();
+        if (stands_in) co_return false;
+        co_await refuse(std::move(made.error()));
+        co_return true;
+    }
+    if (budgeted && !budget_open_ && reserve_again()) co_return false;
+    limit_attempt(provider);
+    std::optional<providers::TargetLoad::Call> under_way;
+    if (auto* load = snapshot_->load(*context_.model)) under_way.emplace(*load, monotonic_now());
+    begin_attempt(provider);
+    net::UpstreamCall call(worker_.pool, provider.origin, *deadline_);
+    const net::UpstreamRequest request = prepared.request();
+    auto started = co_await call.start(request);
+    worker_.metrics.upstream_connection(call.reused());
+    if (!started) {
+        no_answer(call.sent(), std::move(started.error()), failure.emplace());
+    } else {
+        attempt_.first_byte_us = to_us(monotonic_now() - attempt_start_);
+        record_.first_byte_us = to_us(monotonic_now() - exchange_.arrival());
+        if (under_way && call.head().status < 400) under_way->answered(monotonic_now());
+        if (call.head().status >= 400) {
+            co_await take_refusal(call, failure.emplace());
+        } else if (!is_stream(call.head())) {
+            if (pass) pass->succeeded(monotonic_now());
+            if (translates(provider)) {
+                co_await deliver_translated(call, provider);
+            } else {
+                co_await deliver_buffered(call);
+            }
+            co_return true;
+        } else {
+            Opening opening = open(call.head(), prepared.hides_usage());
+            opening.first = co_await call.read_some();
+            if (begins(opening, provider, failure)) {
+                if (pass) pass->succeeded(monotonic_now());
+                if (translates(provider)) {
+                    co_await stream_translated(call, provider, opening);
+                } else {
+                    co_await deliver_stream(call, opening);
+                }
+                co_return true;
+            }
+        }
+    }
+    if (under_way && failure->hope != Hope::kNone) under_way->failed(monotonic_now());
+    if (pass && failure->unwell) pass->failed(monotonic_now());
+    if (pass && !failure->unwell && failure->status > 0) pass->succeeded(monotonic_now());
+    if (budget_open_) settle_budget();
+    co_return false;
+}
+
+void ClientRequest::no_answer(bool sent, Error error, Failure& failure) {
+    const auto reason = deadline_->reason();
+    // What was sent may be billed, even where we saw no answer.
+    if (!sent) attempt_.cost = PicoUsd(0);
+    end_attempt(0, end_of(error));
+    record_.first_byte_us = 0;
+    failure.hope = hope_after(reason);
+    // A wrong certificate, or an answer that is none, is not a moment's weakness.
+    const bool passing = error.reason == "upstream_unreachable" ||
+                         error.reason == "upstream_closed" || deadline_->interrupted();
+    if (failure.hope == Hope::kAgain && !passing) failure.hope = Hope::kElsewhere;
+    failure.unwell = failure.hope != Hope::kNone || reason == net::Deadline::Reason::kTotal;
+    const bool child_broke =
+        snapshot_->provider(*context_.model).kind == providers::Kind::kEmbedded &&
+        !deadline_->interrupted();
+    failure.error = child_broke ? snapshot_->models()->crash_error() : std::move(error);
+}
+
+/// The upstream answered with a status of 400 or above.
+Task<void> ClientRequest::take_refusal(net::UpstreamCall& call, Failure& failure) {
+    const int status = call.head().status;
+    failure.hope = providers::hope_of(call.head());
+    failure.unwell = status >= 500 || status == 408;
+    failure.told_wait = providers::told_wait(call.head().fields, unix_now_us() / 1'000'000);
+    keep_upstream_fields(call.head());
+    failure.fields = std::exchange(upstream_fields_, {});
+    auto body = co_await call.read_all(kMaxBufferedAnswer);
+    if (!body) {
+        broke_off(status, body.error());
+        if (hope_after(deadline_->reason()) == Hope::kNone) failure.hope = Hope::kNone;
+        failure.error = std::move(body.error());
+        co_return;
+    }
+    failure.status = status;
+    const providers::Provider& provider = snapshot_->provider(*context_.model);
+    wire::usage::UsageReading usage;
+    if (!translates(provider)) {
+        auto facts = wire::openai::read_answer(context_.endpoint, *body, provider.flavour);
+        failure.is_json = facts.valid;
+        attempt_.finish_reason = facts.finish_reason;
+        attempt_.model_reported = facts.model;
+        usage = facts.usage;
+    }
+    end_attempt(status, ledger::EndState::kError, usage);
+    failure.body.assign(*body);
+}
+
+/// What is to be known of a stream when its head's views are gone.
+ClientRequest::Opening ClientRequest::open(const net::ResponseHead& head, bool hide_usage) {
+    keep_upstream_fields(head);
+    Opening out;
+    out.hide_usage = hide_usage;
+    out.no_store = forbids_storing(head);
+    return out;
+}
+
+/// Whether a stream's first piece is the beginning of an answer; if not, `failure` says what it is.
+bool ClientRequest::begins(Opening& opening, const providers::Provider& provider,
+                           std::optional<Failure>& failure) {
+    if (opening.first && !opening.first->empty()) {
+        auto refusal = refusal_in(*opening.first, provider);
+        if (!refusal) return true;
+        refused_in_stream(std::move(*refusal), failure.emplace());
+        return false;
+    }
+    Error error{ErrorCode::kUpstreamInvalid,
+                "the upstream's stream ended before the answer had begun",
+                "send the request again",
+                {},
+                "upstream_stream_cut"};
+    if (!opening.first && opening.first.error().code != ErrorCode::kUpstreamInvalid)
+        error = std::move(opening.first.error());
+    ended_unheard(std::move(error), failure.emplace());
+    return false;
+}
+
+/// An upstream that is overloaded may say so as the first event of a stream. It has made nothing, and bills nothing.
+void ClientRequest::refused_in_stream(std::string body, Failure& failure) {
+    attempt_.cost = PicoUsd(0);
+    end_attempt(200, ledger::EndState::kError);
+    failure.fields = std::exchange(upstream_fields_, {});
+    std::erase_if(failure.fields, [](const auto& field) {
+        return equals_ignore_case(field.first, "content-type");
+    });
+    failure.fields.emplace_back("content-type", "application/json");
+    failure.hope = Hope::kAgain;
+    failure.unwell = true;
+    failure.status = http_status(ErrorCode::kUpstreamInvalid);
+    failure.body = std::move(body);
+}
+
+/// A stream without a first piece. Its provider bills the input all the same, so we count it.
+void ClientRequest::ended_unheard(Error error, Failure& failure) {
+    const auto reason = deadline_->reason();
+    const TokenRule& rule = snapshot_->token_rule(*context_.model);
+    AnswerMeter nothing(rule, worker_.tokenizers.of(rule));
+    const auto own = count_cut_stream(context_.body, rule, context_.model->upstream_name,
+                                      worker_.tokenizers.of(rule), nothing);
+    wire::usage::UsageReading usage;
+    if (own) {
+        usage = own->usage;
+        attempt_.usage_quality = own->quality;
+    }
+    broke_off(200, error, usage);
+    failure.hope = hope_after(reason);
+    failure.unwell = failure.hope != Hope::kNone || reason == net::Deadline::Reason::kTotal;
+    failure.error = std::move(error);
+}
+
+/// How long to wait before `context_.model` is asked again; nullopt: it is not.
+std::optional<Duration> ClientRequest::wait_before(std::uint32_t retry, const Failure& failure) {
+    const providers::Provider& provider = snapshot_->provider(*context_.model);
+    std::uint64_t most = provider.retries.attempts;
+    if (const auto wish = header("x-leeway-retries")) {
+        if (const auto number = parse_u64(trim(*wish))) most = std::min(most, *number);
+    }
+    if (failure.hope != Hope::kAgain || retry >= most) return std::nullopt;
+    const std::uint64_t random = fast_random();
+    Duration wait = providers::backoff(provider.retries, retry, random);
+    if (failure.told_wait) {
+        // Sooner it would only be refused again. A little later, as all were told the same.
+        if (*failure.told_wait > provider.retries.cap) return std::nullopt;
+        const Duration after = providers::backoff(provider.retries, 0, random) / 4;
+        wait = std::max(wait, *failure.told_wait + after);
+    }
+    if (wait >= deadline_->remaining()) return std::nullopt;
+    const bool has_room = worker_.retry_budgets[provider.name].take();
+    worker_.metrics.retry(has_room);
+    if (!has_room) return std::nullopt;
+    return wait;
+}
+
+/// False: the request was interrupted meanwhile.
+Task<bool> ClientRequest::pause(Duration wait) {
+    using Wait = models::LoopWait<bool>;
+    const TimePoint start = monotonic_now();
+    const auto waiting = std::make_shared<Wait>(worker_.loop);
+    net::Timer timer(worker_.loop.timers(), &Wait::interrupt, waiting.get());
+    timer.arm(start + wait);
+    const net::Deadline::Guard guard(*deadline_, &Wait::interrupt, waiting.get());
+    Wait& awaited = *waiting;
+    co_await awaited;
+    waited_ += monotonic_now() - start;
+    co_return !deadline_->interrupted();
+}
+
+Task<void> ClientRequest::deliver_failure(Failure failure) {
+    context_.model = failure.model;
+    if (failure.status == 0) {
+        co_await refuse(std::move(failure.error), failure.retry_after_s);
+        co_return;
+    }
+    if (!failure.is_json) {
+        Error error = not_an_answer(failure.status, failure.body);
+        co_await refuse(std::move(error));
+        co_return;
+    }
+    const providers::Provider& provider = snapshot_->provider(*failure.model);
+    if (translates(provider) && provider.dialect != dialect_) {
+        const Error error =
+            wire::codec_of(provider.dialect).read_error(failure.status, failure.body);
+        failure.body = wire::codec_of(dialect_).write_error(error);
+    }
+    upstream_fields_ = std::move(failure.fields);
+    pipeline::Outcome outcome;
+    outcome.status = failure.status;
+    outcome.form = pipeline::AnswerForm::kJson;
+    if (!record_.attempts.empty()) {
+        outcome.usage = record_.attempts.back().usage;
+        outcome.usage_state = record_.attempts.back().usage_state;
+    }
+    record_.error = "upstream_error";
+    settle(outcome, ledger::EndState::kError);
+    co_await exchange_.respond(failure.status, answer_fields({}, true), failure.body);
+}
+
+}  // namespace leeway::app

@@ -1,0 +1,75 @@
+#include "app/places.hpp"
+
+#include <array>
+
+namespace leeway::app {
+namespace {
+
+using enum wire::Dialect;
+using Kind = Place::Kind;
+
+constexpr std::string_view kModelName = "{model}";
+
+// Google's SDKs ask for v1beta or v1. Its methods come before the entries, whose names may be anything.
+constexpr std::array kPlaces = {
+    Place{Kind::kChat, kOpenAiChat, false, "/v1/chat/completions", "createChatCompletion",
+          "Chat completion (OpenAI)"},
+    Place{Kind::kChat, kAnthropic, false, "/v1/messages", "createMessage", "Message (Anthropic)"},
+    Place{Kind::kChat, kOpenAiResponses, false, "/v1/responses", "createResponse",
+          "Response (OpenAI)"},
+    Place{Kind::kEmbeddings, kOpenAiChat, false, "/v1/embeddings", "createEmbedding",
+          "Embeddings (OpenAI)"},
+    Place{Kind::kCompletions, kOpenAiChat, false, "/v1/completions", "createCompletion",
+          "Legacy completion (OpenAI)"},
+    Place{Kind::kRerank, kOpenAiChat, false, "/v1/rerank", "rerank", "Rerank (Cohere)"},
+    Place{Kind::kRerank, kOpenAiChat, false, "/v2/rerank", "rerankV2", "Rerank (Cohere, v2)"},
+    Place{Kind::kCountTokens, kAnthropic, false, "/v1/messages/count_tokens", "countMessageTokens",
+          "Tokens of a message (Anthropic)"},
+    Place{Kind::kChat, kGemini, false, "/v1beta/models/{model}:generateContent", "generateContent",
+          "Content (Gemini)"},
+    Place{Kind::kChat, kGemini, true, "/v1beta/models/{model}:streamGenerateContent",
+          "streamGenerateContent", "Streamed content (Gemini)"},
+    Place{Kind::kCountTokens, kGemini, false, "/v1beta/models/{model}:countTokens", "countTokens",
+          "Tokens of contents (Gemini)"},
+    Place{Kind::kChat, kGemini, false, "/v1/models/{model}:generateContent", "generateContentV1",
+          "Content (Gemini, v1)"},
+    Place{Kind::kChat, kGemini, true, "/v1/models/{model}:streamGenerateContent",
+          "streamGenerateContentV1", "Streamed content (Gemini, v1)"},
+    Place{Kind::kCountTokens, kGemini, false, "/v1/models/{model}:countTokens", "countTokensV1",
+          "Tokens of contents (Gemini, v1)"},
+    Place{Kind::kModels, kOpenAiChat, false, "/v1/models", "listModels",
+          "Models that the caller may name, as its dialect lists them"},
+    Place{Kind::kModel, kOpenAiChat, false, "/v1/models/{model}", "getModel", "One model"},
+    Place{Kind::kModels, kGemini, false, "/v1beta/models", "listModelsV1beta",
+          "Models that the caller may name (Gemini)"},
+    Place{Kind::kModel, kGemini, false, "/v1beta/models/{model}", "getModelV1beta",
+          "One model (Gemini)"},
+};
+
+/// The name where `{model}` stands; nullopt: the path is another one.
+std::optional<std::string_view> match(std::string_view pattern, std::string_view path) noexcept {
+    const std::size_t at = pattern.find(kModelName);
+    if (at == std::string_view::npos) {
+        return path == pattern ? std::optional(std::string_view()) : std::nullopt;
+    }
+    const std::string_view suffix = pattern.substr(at + kModelName.size());
+    if (path.size() <= at + suffix.size() || !path.starts_with(pattern.substr(0, at)) ||
+        !path.ends_with(suffix)) {
+        return std::nullopt;
+    }
+    return path.substr(at, path.size() - at - suffix.size());
+}
+
+}  // namespace
+
+std::span<const Place> places() noexcept { return kPlaces; }
+
+std::optional<FoundPlace> find_place(std::string_view path) noexcept {
+    if (path.ends_with("/models/")) path.remove_suffix(1);
+    for (const Place& place : kPlaces) {
+        if (const auto model = match(place.pattern, path)) return FoundPlace{&place, *model};
+    }
+    return std::nullopt;
+}
+
+}  // namespace leeway::app

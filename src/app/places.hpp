@@ -1,0 +1,49 @@
+#pragma once
+
+#include "wire/canonical/dialect.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+namespace leeway::app {
+
+/// What is served at a path of the client API.
+struct Place {
+    enum class Kind : std::uint8_t {
+        kChat,
+        kCompletions,
+        kEmbeddings,
+        kRerank,
+        kCountTokens,
+        kModels,  ///< the list
+        kModel,   ///< one entry of it
+    };
+    Kind kind = Kind::kChat;
+    wire::Dialect dialect = wire::Dialect::kOpenAiChat;
+    bool stream = false;  ///< the path itself asks for a stream
+    std::string_view pattern;  ///< the path; "{model}" stands for a name, which may hold slashes
+    std::string_view name;     ///< of the operation, unique: "createChatCompletion"
+    std::string_view title;
+};
+
+/// All places, in the order in which they are tried. One list for the dispatch and for the documents.
+[[nodiscard]] std::span<const Place> places() noexcept;
+
+struct FoundPlace {
+    const Place* place = nullptr;
+    std::string_view model;  ///< from the path; empty where the pattern names none
+};
+/// nullopt: nothing is served at `path`. A list may be asked for with a slash behind it.
+[[nodiscard]] std::optional<FoundPlace> find_place(std::string_view path) noexcept;
+
+/// What a request to this place may be, as the header `allow` has it.
+inline constexpr std::string_view kReading = "GET, HEAD";
+inline constexpr std::string_view kPosting = "POST";
+[[nodiscard]] constexpr std::string_view methods_of(const Place& place) noexcept {
+    const bool reads = place.kind == Place::Kind::kModels || place.kind == Place::Kind::kModel;
+    return reads ? kReading : kPosting;
+}
+
+}  // namespace leeway::app
