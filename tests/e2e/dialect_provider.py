@@ -1,8 +1,8 @@
 """A provider that speaks OpenAI's chat and Responses, Anthropic's Messages, Google's generateContent and Bedrock's Converse,
 and asks for what Azure, AWS and Vertex ask for, for the end-to-end tests of dialects. The last text of the request says how it behaves: "tool" (asks for two tools at once), "think",
-"refuse", "length", "empty", "cut", "error N", "overloaded" (in a stream), "no args", "json" (of FORM, by a tool where the request
-forces one), "json twice" (the first is wrong), "echo TEXT", "slow", "endless", "flaky" (the first is refused with Retry-After);
-anything else gets an ordinary answer. A request that holds `#N` somewhere is kept under N, so that several tests can share
+"refuse", "length", "empty", "cut", "error N", "overloaded" (in a stream), "no args", "json" (of FORM), "json twice" (the first is wrong), "echo TEXT", "slow", "endless", "flaky" (the first is refused with Retry-After);
+anything else gets an ordinary answer. Where the request
+forces a tool or a schema, the answer is a call or a text that follows it. A request that holds `#N` somewhere is kept under N, so that several tests can share
 one provider at the same time.
 """
 import base64
@@ -16,7 +16,7 @@ import time
 import clouds
 
 TEXT = ["Grüße", " from\u2028", " the", " provider"]
-FORM = {"city": "Oslo", "degrees": 7}
+EXAMPLES = FORM = {"city": "Oslo", "degrees": 7}
 CALLS = [("call_a", "get_weather", {"city": "Oslo"}), ("call_b", "get_time", {"zone": "UTC"})]
 
 
@@ -86,7 +86,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if wish == "flaky" and turn == 1:
             return self.json(429, ERRORS[kind](429), ("retry-after", "1"))
         if wish == "slow":
-            time.sleep(1.5)  # longer than the caller waits
+            time.sleep(3)  # longer than the caller waits
         parts, stop = plan(wish, request, turn)
         if stream and wish == "endless":
             return self.endless(STREAMS[kind]([("text", "x" * 6000)], stop, request))
@@ -158,23 +158,45 @@ def embeddings(request):
 
 
 def forced_tool(request):
-    """The only tool that the request lets the model call and asks it to, or None."""
+    """Name and schema of the tool that the model must call, or None."""
     tools = request.get("tools") or []
     if tools and "functionDeclarations" in tools[0]:
         tools = tools[0]["functionDeclarations"]
-    names = [tool.get("name") or tool.get("function", {}).get("name") for tool in tools]
+    tools = [tool.get("function", tool) for tool in tools]
     choice = json.dumps(request.get("tool_choice") or request.get("toolConfig") or "")
-    named = [name for name in names if f'"{name}"' in choice]
-    if not named and names and ("required" in choice or '"any"' in choice or '"ANY"' in choice):
-        named = names
-    return named[0] if named else None
+    forced = [tool for tool in tools if f'"{tool.get("name")}"' in choice]
+    if not forced and any(word in choice for word in ("required", '"any"', '"ANY"')):
+        forced = tools
+    return (forced[0]["name"], schema_of(forced[0], "parameters", "input_schema", "parametersJsonSchema")) if forced else None
+
+
+def schema_of(node, *names):
+    return next((node[name] for name in names if isinstance(node, dict) and node.get(name)), None)
+
+
+def wanted_schema(request):
+    """The schema that the answer's text must follow, or None."""
+    form = request.get("response_format") or (request.get("text") or {}).get("format") or (
+        request.get("output_config") or {}).get("format") or request.get("generationConfig") or {}
+    return schema_of(form.get("json_schema", form), "schema", "responseJsonSchema", "responseSchema")
+
+
+def example(schema):
+    """A value that follows the schema."""
+    if schema.get("enum"):
+        return schema["enum"][0]
+    if "properties" in schema:
+        return {name: EXAMPLES.get(name) or example(one) for name, one in schema["properties"].items()}
+    return {"integer": 1, "boolean": True, "array": []}.get(str(schema.get("type")).lower(), "text")
 
 
 def plan(wish, request, turn):
-    if wish.startswith("json"):
-        form = {"city": 5, "degrees": "warm"} if wish == "json twice" and turn == 1 else FORM
-        tool = forced_tool(request)
-        return ([("call", "call_j", tool, form)], "tool") if tool else ([("text", json.dumps(form))], "end")
+    tool, schema = forced_tool(request), wanted_schema(request)
+    if tool or schema or wish.startswith("json"):
+        form = example(tool[1] if tool else schema or {"properties": EXAMPLES})
+        if wish == "json twice" and turn == 1:
+            form = {"city": 5, "degrees": "warm"}
+        return ([("call", "call_j", tool[0], form)], "tool") if tool else ([("text", json.dumps(form))], "end")
     if wish == "empty":
         return [], "end"
     if wish == "refuse":

@@ -153,7 +153,8 @@ def an_agent_loop_of_the_sdk(c):
 
 @scenario("tools", "tool_choice")
 def a_forced_tool(c):
-    c.ask("hello", tools=True, tool_choice="get_weather")
+    answer = c.ask("hello", tools=True, tool_choice="get_weather")
+    same([call[1:] for call in map(tuple, answer.calls)], [("get_weather", {"city": "Oslo"})])
     choice = json.dumps(c.sent.get("tool_choice") or c.sent.get("toolConfig"))
     assert "get_weather" in choice, choice
 
@@ -370,7 +371,7 @@ def timeout_of_the_caller(c):
     begun = time.monotonic()
     failure = c.fails(lambda: c.ask("slow", timeout=0.4))
     assert failure.name == c.client.timeout_class, failure
-    assert time.monotonic() - begun < 1.4, "not its own time-out"
+    assert time.monotonic() - begun < 2.5, "not its own time-out"
 
 
 @scenario("resilience", "retry")
