@@ -25,7 +25,7 @@ def last_text(node):
     found = ""
     if isinstance(node, dict):
         for key, value in node.items():
-            if key in ("text", "content", "input") and isinstance(value, str):
+            if key in ("text", "content", "input", "output") and isinstance(value, str):
                 found = value
             elif key in ("messages", "content", "contents", "parts", "input"):
                 found = last_text(value) or found

@@ -14,7 +14,7 @@ function failure(error) {
   const under = error.lastError ?? error;
   const headers = under.responseHeaders ?? {};
   return {
-    name: under.name === "Error" ? under.constructor.name : under.name.startsWith("AI_") ? under.name : under.constructor.name,
+    name: ["Error", "DOMException"].includes(under.constructor.name) || under.name.startsWith("AI_") ? under.name : under.constructor.name,
     status: under.status ?? under.statusCode ?? 0, message: String(under.message ?? under),
     request_id: under.requestID ?? under.request_id ?? headers["x-request-id"] ?? headers["request-id"] ?? "",
   };

@@ -35,7 +35,7 @@ class Cell:
         self.tag = next(_tags)
 
     def request(self, text, **more):
-        return {"model": f"m-{self.target}", "text": f"{text} #{self.tag}", **more}
+        return {"model": f"m-{self.target}", "text": f"{text} #{self.tag}", "same": self.same, **more}
 
     def ask(self, text, **more):
         return self.client.ask(self.request(text, **more))
