@@ -167,7 +167,7 @@ def forced_tool(request):
     forced = [tool for tool in tools if f'"{tool.get("name")}"' in choice]
     if not forced and any(word in choice for word in ("required", '"any"', '"ANY"')):
         forced = tools
-    return (forced[0]["name"], schema_of(forced[0], "parameters", "input_schema", "parametersJsonSchema")) if forced else None
+    return (forced[0]["name"], schema_of(forced[0], "parameters", "input_schema", "parametersJsonSchema", "parameters_json_schema")) if forced else None
 
 
 def schema_of(node, *names):

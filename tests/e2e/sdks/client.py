@@ -49,6 +49,7 @@ class Client:
     sdk = ""  # as its vendor calls it, with what of it is used
     dialect = ""
     lacks = NOT_OF_ALL  # words of scenarios' needs that the SDK does not have
+    groups = None  # of scenarios; None: all
     classes = STATUS_CLASSES
     timeout_class = "APITimeoutError"
 

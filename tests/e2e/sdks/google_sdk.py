@@ -19,7 +19,7 @@ def media(url):
 
 class GenerateContent(Client):
     sdk, dialect = "google-genai", "gemini"
-    lacks = NOT_OF_ALL | frozenset({"quiet_stream", "signature", "parallel_off", "request_id", "error_id", "developer", "metadata", "user", "timely_retry"})
+    lacks = NOT_OF_ALL | frozenset({"quiet_stream", "signature", "parallel_off", "request_id", "error_id", "developer", "metadata", "user", "embed", "timely_retry"})
     classes = {status: "ServerError" if status >= 500 else "ClientError" for status in (400, 401, 403, 404, 429, 500, 529)}
     timeout_class = "ReadTimeout"
 
@@ -114,6 +114,3 @@ class GenerateContent(Client):
 
     def count(self, r):
         return self.api.models.count_tokens(model=r["model"], contents=r["text"]).total_tokens
-
-    def embed(self, model, texts):
-        return [item.values for item in self.api.models.embed_content(model=model, contents=texts).embeddings]

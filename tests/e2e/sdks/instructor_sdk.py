@@ -30,6 +30,7 @@ class OverOpenAi(openai_sdk.Chat):
 class OverOpenAiSchema(OverOpenAi):
     sdk = "instructor json schema"
     mode = instructor.Mode.JSON_SCHEMA
+    groups = ("structured",)
 
 
 class OverAnthropic(anthropic_sdk.Messages):

@@ -107,7 +107,7 @@ CLIENTS = (
     client("node ai openai chat", "chat", AI_LACKS + " signature thought refusal", "ai_openai_chat", **AI),
     client("node ai openai responses", "responses", AI_LACKS + " signature stop seed", "ai_openai_responses", **AI),
     client("node ai anthropic", "anthropic", AI_LACKS + " embed seed metadata", "ai_anthropic", **AI),
-    client("node @langchain/openai", "chat", "count models signature developer quiet_stream thought refusal_stream schema "
+    client("node @langchain/openai", "chat", "count models signature developer quiet_stream thought refusal schema "
            "request_id think", "langchain_openai", timeout_class="TimeoutError"),
 )
 for _client in CLIENTS[3:]:
