@@ -232,7 +232,7 @@ tokens::TokenCount AnswerMeter::estimate(std::int64_t base) const {
     features.digit_bytes = static_cast<double>(digits_);
     features.other_bytes = static_cast<double>(other_);
     features.requests = 0;
-    auto out = tokens::Calibration(rule_->model.family).estimate(features);
+    auto out = rule_->learned().estimate(features);
     out.low = std::max<std::int64_t>(out.low, 0);
     return out;
 }
@@ -300,6 +300,8 @@ std::optional<OwnCount> count_cut_stream(std::string_view body, const TokenRule&
         counting.model = model;
         counting.rule = rule.model;
         counting.tokenizer = tokenizer;
+        const tokens::Calibration learned = rule.learned();
+        counting.calibration = &learned;
         if (const auto counted = tokens::count_chat(body, counting)) input = counted->total;
     }
     OwnCount out;

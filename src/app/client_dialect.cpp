@@ -3,6 +3,8 @@
 #include "json/write.hpp"
 #include "tokens/chat_count.hpp"
 
+#include <fmt/format.h>
+
 namespace leeway::app {
 namespace {
 
@@ -155,6 +157,8 @@ Task<void> ClientRequest::count_tokens() {
     counting.model = context_.model->upstream_name;
     counting.rule = rule.model;
     counting.tokenizer = tokenizer;
+    const tokens::Calibration learned = rule.learned();
+    counting.calibration = &learned;
     auto count = tokens::count_chat(context_.body, counting);
     if (!count) {
         co_await refuse(std::move(count.error()));
@@ -164,7 +168,13 @@ Task<void> ClientRequest::count_tokens() {
     json::Writer json(body);
     json.object().key(dialect_ == Dialect::kGemini ? "totalTokens" : "input_tokens");
     json.integer(count->total.tokens).close_object();
-    co_await exchange_.respond(200, answer_fields("application/json", false), body);
+    const tokens::TokenCount& total = count->total;
+    const auto base = answer_fields("application/json", false);
+    std::vector<net::Field> fields(base.begin(), base.end());
+    fields.push_back({"x-leeway-count-quality", to_string(total.quality)});
+    const std::string interval = fmt::format("{}-{}", total.low, total.high);
+    if (total.low != total.high) fields.push_back({"x-leeway-count-interval", interval});
+    co_await exchange_.respond(200, fields, body);
 }
 
 }  // namespace leeway::app

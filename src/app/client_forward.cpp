@@ -51,6 +51,7 @@ void ClientRequest::begin_attempt(const providers::Provider& provider) {
     attempt_.number = static_cast<std::uint32_t>(record_.attempts.size()) + 1;
     attempt_.provider = provider.name;
     attempt_.model = context_.model->name;
+    attempt_.tier = tier_asked(provider);
     attempt_start_ = monotonic_now();
     attempt_open_ = true;
 }
@@ -63,7 +64,7 @@ void ClientRequest::end_attempt(int status, ledger::EndState end,
     attempt_.end = end;
     attempt_.usage = reading.usage;
     attempt_.usage_state = reading.state;
-    attempt_.tier = reading.tier.value_or(prices::Tier::kStandard);
+    if (reading.tier) attempt_.tier = *reading.tier;  // what was billed, also where less was given
     attempt_.total_us = to_us(monotonic_now() - attempt_start_);
     if (reading.state != prices::UsageState::kMissing) {
         prices::PriceQuery query;

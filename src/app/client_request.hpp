@@ -143,6 +143,7 @@ private:
     // client_translate.cpp: callers and providers whose dialects differ
     struct Translation;
     Result<std::string> upstream_body(const providers::Provider& provider);
+    prices::Tier tier_asked(const providers::Provider& provider) const;
     Task<void> deliver_translated(net::UpstreamCall& call, const providers::Provider& provider);
     Task<void> stream_translated(net::UpstreamCall& call, const providers::Provider& provider,
                                  Opening& opening);
@@ -177,6 +178,7 @@ private:
     void settle(const pipeline::Outcome& outcome, ledger::EndState end);
     void price(const pipeline::Outcome& outcome);
     void compare(const pipeline::Outcome& outcome);
+    void teach(const pipeline::Outcome& outcome) const;
     std::span<const net::Field> answer_fields(std::string_view content_type, bool final_figures);
 
     WorkerState& worker_;

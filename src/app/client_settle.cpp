@@ -1,4 +1,5 @@
 #include "app/client_request.hpp"
+#include "app/token_learner.hpp"
 #include "base/money.hpp"
 #include "base/strings.hpp"
 #include "prices/prompt_cache_model.hpp"
@@ -147,6 +148,40 @@ void ClientRequest::settle(const pipeline::Outcome& outcome, ledger::EndState en
     sample.baseline = record_.baseline;
     sample.cost_unknown = !record_.cost;
     worker_.metrics.request(sample);
+    teach(outcome);
+}
+
+// What a provider counted teaches our own counts of models whose tokenizer is not public. Only the copy of
+// some requests is made here; the learner's thread does the rest.
+void ClientRequest::teach(const pipeline::Outcome& outcome) const {
+    TokenLearner* learner = snapshot_->learner();
+    if (learner == nullptr || !outcome.complete || outcome.from_stage) return;
+    const TokenRule& rule = snapshot_->token_rule(*context_.model);
+    if (rule.calibration == nullptr || outcome.usage_state != prices::UsageState::kFinal) return;
+    const bool known = context_.endpoint == pipeline::Endpoint::kChatCompletions && !unreadable_ &&
+                       !context_.view.has_media && context_.view.n <= 1;
+    if (!known || record_.attempts.empty()) return;
+    // Another model's count, where an attempt at another one gave the answer.
+    if (record_.attempts.back().model != context_.model->name) return;
+    const std::int64_t now_us = context_.arrived_unix_us + record_.total_us;
+    const std::size_t size = context_.body.size();
+    if (size > TokenLearner::kMostBytes || !rule.calibration->take_turn(now_us)) return;
+    Lesson lesson{rule.model,
+                  rule.vocabulary,
+                  rule.calibration,
+                  context_.model->upstream_name,
+                  {},
+                  outcome.usage.input_total()};
+    if (context_.edits().empty()) {
+        lesson.body = context_.body;
+    } else {
+        json::Splice splice(context_.body);
+        for (const auto& edit : context_.edits()) {
+            if (!splice.add(edit.change)) return;
+        }
+        lesson.body = splice.str();
+    }
+    learner->offer(std::move(lesson));
 }
 
 // SDKs tell their callers the id that stands under the name their own vendor gives it: the provider's, else ours.

@@ -109,6 +109,17 @@ Result<std::string> ClientRequest::upstream_body(const providers::Provider& prov
     return body;
 }
 
+/// The class of service that the body for this provider asks for: bills are by it unless the answer names another.
+prices::Tier ClientRequest::tier_asked(const providers::Provider& provider) const {
+    constexpr auto kStandard = prices::Tier::kStandard;
+    if (provider.kind == providers::Kind::kEmbedded) return kStandard;  // ours knows no other
+    // Those that have no word for the tiers of others are not told.
+    const bool own_words = dialect_ == Dialect::kGemini && context_.edits().empty();
+    const bool told = provider.dialect != Dialect::kAnthropic &&
+                      (provider.dialect != Dialect::kGemini || own_words);
+    return told ? context_.view.tier.value_or(kStandard) : kStandard;
+}
+
 Task<void> ClientRequest::deliver_translated(net::UpstreamCall& call,
                                              const providers::Provider& provider) {
     const int status = call.head().status;

@@ -185,28 +185,32 @@ void add_report(Parser& parser) {
         "  leeway report --by model,day --since 7d\n"
         "  leeway report --by user --tag team=search --since 24h\n"
         "  leeway report --by key --since 2026-11-01 --until 2026-12-01 --csv > november.csv\n"
-        "  leeway report --savings --route assistant");
-    command
-        .add_option("--by", parser.report.by,
-                    "day, hour, key, user, route, model, provider, tag, session or agent; or two "
-                    "with a comma [day]")
-        ->check([](const std::string& words) {
-            if (ledger::parse_report_groups(words)) return std::string();
-            const std::vector<std::string> known(ledger::kReportByNames.begin(),
-                                                 ledger::kReportByNames.end());
-            for (std::size_t at = 0; at <= words.size();) {
-                const std::size_t comma = std::min(words.find(',', at), words.size());
-                const std::string word = words.substr(at, comma - at);
-                at = comma + 1;
-                if (std::find(known.begin(), known.end(), word) != known.end()) continue;
-                const auto near = nearest(word, known);
-                return fmt::format("unknown group '{}' ({})", word,
-                                   near ? fmt::format("did you mean '{}'?", *near)
-                                        : fmt::format("known: {}", fmt::join(known, ", ")));
-            }
-            return std::string("at most two different groups");
-        })
-        ->type_name("GROUP");
+        "  leeway report --savings --route assistant\n"
+        "  leeway report --commitments\n"
+        "  leeway report --cost-differences --since 30d --tolerance 0.5");
+    CLI::Option* by =
+        command
+            .add_option(
+                "--by", parser.report.by,
+                "day, hour, key, user, route, model, provider, tag, session or agent; or two "
+                "with a comma [day]")
+            ->check([](const std::string& words) {
+                if (ledger::parse_report_groups(words)) return std::string();
+                const std::vector<std::string> known(ledger::kReportByNames.begin(),
+                                                     ledger::kReportByNames.end());
+                for (std::size_t at = 0; at <= words.size();) {
+                    const std::size_t comma = std::min(words.find(',', at), words.size());
+                    const std::string word = words.substr(at, comma - at);
+                    at = comma + 1;
+                    if (std::find(known.begin(), known.end(), word) != known.end()) continue;
+                    const auto near = nearest(word, known);
+                    return fmt::format("unknown group '{}' ({})", word,
+                                       near ? fmt::format("did you mean '{}'?", *near)
+                                            : fmt::format("known: {}", fmt::join(known, ", ")));
+                }
+                return std::string("at most two different groups");
+            })
+            ->type_name("GROUP");
     for (const char* name :
          {"key", "user", "route", "model", "provider", "tag", "session", "agent"}) {
         command
@@ -218,8 +222,20 @@ void add_report(Parser& parser) {
                 std::string("Only requests of this ") + name)
             ->type_name(std::string(name) == "tag" ? "WORD" : "NAME");
     }
-    command.add_flag("--savings", parser.report.savings,
-                     "How the baseline became the bill, step by step, and what was measured");
+    auto* savings =
+        command.add_flag("--savings", parser.report.savings, "How the baseline became the bill");
+    auto* commitments =
+        command.add_flag("--commitments", parser.report.commitments,
+                         "What is used and left of what was promised to each provider");
+    auto* differences = command.add_flag("--cost-differences", parser.report.cost_differences,
+                                         "Where providers told another cost than our prices say");
+    savings->excludes(commitments, differences);
+    commitments->excludes(differences, by);
+    differences->excludes(by);
+    command.add_option("--tolerance", parser.report.tolerance, "What is no difference, in % [1]")
+        ->needs(differences);
+    command.add_option("--worst", parser.report.worst, "Ids per provider and model [5]")
+        ->needs(differences);
     command.add_option("--since", parser.report.since, "First moment [the beginning]")
         ->type_name("TIME");
     command.add_option("--until", parser.report.until, "Up to here, exclusive [now]")

@@ -92,7 +92,12 @@ struct ReportCommand {
     std::string until;
     /// What is asked for (key, route, …) and which value; empty values: the requests that have none.
     std::vector<std::pair<std::string, std::string>> filters;
-    bool savings = false;  ///< where savings come from, instead of groups
+    // Instead of groups, one of these:
+    bool savings = false;  ///< where savings come from
+    bool commitments = false;  ///< how what was promised to providers stands
+    bool cost_differences = false;  ///< what providers told against what our prices say
+    std::string tolerance = "1";  ///< of a difference, in percent
+    std::uint32_t worst = 5;  ///< so many request ids of each provider and model
     bool json = false;
     bool csv = false;
 };
@@ -164,6 +169,7 @@ struct ModelHostOptions {
 int run_model_host(const ModelHostOptions& options);
 
 struct TokensOptions {
+    PlaceOptions place;  ///< empty: the built-in map and nothing learned
     std::vector<std::string> models;  ///< the first is shown, all are compared
     std::string vocabulary;  ///< a name or a file; then no model is asked for
     std::string file;  ///< empty or "-": standard input

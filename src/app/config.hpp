@@ -4,10 +4,12 @@
 #include "base/secret.hpp"
 #include "guard/budget/spec.hpp"
 #include "guard/limits/limit_book.hpp"
+#include "prices/commitment.hpp"
 #include "prices/rates.hpp"
 #include "providers/balance.hpp"
 #include "providers/breaker.hpp"
 #include "providers/retry.hpp"
+#include "tokens/model_map.hpp"
 #include "wire/canonical/quirks.hpp"
 #include "wire/usage/flavour.hpp"
 
@@ -77,12 +79,11 @@ enum class ProviderDialect : std::uint8_t {
     kVertex,
 };
 
-/// A negotiated percentage off a provider's rates, perhaps for a promise to spend.
+/// A negotiated percentage off a provider's rates.
 struct DiscountConfig {
     std::uint32_t discount_bp = 0;  ///< in 0.01 %
     std::optional<std::int64_t> from_unix_s;
     std::optional<std::int64_t> to_unix_s;  ///< exclusive
-    std::int64_t monthly_pico_usd = -1;  ///< what was promised to spend in a month; −1: nothing
 };
 
 /// Bedrock, where it is not spoken to with an API key.
@@ -120,6 +121,8 @@ struct ProviderConfig {
         price_name;  ///< what the price book calls it; empty: found by base_url, then by name
     std::string region;  ///< class of region that it is used in; empty: the general prices
     std::vector<DiscountConfig> discounts;
+    std::vector<prices::Commitment>
+        commitments;  ///< their names differ from those of all providers
     /// Not empty: the provider is configured but cannot be used, and this says why and what to do
     /// (its `api_key: ${VARIABLE}` is not set). Requests for its models get it as an error.
     std::string disabled_reason;
@@ -240,6 +243,8 @@ struct Config {
     ServerConfig server;
     std::vector<ProviderConfig> providers;
     std::vector<ModelConfig> models;
+    std::vector<tokens::ModelRule>
+        tokenizers;  ///< before the built-in map; the first that fits decides
     std::vector<RouteConfig> routes;
     std::vector<KeyConfig> keys;
     std::vector<BudgetConfig> budgets;  ///< those of the keys too

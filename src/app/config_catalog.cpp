@@ -173,12 +173,55 @@ void read_discount(ConfigSource& source, Section section, ProviderConfig& out) {
     read_percentage(source, section, "percent", discount.discount_bp);
     section.date("from", discount.from_unix_s);
     section.date("to", discount.to_unix_s);
-    read_usd(source, section, "commitment_per_month", discount.monthly_pico_usd);
     if (!section.has("percent")) {
         source.error(section.mark(), "a discount needs its percent");
     }
     section.finish();
     out.discounts.push_back(discount);
+}
+
+void read_commitment(ConfigSource& source, Section section, ProviderConfig& out,
+                     ProviderMarks& marks) {
+    using prices::CommitmentPer;
+    prices::Commitment commitment;
+    commitment.provider = out.name;
+    PlacedText name{{}, section.mark()};
+    if (const auto given = section.scalar("name")) name = *given;
+    commitment.name = name.text;
+    if (name.text.empty()) source.error(name.mark, "a commitment needs a name");
+    std::int64_t pico_usd = 0;
+    read_usd(source, section, "usd", pico_usd);
+    commitment.amount = PicoUsd(pico_usd);
+    if (!section.has("usd")) {
+        source.error(section.mark(), "a commitment needs its amount: `usd:`");
+    } else if (pico_usd == 0) {
+        source.error(section.mark("usd"), "a commitment to spend nothing is none");
+    }
+    section.choice<CommitmentPer>("per", commitment.per,
+                                  {{"month", CommitmentPer::kMonth},
+                                   {"year", CommitmentPer::kYear},
+                                   {"term", CommitmentPer::kTerm}});
+    std::optional<std::int64_t> from;
+    std::optional<std::int64_t> to;
+    section.date("from", from);
+    section.date("to", to);
+    if (from) commitment.from_day = *from / prices::kDaySeconds;
+    if (to) commitment.to_day = *to / prices::kDaySeconds;
+    if (commitment.from_day >= commitment.to_day) {
+        source.error(section.mark("to"), "'to' is the day after its last, so later than 'from'");
+    }
+    if (commitment.per == CommitmentPer::kTerm && !(from && to)) {
+        source.error(section.mark(), "a commitment per term needs `from:` and `to:`");
+    }
+    std::vector<PlacedText> models;
+    section.list("models", models);
+    for (PlacedText& model : models) {
+        commitment.models.push_back(model.text);
+        marks.committed_models.push_back(std::move(model));
+    }
+    marks.commitments.push_back(std::move(name));
+    section.finish();
+    out.commitments.push_back(std::move(commitment));
 }
 
 void read_model(ConfigSource& source, const PlacedText& name, Section& section, Draft& draft) {

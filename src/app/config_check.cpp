@@ -1,5 +1,6 @@
 #include "app/config_model.hpp"
 #include "providers/service_account.hpp"
+#include "tokens/model_map.hpp"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -146,6 +147,34 @@ void check_keys(ConfigSource& source, const Draft& draft) {
     }
 }
 
+/// A pattern that fits no model would count nothing, and a name that stands twice could not be told apart.
+void check_commitments(ConfigSource& source, const Draft& draft) {
+    std::vector<std::string> names;
+    for (std::size_t i = 0; i < draft.config.providers.size(); ++i) {
+        const ProviderConfig& provider = draft.config.providers[i];
+        for (const PlacedText& name : draft.provider_marks[i].commitments) {
+            if (!name.text.empty() && contains(names, name.text)) {
+                source.error(name.mark, fmt::format("there are two commitments '{}'", name.text));
+            }
+            names.push_back(name.text);
+        }
+        std::vector<std::string> models;
+        for (const ModelConfig& model : draft.config.models) {
+            if (model.provider == provider.name) models.push_back(model.name);
+        }
+        for (const PlacedText& pattern : draft.provider_marks[i].committed_models) {
+            const bool fits =
+                std::any_of(models.begin(), models.end(), [&](const std::string& model) {
+                    return tokens::matches_wildcard(pattern.text, model);
+                });
+            if (!fits) {
+                source.unknown(pattern.mark, fmt::format("model of provider {}", provider.name),
+                               pattern.text, models);
+            }
+        }
+    }
+}
+
 }  // namespace
 
 const std::vector<std::string>& known_stages() {
@@ -170,11 +199,13 @@ void check_draft(ConfigSource& source, const Draft& draft) {
     for (std::size_t i = 0; i < config.models.size(); ++i) {
         check_model(source, config, config.models[i], draft.model_marks[i]);
     }
+    check_tokenizers(source, draft);
     for (std::size_t i = 0; i < config.routes.size(); ++i) {
         check_route(source, config, config.routes[i], draft.route_marks[i],
                     draft.route_has_cache[i]);
     }
     check_keys(source, draft);
+    check_commitments(source, draft);
 }
 
 Result<void> check_exposure(const Config& config, bool has_stored_keys) {

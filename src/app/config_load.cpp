@@ -239,6 +239,7 @@ ConfigReading read_draft(ConfigSource& source, const std::string& text, const st
         for (auto& [named, section] : models.named_sections()) {
             read_model(source, named, section, draft);
         }
+        read_tokenizers(source, top, draft);
         Section routes = top.section("routes");
         for (auto& [named, section] : routes.named_sections()) {
             read_route(source, named, section, draft);

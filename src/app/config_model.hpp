@@ -14,6 +14,8 @@ struct ProviderMarks {
     YAML::Mark name;
     YAML::Mark ca_file;
     YAML::Mark service_account;
+    std::vector<PlacedText> commitments;  ///< their names, in order
+    std::vector<PlacedText> committed_models;  ///< the patterns of all of them
 };
 
 struct ModelMarks {
@@ -22,6 +24,11 @@ struct ModelMarks {
     std::vector<YAML::Mark> targets;  ///< of their providers
     YAML::Mark file;
     std::vector<PlacedText> fallbacks;
+};
+
+struct TokenizerMarks {
+    YAML::Mark match;
+    YAML::Mark vocabulary;
 };
 
 struct RouteMarks {
@@ -44,6 +51,7 @@ struct Draft {
     Config config;
     std::vector<ProviderMarks> provider_marks;
     std::vector<ModelMarks> model_marks;
+    std::vector<TokenizerMarks> tokenizer_marks;
     std::vector<RouteMarks> route_marks;
     std::vector<bool> route_has_cache;
     std::vector<KeyMarks> key_marks;
@@ -58,8 +66,15 @@ void read_percentage(ConfigSource& source, Section& section, std::string_view ke
                      std::uint32_t& out);
 /// Reads one entry of the `discounts:` of a provider.
 void read_discount(ConfigSource& source, Section section, ProviderConfig& out);
+/// Reads one entry of the `commitments:` of a provider.
+void read_commitment(ConfigSource& source, Section section, ProviderConfig& out,
+                     ProviderMarks& marks);
 /// Reads one entry of `models:` into the draft.
 void read_model(ConfigSource& source, const PlacedText& name, Section& section, Draft& draft);
+/// Reads `tokenizers:` into the draft.
+void read_tokenizers(ConfigSource& source, Section& top, Draft& draft);
+/// Whether their vocabularies are there; after `fill_paths`.
+void check_tokenizers(ConfigSource& source, const Draft& draft);
 /// Reads `budgets:` into the draft.
 void read_budgets(ConfigSource& source, Section& top, Draft& draft);
 /// Reads `limits:` into the draft.

@@ -38,6 +38,12 @@ void fill_paths(Config& config) {
                               : resolve_path(config.path, config.local.folder);
     config.prices.book = config.prices.book_named ? resolve_path(config.path, config.prices.book)
                                                   : default_price_book();
+    // A name stays one: it is looked for where the vocabularies are.
+    const auto resolve_vocabulary = [&](std::string& name) {
+        if (name.find('/') != std::string::npos) name = resolve_path(config.path, name);
+    };
+    for (ModelConfig& model : config.models) resolve_vocabulary(model.vocabulary);
+    for (tokens::ModelRule& rule : config.tokenizers) resolve_vocabulary(rule.tokens.vocabulary);
     config.prices.overlay = resolve_path(config.path, config.prices.overlay);
     for (ProviderConfig& provider : config.providers) {
         provider.ca_file = resolve_path(config.path, provider.ca_file);

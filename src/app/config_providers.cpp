@@ -256,7 +256,8 @@ void refuse_strangers(ConfigSource& source, Section& section, const ProviderConf
 
 void read_provider(ConfigSource& source, const PlacedText& name, Section& section, Draft& draft) {
     ProviderConfig out;
-    ProviderMarks marks{name.mark, {}, {}};
+    ProviderMarks marks;
+    marks.name = name.mark;
     out.name = name.text;
     const providers::Preset* preset = read_preset(source, section, out);
     section.choice<Dialect>("dialect", out.dialect,
@@ -295,6 +296,9 @@ void read_provider(ConfigSource& source, const PlacedText& name, Section& sectio
     section.text("region", out.region);
     for (Section& discount : section.list_of_sections("discounts")) {
         read_discount(source, std::move(discount), out);
+    }
+    for (Section& commitment : section.list_of_sections("commitments")) {
+        read_commitment(source, std::move(commitment), out, marks);
     }
     draft.provider_marks.push_back(marks);
     draft.config.providers.push_back(std::move(out));

@@ -473,5 +473,68 @@ TEST(Config, ShippedExampleNeedsOnlyItsKeys) {
     EXPECT_TRUE(check_exposure(*reading.config, false));
 }
 
+/// A folder of vocabularies with one of this name.
+class VocabularyFolder {
+public:
+    explicit VocabularyFolder(const std::string& name)
+        : folder_(std::filesystem::temp_directory_path() / "leeway-config-vocabularies"),
+          variable_("LEEWAY_VOCABULARIES", folder_.c_str()) {
+        std::filesystem::create_directories(folder_);
+        std::ofstream(folder_ / (name + ".gguf")) << "x";
+    }
+    ~VocabularyFolder() { std::filesystem::remove_all(folder_); }
+    VocabularyFolder(const VocabularyFolder&) = delete;
+    VocabularyFolder& operator=(const VocabularyFolder&) = delete;
+    [[nodiscard]] std::string path(const std::string& name) const { return folder_ / name; }
+
+private:
+    std::filesystem::path folder_;
+    Variable variable_;
+};
+
+TEST(Config, TokenizersAreAListWhoseFirstFitDecides) {
+    const VocabularyFolder folder("mine");
+    const Config config = good(
+        "tokenizers:\n  - {match: my-*-big, vocabulary: mine}\n  - {match: "
+        "\"my-*\", vocabulary: " +
+        folder.path("mine.gguf") + "}\n");
+    ASSERT_EQ(config.tokenizers.size(), 2u);
+    const auto of = [&](std::string_view model) {
+        return tokens::find_model(model, config.tokenizers);
+    };
+    EXPECT_EQ(of("my-model-big").vocabulary, "mine");
+    EXPECT_EQ(of("my-model").vocabulary, folder.path("mine.gguf"));
+    EXPECT_EQ(of("team/my-model").vocabulary, folder.path("mine.gguf"));
+    EXPECT_EQ(of("my-model").family, tokens::ModelFamily::kOpenWeights);
+    EXPECT_TRUE(of("my-model").exact);
+    EXPECT_EQ(of("gpt-4o").vocabulary, "o200k_base");
+}
+
+TEST(Config, TokenizersSayWhatIsWrongAndWhere) {
+    const VocabularyFolder folder("mine");
+    const auto problem = [](const std::string& entry) {
+        return only_problem("tokenizers:\n  - " + entry + "\n");
+    };
+    EXPECT_EQ(problem("{match: a, vocabulary: mine, vocabulery: x}"),
+              "2:34: error: unknown key 'vocabulery' (did you mean 'vocabulary'?)");
+    EXPECT_EQ(problem("{match: a}"),
+              "2:5: error: a tokenizer needs 'match' (names of models, * for any characters) and "
+              "'vocabulary' (a name or a file)");
+    EXPECT_EQ(problem("{match: \"a?\", vocabulary: mine}"),
+              "2:13: error: match: 'a?' has a '?' in it; only * is a wildcard, for any characters");
+    EXPECT_EQ(problem("{match: \"a b\", vocabulary: mine}"),
+              "2:13: error: match: 'a b' has a blank in it");
+    EXPECT_EQ(problem("{match: \"\", vocabulary: mine}"), "2:13: error: 'match' is empty");
+    EXPECT_TRUE(problem("{match: a, vocabulary: other}")
+                    .starts_with("2:28: error: vocabulary: there is no vocabulary 'other' in "));
+    EXPECT_EQ(problem("{match: a, vocabulary: ./other.gguf}"),
+              "2:28: error: vocabulary: there is no file /project/other.gguf");
+    EXPECT_EQ(problem("{match: \"a*\", vocabulary: mine}\n  - {match: A-big, vocabulary: mine}"),
+              "3:13: warning: match: 'A-big' is never used, as 'a*' in line 2 comes first and fits "
+              "the same models");
+    EXPECT_EQ(only_problem("tokenizers: {a: b}\n"),
+              "1:1: error: 'tokenizers' must be a list: lines that begin with '-'");
+}
+
 }  // namespace
 }  // namespace leeway::app

@@ -51,14 +51,14 @@ std::string models_list(const Snapshot& snapshot, Dialect dialect) {
                                           : wire::gemini::render_models(names);
 }
 
-/// "the paths are …", each once.
+/// "the paths are …": those that name no model, and one that does.
 std::string paths_hint() {
     std::string out = "the paths are ";
     for (const Place& place : places()) {
-        if (&place != places().data()) out += ", ";
-        out += place.pattern;
+        if (place.pattern.find('{') == std::string_view::npos)
+            out.append(place.pattern).append(", ");
     }
-    return out;
+    return out + "/v1beta/models/MODEL:generateContent; 'leeway openapi' lists all";
 }
 
 // `asked`: the name of one model; empty: all.

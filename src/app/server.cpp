@@ -110,6 +110,8 @@ Result<void> Server::open_stores() {
     cache_ = std::move(*cache);
     cache_services_ = {cache_.get(), &flights_, &cache_keys_};
 
+    learner_ = TokenLearner::start(state);
+    vocabularies_.use(&learner_->book());
     hosts_.emplace(state);
     return load_prices(config_);
 }
@@ -139,8 +141,9 @@ Result<std::shared_ptr<const Snapshot>> Server::build_snapshot(const Config& con
     if (!address) return fail(std::move(address.error()));
     auto host = hosts_->host_for(config);
     if (!host) return fail(std::move(host.error()));
-    const Services services{cache_services_, *host,         books_.current(), &book_,    &limits_,
-                            &vocabularies_,  leases_.get(), &tokens_,         &breakers_};
+    const Services services{cache_services_, *host,          books_.current(), &book_,
+                            &limits_,        &vocabularies_, leases_.get(),    &tokens_,
+                            &breakers_,      learner_.get()};
     auto snapshot = Snapshot::build(config, keys_, services, address->is_loopback());
     // Only now, when nothing can be refused any more.
     if (snapshot) hosts_->use(std::move(*host));
@@ -422,6 +425,7 @@ Server::~Server() {
     tokens_.stop();
     cache_.reset();
     workers_.clear();
+    learner_.reset();
     hosts_.reset();
     ledger_.reset();
 }

@@ -7,6 +7,7 @@
 #include "app/key_store.hpp"
 #include "app/price_layers.hpp"
 #include "app/snapshot.hpp"
+#include "app/token_learner.hpp"
 #include "app/worker.hpp"
 #include "ledger/ledger.hpp"
 #include "methods/agent_cache/exact_store.hpp"
@@ -64,6 +65,7 @@ private:
     [[nodiscard]] std::string process_metrics() const;
     [[nodiscard]] std::string budget_metrics() const;
     [[nodiscard]] std::string breaker_metrics() const;
+    [[nodiscard]] std::string calibration_metrics() const;
     [[nodiscard]] std::size_t connections() const;
 
     ServeOptions options_;
@@ -86,6 +88,7 @@ private:
     PriceBooks books_;
     VocabularyShelf vocabularies_;
     providers::BreakerBook breakers_;
+    std::unique_ptr<TokenLearner> learner_;
     std::atomic<bool> book_refused_{false};  // the newest one; an older one is in use, or none
     std::vector<std::unique_ptr<Worker>> workers_;
     std::unique_ptr<admin::AdminServer> admin_;

@@ -139,6 +139,32 @@ std::string Server::breaker_metrics() const {
     return out;
 }
 
+std::string Server::calibration_metrics() const {
+    std::string out;
+    const auto slots = learner_->book().slots();
+    const auto family = [&](std::string_view name, std::string_view type, std::string_view help,
+                            const auto& value_of) {
+        append_help(out, name, type, help);
+        for (const tokens::CalibrationSlot* slot : slots) {
+            append_sample(out, name, {{"family", slot->key()}}, value_of(*slot));
+        }
+    };
+    family("leeway_calibration_reports", "gauge",
+           "Input counts of providers that our token counts rest on; calibrated from 8 on.",
+           [](const auto& slot) { return std::to_string(slot.read().reports()); });
+    family("leeway_calibration_relative_error", "gauge",
+           "Standard deviation of our token counts from the provider's, as a ratio.",
+           [](const auto& slot) { return fmt::format("{:.4f}", slot.read().relative_error()); });
+    family("leeway_calibration_drifts_total", "counter",
+           "Times that a provider seemed to have changed its tokenizer.",
+           [](const auto& slot) { return std::to_string(slot.drifts()); });
+    append_help(out, "leeway_calibration_passed_over_total", "counter",
+                "Reports that taught nothing: too many at once, or content that we cannot count.");
+    append_sample(out, "leeway_calibration_passed_over_total", {},
+                  std::to_string(learner_->passed_over()));
+    return out;
+}
+
 std::string Server::process_metrics() const {
     std::string out;
     const auto line = [&out](std::string_view name, std::string_view type, std::string_view help,
@@ -168,6 +194,7 @@ std::string Server::process_metrics() const {
     }
     out += budget_metrics();
     out += breaker_metrics();
+    out += calibration_metrics();
     const auto cache = cache_->stats();
     line("leeway_exact_cache_memory_bytes", "gauge", "Answers in memory.", cache.memory_bytes);
     line("leeway_exact_cache_entries", "gauge", "Answers in memory.", cache.memory_entries);

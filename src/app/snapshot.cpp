@@ -104,6 +104,7 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::build(
     }
     if (auto added = out->add_routes(config); !added) return fail(std::move(added.error()));
     out->limits_ = services.limits;
+    out->learner_ = services.learner;
     if (!config.budgets.empty()) {
         out->budgets_.book = services.budgets;
         out->budgets_.leases = services.leases;
@@ -181,7 +182,7 @@ Result<void> Snapshot::fill_model(const Config& config, const ModelConfig& from,
     }
     TokenRule rule;
     if (services.vocabularies != nullptr) {
-        auto found = services.vocabularies->rule_for(from);
+        auto found = services.vocabularies->rule_for(from, config.tokenizers);
         if (!found) {
             return fail(ErrorCode::kConfig, "model '" + from.name + "': " + found.error().message,
                         found.error().hint);

@@ -23,6 +23,8 @@
 
 namespace leeway::app {
 
+class TokenLearner;
+
 /// What a snapshot is built on: stores, which outlive every configuration, and the model host.
 struct Services {
     agent_cache::CacheServices cache;
@@ -35,6 +37,7 @@ struct Services {
     budget::LeaseKeeper* leases = nullptr;  ///< likewise
     providers::TokenSources* tokens = nullptr;  ///< outlives every snapshot
     providers::BreakerBook* breakers = nullptr;  ///< null: none; used while building only
+    TokenLearner* learner = nullptr;  ///< likewise
 };
 
 /// One configuration, built into what the data plane runs on. Immutable; each request pins the one it
@@ -93,6 +96,8 @@ public:
     }
     /// Null: nothing is limited.
     [[nodiscard]] limits::LimitBook* limits() const noexcept { return limits_; }
+    /// Null: nothing is learned.
+    [[nodiscard]] TokenLearner* learner() const noexcept { return learner_; }
 
 private:
     Snapshot() = default;
@@ -124,6 +129,7 @@ private:
     bool loopback_only_ = true;
     BudgetPolicy budgets_;
     limits::LimitBook* limits_ = nullptr;
+    TokenLearner* learner_ = nullptr;
 };
 
 }  // namespace leeway::app

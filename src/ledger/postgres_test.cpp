@@ -1,3 +1,5 @@
+#include "ledger/commitments.hpp"
+#include "ledger/cost_differences.hpp"
 #include "ledger/export.hpp"
 #include "ledger/intent.hpp"
 #include "ledger/ledger.hpp"
@@ -83,6 +85,11 @@ std::string everything(const std::string& state_dir, const Secret& database,
         {{ReportBy::kSession, "s7"}, {ReportBy::kAgent, ""}},
         {{ReportBy::kUser, ""}, {ReportBy::kModel, "größer"}},
         {{ReportBy::kTag, ""}, {ReportBy::kKey, "alpha"}}};
+    std::vector<prices::Commitment> promised(3);
+    promised[0] = {.name = "all", .provider = "openai", .amount = PicoUsd(1'000'000'000'000)};
+    promised[1] = {
+        .name = "some", .provider = "local", .amount = PicoUsd(7), .models = {"*g*", "sm*"}};
+    promised[2] = {.name = "none", .provider = "nobody", .amount = PicoUsd(1)};
     const std::pair<const char*, const char*> ranges[] = {
         {"", ""}, {"2023-11-16T05:00:00Z", "2023-11-20T11:30:00Z"}};
     for (const auto& [since, until] : ranges) {
@@ -104,6 +111,13 @@ std::string everything(const std::string& state_dir, const Secret& database,
                     out += text_of([&](std::FILE* to) { return run_report(options, to, to); });
                 }
                 out += text_of([&](std::FILE* to) { return run_savings(options, to, to); });
+                out += text_of(
+                    [&](std::FILE* to) { return run_cost_differences(options, 100, 3, to, to); });
+                out += text_of([&](std::FILE* to) {
+                    // A fixed moment; without one the text would hold the time of day.
+                    options.until = "2023-11-22";
+                    return run_commitments(options, promised, to, to);
+                });
             }
         }
         out += text_of([&](std::FILE* to) {

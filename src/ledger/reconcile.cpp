@@ -4,6 +4,7 @@
 #include "json/write.hpp"
 #include "ledger/reader.hpp"
 #include "ledger/report.hpp"
+#include "ledger/report_parts.hpp"
 #include "ledger/report_scan.hpp"
 #include "ledger/schema.hpp"
 #include "ledger/time_text.hpp"
@@ -156,17 +157,11 @@ Result<std::map<Key, LedgerSide>> ledger_sides(Database& db, const Bill& bill,
     }
 }
 
-std::string usd(PicoUsdSum amount) {
-    std::string text = display_usd(amount);
-    text.insert(text.starts_with('-') ? 1 : 0, "$");
-    return text;
-}
-
 std::string causes_text(const std::array<PicoUsdSum, 6>& causes) {
     std::string out;
     for (std::size_t i = 0; i < causes.size(); ++i) {
         if (causes[i].value() == 0) continue;
-        out += fmt::format("{}{} {}", out.empty() ? "" : ", ", kCauseNames[i], usd(causes[i]));
+        out += fmt::format("{}{} {}", out.empty() ? "" : ", ", kCauseNames[i], usd_cell(causes[i]));
     }
     return out;
 }
@@ -263,18 +258,19 @@ std::string render_reconciliation_table(const Reconciliation& result) {
             causes +=
                 fmt::format("{}{:+} tokens", causes.empty() ? "" : ", ", row.token_difference);
         }
-        out += fmt::format("{:<11} {:<28} {:>9} {:>9} {:>14} {:>14} {:>14}  {}\n", iso_day(row.day),
-                           row.model.empty() ? "(all)" : row.model,
-                           row.bill.requests ? std::to_string(*row.bill.requests)
-                           : row.billed      ? "?"
-                                             : "-",
-                           row.ledger.requests, row.bill.cost ? usd(*row.bill.cost) : "-",
-                           usd(row.ledger.cost), result.has_cost ? usd(row.difference) : "-",
-                           causes.empty() ? "equal" : causes);
+        out +=
+            fmt::format("{:<11} {:<28} {:>9} {:>9} {:>14} {:>14} {:>14}  {}\n", iso_day(row.day),
+                        row.model.empty() ? "(all)" : row.model,
+                        row.bill.requests ? std::to_string(*row.bill.requests)
+                        : row.billed      ? "?"
+                                          : "-",
+                        row.ledger.requests, row.bill.cost ? usd_cell(*row.bill.cost) : "-",
+                        usd_cell(row.ledger.cost), result.has_cost ? usd_cell(row.difference) : "-",
+                        causes.empty() ? "equal" : causes);
     }
     out += fmt::format("total: bill {}, ledger {}, difference {} ({}.{:04} % off)\n",
-                       result.has_cost ? usd(result.billed) : "-", usd(result.ledger),
-                       result.has_cost ? usd(result.billed.minus(result.ledger)) : "-",
+                       result.has_cost ? usd_cell(result.billed) : "-", usd_cell(result.ledger),
+                       result.has_cost ? usd_cell(result.billed.minus(result.ledger)) : "-",
                        result.off_ppm() / 10'000, result.off_ppm() % 10'000);
     return out;
 }

@@ -2,6 +2,8 @@
 
 #include "base/clock.hpp"
 #include "ledger/reader.hpp"
+#include "ledger/report_filter.hpp"
+#include "ledger/report_parts.hpp"
 #include "ledger/report_scan.hpp"
 #include "ledger/schema.hpp"
 #include "ledger/time_text.hpp"
@@ -22,14 +24,7 @@ Result<std::string> read_all(Database& db, const ReportOptions& options, std::in
     ReportQuery query;
     query.by = options.by;
     query.filters = options.filters;
-    const std::pair<const std::string*, std::optional<std::int64_t>*> times[] = {
-        {&options.since, &query.since_us}, {&options.until, &query.until_us}};
-    for (const auto& [text, value] : times) {
-        if (text->empty()) continue;
-        const auto parsed = parse_time(*text, now_us);
-        if (!parsed) return fail(parsed.error());
-        *value = *parsed;
-    }
+    if (auto read = read_times(options, now_us, query); !read) return fail(read.error());
     const auto report = build_report(db, query);
     if (!report) return fail(report.error());
     for (const std::string& note : report->notes) fmt::print(err, "note: {}\n", note);
@@ -124,13 +119,7 @@ Result<Report> build_report(Database& db, const ReportQuery& query) {
 }
 
 int run_report(const ReportOptions& options, std::FILE* out, std::FILE* err) {
-    const auto text = report_text(options, err);
-    if (!text) {
-        fmt::print(err, "leeway report: {}\n", text.error().text());
-        return 1;
-    }
-    const bool written = std::fwrite(text->data(), 1, text->size(), out) == text->size();
-    return written && std::fflush(out) == 0 ? 0 : 1;
+    return write_report(report_text(options, err), out, err);
 }
 
 }  // namespace leeway::ledger

@@ -79,10 +79,6 @@ struct Report {
 /// One line per group and no total; empty fields for what is unknown.
 [[nodiscard]] std::string render_csv(const Report& report);
 
-/// USD for people: thousands separators, at least two decimals and at least three significant
-/// digits: "1,234.56", "0.00", "0.000123".
-[[nodiscard]] std::string display_usd(PicoUsdSum amount);
-
 /// `leeway report`.
 struct ReportOptions {
     std::string state_dir;

@@ -1,11 +1,12 @@
 #include "json/write.hpp"
 #include "ledger/report.hpp"
+#include "ledger/report_parts.hpp"
 #include "ledger/time_text.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,25 +20,18 @@ constexpr const char* kSpentColour = "\x1b[33m";
 constexpr const char* kSavedColour = "\x1b[32m";
 constexpr const char* kReset = "\x1b[0m";
 
-std::string with_separators(std::string digits) {
-    const std::size_t start = digits.starts_with('-') ? 1 : 0;
-    for (std::size_t at = digits.size(); at > start + 3;) {
-        at -= 3;
-        digits.insert(at, ",");
-    }
-    return digits;
-}
-
 /// Unknown when something was asked for and none of it has a known amount.
-bool spent_known(const Totals& t) { return t.requests == 0 || t.unknown_cost < t.requests; }
-bool baseline_known(const Totals& t) { return t.requests == 0 || t.known_baseline > 0; }
-bool saved_known(const Totals& t) { return t.requests == 0 || t.known_saved > 0; }
-
-std::string usd_cell(bool known, PicoUsdSum amount) {
-    if (!known) return "unknown";
-    std::string text = display_usd(amount);
-    text.insert(text.starts_with('-') ? 1 : 0, "$");
-    return text;
+std::optional<PicoUsdSum> spent(const Totals& t) {
+    if (t.requests > 0 && t.unknown_cost >= t.requests) return std::nullopt;
+    return t.spent;
+}
+std::optional<PicoUsdSum> baseline(const Totals& t) {
+    if (t.requests > 0 && t.known_baseline == 0) return std::nullopt;
+    return t.baseline;
+}
+std::optional<PicoUsdSum> saved(const Totals& t) {
+    if (t.requests > 0 && t.known_saved == 0) return std::nullopt;
+    return t.saved;
 }
 
 double share(std::int64_t part, std::int64_t whole) {
@@ -46,22 +40,6 @@ double share(std::int64_t part, std::int64_t whole) {
 
 std::string percent(std::int64_t part, std::int64_t whole) {
     return whole == 0 ? "-" : fmt::format("{:.1f}%", 100.0 * share(part, whole));
-}
-
-/// Width on a terminal, near enough: one column per code point.
-std::size_t columns(std::string_view text) {
-    return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
-        return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
-    }));
-}
-
-/// Names come from a configuration, but a terminal must not be driven by one.
-std::string printable(std::string_view text) {
-    std::string out(text);
-    std::replace_if(
-        out.begin(), out.end(),
-        [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
-    return out;
 }
 
 /// A bar for what was spent and what was saved, to the scale of the dearest row.
@@ -83,29 +61,19 @@ std::string bar(const Totals& t, Int128 scale, bool colour) {
     return out;
 }
 
-using Cells = std::array<std::string, 10>;
+using Cells = std::vector<std::string>;
 
 Cells cells_of(const std::string& group, const Totals& t) {
     return {group,
-            with_separators(std::to_string(t.requests)),
-            with_separators(std::to_string(t.errors)),
-            with_separators(std::to_string(t.input_tokens)),
-            with_separators(std::to_string(t.output_tokens)),
-            usd_cell(spent_known(t), t.spent),
-            usd_cell(baseline_known(t), t.baseline),
-            usd_cell(saved_known(t), t.saved),
+            with_separators(t.requests),
+            with_separators(t.errors),
+            with_separators(t.input_tokens),
+            with_separators(t.output_tokens),
+            usd_cell(spent(t)),
+            usd_cell(baseline(t)),
+            usd_cell(saved(t)),
             percent(t.hits, t.requests),
             percent(t.unknown_cost, t.requests)};
-}
-
-std::string line_of(const Cells& cells, const std::array<std::size_t, 10>& widths) {
-    std::string out;
-    for (std::size_t i = 0; i < cells.size(); ++i) {
-        const std::string space(widths[i] - columns(cells[i]), ' ');
-        if (i > 0) out += "  ";
-        out += i == 0 ? cells[i] + space : space + cells[i];
-    }
-    return out;
 }
 
 std::string by_text(const ReportQuery& query, std::string_view between) {
@@ -138,65 +106,19 @@ std::string title_of(const Report& report) {
     return out + " (days in UTC)";
 }
 
-void money_json(json::Writer& out, const char* name, bool known, PicoUsdSum amount) {
-    const std::string usd = to_usd_string(amount);
-    const std::string pico = to_pico_string(amount);
-    const std::string prefix = name;
-    out.key(prefix + "_usd");
-    known ? out.string(usd) : out.null();
-    out.key(prefix + "_pico");
-    known ? out.string(pico) : out.null();
-    out.key(prefix + "_pico_usd");
-    known ? out.raw(pico) : out.null();
-}
-
 void totals_json(json::Writer& out, const Totals& t) {
     out.key("requests").integer(t.requests).key("errors").integer(t.errors);
     out.key("input_tokens").integer(t.input_tokens).key("output_tokens").integer(t.output_tokens);
-    money_json(out, "spent", spent_known(t), t.spent);
-    money_json(out, "baseline", baseline_known(t), t.baseline);
-    money_json(out, "saved", saved_known(t), t.saved);
+    money_json(out, "spent", spent(t));
+    money_json(out, "baseline", baseline(t));
+    money_json(out, "saved", saved(t));
     out.key("hits").integer(t.hits).key("hit_rate").number(share(t.hits, t.requests));
     out.key("unknown_price_requests").integer(t.unknown_cost);
     out.key("unknown_price_share").number(share(t.unknown_cost, t.requests));
     out.key("unknown_baseline_requests").integer(t.requests - t.known_baseline);
 }
 
-std::string csv_text(std::string_view text) {
-    if (text.find_first_of(",\"\r\n") == std::string_view::npos) return std::string(text);
-    std::string out = "\"";
-    for (const char c : text) {
-        if (c == '"') out += '"';
-        out += c;
-    }
-    return out + "\"";
-}
-
-void time_json(json::Writer& out, const char* name, std::optional<std::int64_t> ts_us) {
-    out.key(name);
-    ts_us ? out.string(iso_time(*ts_us)) : out.null();
-}
-
 }  // namespace
-
-std::string display_usd(PicoUsdSum amount) {
-    constexpr Int128 kUsd = 1'000'000'000'000;
-    const bool negative = amount.value() < 0;
-    Int128 magnitude = negative ? -amount.value() : amount.value();
-    // Three significant digits: below one dollar that is two more decimals than leading zeros.
-    int decimals = 2;
-    for (Int128 limit = kUsd; decimals < 12 && magnitude != 0 && magnitude < limit; limit /= 10) {
-        ++decimals;
-    }
-    Int128 unit = 1;
-    for (int i = decimals; i < 12; ++i) unit *= 10;
-    magnitude = (magnitude + unit / 2) / unit * unit;
-    const std::string all = to_usd_string(magnitude);
-    const std::size_t dot = std::min(all.find('.'), all.size());
-    std::string fraction = dot < all.size() ? all.substr(dot + 1) : std::string();
-    fraction.resize(static_cast<std::size_t>(decimals), '0');
-    return (negative ? "-" : "") + with_separators(all.substr(0, dot)) + "." + fraction;
-}
 
 std::string render_table(const Report& report, bool colour) {
     const auto paint = [&](const char* code, const std::string& text) {
@@ -224,18 +146,13 @@ std::string render_table(const Report& report, bool colour) {
         scale = std::max(scale, std::max<Int128>(row.totals.spent.value(), 0) + saved);
     }
     lines.push_back(cells_of("total", report.totals));
-    std::array<std::size_t, 10> widths{};
-    for (const Cells& cells : lines) {
-        for (std::size_t i = 0; i < cells.size(); ++i) {
-            widths[i] = std::max(widths[i], columns(cells[i]));
-        }
-    }
-    out += paint(kDim, line_of(lines.front(), widths)) + "\n";
+    const std::vector<std::string> texts = aligned(lines, 1);
+    out += paint(kDim, texts.front()) + "\n";
     for (std::size_t i = 0; i < report.rows.size(); ++i) {
         const std::string picture = bar(report.rows[i].totals, scale, colour);
-        out += line_of(lines[i + 1], widths) + (picture.empty() ? "" : "  " + picture) + "\n";
+        out += texts[i + 1] + (picture.empty() ? "" : "  " + picture) + "\n";
     }
-    out += paint(kBold, line_of(lines.back(), widths)) + "\n";
+    out += paint(kBold, texts.back()) + "\n";
     if (scale > 0) {
         out += "\n" + paint(kSpentColour, "█") + " spent  " + paint(kSavedColour, "░") +
                " saved (baseline − spent, where both are known)\n";
@@ -278,15 +195,14 @@ std::string render_csv(const Report& report) {
         by_text(report.query, ","));
     for (const ReportRow& row : report.rows) {
         const Totals& t = row.totals;
-        const std::pair<bool, PicoUsdSum> amounts[] = {
-            {spent_known(t), t.spent}, {baseline_known(t), t.baseline}, {saved_known(t), t.saved}};
+        const std::optional<PicoUsdSum> amounts[] = {spent(t), baseline(t), saved(t)};
         for (const std::string& group : row.groups) out += csv_text(group) + ",";
         out += fmt::format("{},{},{},{}", t.requests, t.errors, t.input_tokens, t.output_tokens);
-        for (const auto& [known, amount] : amounts) {
-            out += "," + (known ? to_usd_string(amount) : std::string());
+        for (const auto& amount : amounts) {
+            out += "," + (amount ? to_usd_string(*amount) : std::string());
         }
-        for (const auto& [known, amount] : amounts) {
-            out += "," + (known ? to_pico_string(amount) : std::string());
+        for (const auto& amount : amounts) {
+            out += "," + (amount ? to_pico_string(*amount) : std::string());
         }
         out += fmt::format(",{},{:.6f},{},{:.6f}\n", t.hits, share(t.hits, t.requests),
                            t.unknown_cost, share(t.unknown_cost, t.requests));

@@ -72,7 +72,35 @@ std::int64_t floor_div(std::int64_t value, std::int64_t by) {
     return value / by - (value % by < 0 ? 1 : 0);
 }
 
+/// `open`: a span of the last days may begin in the range and end behind it, as it has nothing there yet.
+void cover(std::int64_t first, std::int64_t end, bool open, std::size_t lengths,
+           std::vector<DaySpan>& out) {
+    if (first >= end) return;
+    if (lengths == 0) {
+        out.push_back({1, first, end});
+        return;
+    }
+    const std::int64_t days = kSpanDays[--lengths];
+    const std::int64_t from = span_start(first + days - 1, days);
+    const std::int64_t to = span_start(open ? end + days - 1 : end, days);
+    if (from >= to) return cover(first, end, open, lengths, out);
+    cover(first, from, false, lengths, out);
+    out.push_back({days, from, to});
+    if (!open) cover(to, end, false, lengths, out);
+}
+
 }  // namespace
+
+std::vector<DaySpan> cover_days(std::int64_t first_day, std::int64_t end_day,
+                                std::int64_t folded_before) {
+    std::vector<DaySpan> out;
+    cover(first_day, std::min(end_day, folded_before), end_day >= folded_before, kSpanDays.size(),
+          out);
+    if (const std::int64_t rest = std::max(first_day, folded_before); rest < end_day) {
+        out.push_back({1, rest, end_day});
+    }
+    return out;
+}
 
 ReportRange range_of(std::optional<std::int64_t> since_us, std::optional<std::int64_t> until_us) {
     const std::int64_t since = std::clamp(since_us.value_or(kFarPast), kFarPast, kFarFuture);
@@ -208,8 +236,14 @@ std::string ReportScan::text(ReportBy by, std::int64_t id) {
 }
 
 Result<void> ReportScan::add_rollups(std::int64_t first_day, std::int64_t end_day) {
+    std::vector<DaySpan> spans{{1, first_day, end_day}};
+    if (!uses(ReportBy::kDay)) {
+        const auto folded = db_.query_int("SELECT before_day FROM rollup_folded");
+        if (!folded) return fail(folded.error());
+        spans = cover_days(first_day, end_day, folded->value_or(first_day));
+    }
     std::string columns;
-    std::string where = " WHERE day >= ?1 AND day < ?2";
+    std::string where;
     for (const ReportBy by : query_.by) {
         columns += std::string(is_label(by) ? "label" : to_string(by)) + ", ";
     }
@@ -223,21 +257,31 @@ Result<void> ReportScan::add_rollups(std::int64_t first_day, std::int64_t end_da
         where += fmt::format(" AND kind = {}", static_cast<int>(kind_of(label_by_)));
     }
     const bool many = labels && label_by_ == ReportBy::kTag && wanted_.empty();
-    auto done = read_rollups(fmt::format("SELECT {}{} FROM {}{}", columns, kTotalsColumns,
-                                         labels ? "rollup_label" : "rollup_day", where),
-                             first_day, end_day, true, !many);
-    if (!done || !many) return done;
-    // A request counts for each of its tags, but once in the total.
-    return read_rollups(
-        fmt::format("SELECT 0, 0, {} FROM rollup_day WHERE day >= ?1 AND day < ?2", kTotalsColumns),
-        first_day, end_day, false, true);
+    const auto sql = [](const DaySpan& span, const std::string& first, const char* table,
+                        const std::string& conditions) {
+        const bool one = span.days == 1;
+        return fmt::format("SELECT {}{} FROM {}{} WHERE {}{} >= ?1 AND {} < ?2{}", first,
+                           kTotalsColumns, table, one ? "" : "_span",
+                           one ? "" : fmt::format("days = {} AND ", span.days),
+                           one ? "day" : "start", one ? "day" : "start", conditions);
+    };
+    for (const DaySpan& span : spans) {
+        auto done = read_rollups(sql(span, columns, labels ? "rollup_label" : "rollup_day", where),
+                                 span, true, !many);
+        // A request counts for each of its tags, but once in the total.
+        if (done && many) {
+            done = read_rollups(sql(span, "0, 0, ", "rollup_day", {}), span, false, true);
+        }
+        if (!done) return done;
+    }
+    return {};
 }
 
-Result<void> ReportScan::read_rollups(const std::string& sql, std::int64_t first_day,
-                                      std::int64_t end_day, bool into_groups, bool into_total) {
+Result<void> ReportScan::read_rollups(const std::string& sql, const DaySpan& span, bool into_groups,
+                                      bool into_total) {
     auto rows = db_.prepare(sql);
     if (!rows) return fail(std::move(rows.error()));
-    rows->bind(1, first_day).bind(2, end_day);
+    rows->bind(1, span.first_day).bind(2, span.end_day);
     while (true) {
         const auto row = rows->step();
         if (!row) return fail(row.error());

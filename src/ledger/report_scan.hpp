@@ -27,6 +27,18 @@ struct ReportRange {
 [[nodiscard]] ReportRange range_of(std::optional<std::int64_t> since_us,
                                    std::optional<std::int64_t> until_us);
 
+/// Days [first_day, end_day) as rows of one length hold them: 1 is `rollup_day` and `rollup_label`, the others
+/// are their spans.
+struct DaySpan {
+    std::int64_t days;
+    std::int64_t first_day;
+    std::int64_t end_day;
+    friend bool operator==(const DaySpan&, const DaySpan&) = default;
+};
+/// [first_day, end_day) with as few rows as can be, where the spans have the days before `folded_before`.
+[[nodiscard]] std::vector<DaySpan> cover_days(std::int64_t first_day, std::int64_t end_day,
+                                              std::int64_t folded_before);
+
 /// The work of one report: finds the cheapest table that can answer, and adds up. One use.
 class ReportScan {
 public:
@@ -56,9 +68,8 @@ private:
     [[nodiscard]] std::size_t count_of(ReportBy by) const;
     [[nodiscard]] Table choose();
     [[nodiscard]] Result<void> add_rollups(std::int64_t first_day, std::int64_t end_day);
-    [[nodiscard]] Result<void> read_rollups(const std::string& sql, std::int64_t first_day,
-                                            std::int64_t end_day, bool into_groups,
-                                            bool into_total);
+    [[nodiscard]] Result<void> read_rollups(const std::string& sql, const DaySpan& span,
+                                            bool into_groups, bool into_total);
     [[nodiscard]] Result<void> add_cut_days(std::int64_t from_us, std::int64_t to_us);
     [[nodiscard]] Result<void> add_rows(std::int64_t from_us, std::int64_t to_us);
     void add_row(const store::sql::Statement& row);

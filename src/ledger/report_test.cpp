@@ -1,6 +1,7 @@
 #include "ledger/report.hpp"
 
 #include "ledger/reader.hpp"
+#include "ledger/report_parts.hpp"
 #include "ledger/row_writer.hpp"
 #include "ledger/schema.hpp"
 #include "ledger/testing.hpp"

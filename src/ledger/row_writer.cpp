@@ -42,52 +42,6 @@ std::string insert_sql(const char* table, const char* columns, std::size_t first
     for (std::size_t i = 2; i <= last; ++i) sql += ", ?" + std::to_string(i);
     return sql + ") ON CONFLICT (" + key + ") DO NOTHING";
 }
-// 4e18 is kMaxTokenSum: two such values still add up to less than 2⁶³.
-constexpr const char* kAddTotals =
-    " DO UPDATE SET"
-    " requests = o.requests + excluded.requests, errors = o.errors + excluded.errors,"
-    " hits = o.hits + excluded.hits, unknown_cost = o.unknown_cost + excluded.unknown_cost,"
-    " known_baseline = o.known_baseline + excluded.known_baseline,"
-    " known_saved = o.known_saved + excluded.known_saved,"
-    " input_tokens = CASE WHEN o.input_tokens + excluded.input_tokens > 4000000000000000000"
-    " THEN 4000000000000000000 ELSE o.input_tokens + excluded.input_tokens END,"
-    " output_tokens = CASE WHEN o.output_tokens + excluded.output_tokens > 4000000000000000000"
-    " THEN 4000000000000000000 ELSE o.output_tokens + excluded.output_tokens END,"
-    " spent_hi = o.spent_hi + excluded.spent_hi, spent_lo = o.spent_lo + excluded.spent_lo,"
-    " baseline_hi = o.baseline_hi + excluded.baseline_hi,"
-    " baseline_lo = o.baseline_lo + excluded.baseline_lo,"
-    " saved_hi = o.saved_hi + excluded.saved_hi, saved_lo = o.saved_lo + excluded.saved_lo";
-constexpr int kTotalsColumns = 14;
-constexpr const char* kUpsertSaving =
-    "INSERT INTO rollup_saving AS o VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
-    " ON CONFLICT (day, route, step, label) DO UPDATE SET"
-    " requests = o.requests + excluded.requests, hi = o.hi + excluded.hi, lo = o.lo + excluded.lo";
-// The squares come as a quotient of integers: the statements bind no floating point.
-constexpr const char* kUpsertArm =
-    "INSERT INTO rollup_arm AS o VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"
-    " CAST(?9 AS DOUBLE PRECISION) / CAST(1e18 AS DOUBLE PRECISION))"
-    " ON CONFLICT (day, route, arm) DO UPDATE SET requests = o.requests + excluded.requests,"
-    " errors = o.errors + excluded.errors, known = o.known + excluded.known,"
-    " spent_hi = o.spent_hi + excluded.spent_hi, spent_lo = o.spent_lo + excluded.spent_lo,"
-    " squares_usd2 = o.squares_usd2 + excluded.squares_usd2";
-
-std::string upsert_totals_sql(const char* table, const char* key, int key_columns) {
-    std::string sql = std::string("INSERT INTO ") + table + " AS o VALUES (?1";
-    for (int i = 2; i <= key_columns + kTotalsColumns; ++i) sql += ", ?" + std::to_string(i);
-    return sql + ") ON CONFLICT (" + key + ")" + kAddTotals;
-}
-
-/// Binds `t` from parameter `index` on, in the order of the roll-ups' columns.
-void bind_totals(Statement& statement, int index, const Totals& t) {
-    const SplitSum spent = split(t.spent);
-    const SplitSum baseline = split(t.baseline);
-    const SplitSum saved = split(t.saved);
-    for (const std::int64_t value : {t.requests, t.errors, t.hits, t.unknown_cost, t.known_baseline,
-                                     t.known_saved, t.input_tokens, t.output_tokens, spent.hi,
-                                     spent.lo, baseline.hi, baseline.lo, saved.hi, saved.lo}) {
-        statement.bind(index++, value);
-    }
-}
 
 // 4 MiB hold the hot pages of both tables; 16 MiB of WAL make a checkpoint rare enough that a page
 // of the tables is copied back about once.
@@ -99,11 +53,6 @@ Result<void> prepare_into(Database& db, const char* sql, std::optional<Statement
     if (!statement) return fail(std::move(statement.error()));
     out.emplace(std::move(*statement));
     return {};
-}
-
-/// The database refuses steps that do not add up; a row must not be lost for them, so they are unknown.
-bool closed(const RequestRecord& r) {
-    return r.waterfall && r.cost && r.baseline && r.waterfall->closes(*r.baseline, *r.cost);
 }
 
 /// Binds text, or NULL when there is none.
@@ -171,6 +120,7 @@ Result<std::unique_ptr<RowWriter>> RowWriter::open(const store::sql::Target& tar
     std::unique_ptr<RowWriter> writer(new RowWriter(std::move(*db)));
     if (auto done = writer->prepare(std::move(gateway)); !done)
         return fail(std::move(done.error()));
+    if (auto done = writer->catch_up(); !done) return fail(std::move(done.error()));
     return writer;
 }
 
@@ -179,25 +129,20 @@ Result<void> RowWriter::prepare(std::string gateway) {
                                                   db_.is_postgres() ? kLabelTexts : "", "id");
     const std::string insert_attempt =
         insert_sql("attempt", kAttemptColumns, kAttemptUsage, "", "request_id, number");
-    const std::string upsert_rollup =
-        upsert_totals_sql("rollup_day", "day, key, route, model, provider", 5);
-    const std::string upsert_label = upsert_totals_sql("rollup_label", "kind, day, label", 3);
     const std::pair<const char*, std::optional<Statement>*> statements[] = {
         {"INSERT INTO name (text) VALUES (?1)"
          " ON CONFLICT (text) DO UPDATE SET text = excluded.text RETURNING id",
          &insert_name_},
         {insert_request.c_str(), &insert_request_},
         {insert_attempt.c_str(), &insert_attempt_},
-        {upsert_rollup.c_str(), &upsert_rollup_},
         {"INSERT INTO label (kind, text) VALUES (?1, ?2)"
          " ON CONFLICT (kind, text) DO UPDATE SET text = excluded.text RETURNING id",
-         &insert_label_},
-        {upsert_label.c_str(), &upsert_label_},
-        {kUpsertSaving, &upsert_saving_},
-        {kUpsertArm, &upsert_arm_}};
+         &insert_label_}};
     for (const auto& [sql, statement] : statements) {
         if (auto done = prepare_into(db_, sql, *statement); !done) return done;
     }
+    rollups_.emplace(db_);
+    if (auto done = rollups_->prepare(); !done) return done;
     if (db_.is_postgres()) {
         const char* sql = "SELECT id FROM request WHERE id = SOME (CAST(?1 AS BYTEA[]))";
         if (auto done = prepare_into(db_, sql, find_requests_); !done) return done;
@@ -224,6 +169,18 @@ Result<void> RowWriter::prepare(std::string gateway) {
         const auto kind = static_cast<std::size_t>(labels->int64(1));
         if (kind < labels_.size()) labels_[kind].emplace(labels->text(2), labels->int64(0));
     }
+}
+
+/// Of a ledger from before the spans, or whose days ended while nobody wrote.
+Result<void> RowWriter::catch_up() {
+    const auto behind = rollups_->behind();
+    if (!behind) return fail(behind.error());
+    if (!*behind) return {};
+    if (auto done = begin(); !done) return done;
+    if (auto done = rollups_->fold(); !done) return done;
+    auto done = transaction_->commit();
+    transaction_.reset();
+    return done;
 }
 
 Result<std::int64_t> RowWriter::label_id(LabelKind kind, std::string_view text) {
@@ -258,16 +215,12 @@ Result<std::int64_t> RowWriter::name_id(std::string_view text, Memo& memo) {
 }
 
 Result<void> RowWriter::begin() {
-    groups_.clear();
-    label_groups_.clear();
-    savings_.clear();
-    arms_.clear();
     waiting_.clear();
     transaction_.reset();
     auto begun = Transaction::begin(db_);
     if (!begun) return fail(std::move(begun.error()));
     transaction_.emplace(std::move(*begun));
-    return {};
+    return rollups_->begin();
 }
 
 Result<bool> RowWriter::add(const RequestRecord& r) {
@@ -329,7 +282,7 @@ Result<std::size_t> RowWriter::add_waiting() {
 }
 
 Result<bool> RowWriter::add_now(const RequestRecord& r) {
-    GroupKey group;
+    RollupGroup group;
     group.day = day_of(r.ts_us);
     std::int64_t endpoint = 0;
     const std::tuple<std::string_view, Memo*, std::int64_t*> columns[] = {
@@ -382,15 +335,15 @@ Result<bool> RowWriter::add_now(const RequestRecord& r) {
     put.label(23, texts == 0 ? 0 : texts + 2, agent, r.agent);
     put(24, static_cast<std::int64_t>(r.arm));
     put(25, static_cast<std::int64_t>(r.usage_quality));
-    const bool closes = closed(r);
+    const bool closed = closes(r);
     for (std::size_t i = 0; i < prices::kSavingSteps; ++i) {
-        if (closes) {
+        if (closed) {
             put(kRequestSaved + i, r.waterfall->saved[i].value());
         } else {
             put.null(kRequestSaved + i);
         }
     }
-    if (closes) {
+    if (closed) {
         put(kRequestUsage - 1, r.waterfall->packed_labels());
     } else {
         put.null(kRequestUsage - 1);
@@ -405,15 +358,13 @@ Result<bool> RowWriter::add_now(const RequestRecord& r) {
     std::uint32_t number = 0;
     for (const AttemptRow& attempt : r.attempts) {
         number = std::max(attempt.number, number + 1);
-        if (auto done = add_attempt(r, attempt, number); !done)
+        if (auto done = add_attempt(r, attempt, number, group.day); !done)
             return fail(std::move(done.error()));
     }
     intents_->close(r);
     Totals totals;
     totals.add(r);
-    add_to_group(group, totals);
-    add_savings(r, group);
-    add_to_arm(r, group);
+    rollups_->add(r, group, totals);
     if (auto done = add_labels(r, group.day, user, agent, totals); !done) {
         return fail(std::move(done.error()));
     }
@@ -421,7 +372,7 @@ Result<bool> RowWriter::add_now(const RequestRecord& r) {
 }
 
 Result<void> RowWriter::add_attempt(const RequestRecord& record, const AttemptRow& a,
-                                    std::uint32_t number) {
+                                    std::uint32_t number, std::int64_t day) {
     const auto provider = name_id(a.provider, provider_);
     if (!provider) return fail(provider.error());
     const auto model = name_id(a.model, attempt_model_);
@@ -449,22 +400,15 @@ Result<void> RowWriter::add_attempt(const RequestRecord& record, const AttemptRo
     put(16, a.total_us);
     put(17, static_cast<std::int64_t>(a.usage_quality));
     put.usage(kAttemptUsage, a.usage_state, a.usage);
+    rollups_->add_attempt(day, *provider, *model, a);
     return insert_attempt_->run();
-}
-
-void RowWriter::add_to_group(const GroupKey& key, const Totals& totals) {
-    // A batch has few groups, and the last one is the likeliest.
-    const auto found = std::find_if(groups_.rbegin(), groups_.rend(),
-                                    [&](const Group& group) { return group.key == key; });
-    Group& group = found != groups_.rend() ? *found : groups_.emplace_back(Group{key, {}});
-    group.totals.add(totals);
 }
 
 /// A request counts once for its user and its agent, and once for each of its tags.
 Result<void> RowWriter::add_labels(const RequestRecord& r, std::int64_t day, std::int64_t user,
                                    std::int64_t agent, const Totals& totals) {
     const auto add = [&](LabelKind kind, std::int64_t label) {
-        label_groups_[{static_cast<std::int64_t>(kind), day, label}].add(totals);
+        rollups_->add_label(kind, day, label, totals);
     };
     add(LabelKind::kUser, user);
     add(LabelKind::kAgent, agent);
@@ -482,116 +426,17 @@ Result<void> RowWriter::add_labels(const RequestRecord& r, std::int64_t day, std
     return {};
 }
 
-void RowWriter::add_saving(const SavingKey& key, Int128 amount) {
-    const auto found = std::find_if(savings_.begin(), savings_.end(),
-                                    [&](const Saving& saving) { return saving.key == key; });
-    Saving& saving = found != savings_.end() ? *found : savings_.emplace_back(Saving{key, 0, {}});
-    ++saving.requests;
-    saving.amount.add(PicoUsdSum(amount));
-}
-
-void RowWriter::add_savings(const RequestRecord& r, const GroupKey& group) {
-    SavingKey key{.day = group.day, .route = group.route, .step = kStepUnknown, .label = 0};
-    if (!closed(r)) {
-        add_saving(key, 0);
-        return;
-    }
-    key.step = kStepBaseline;
-    add_saving(key, r.baseline->value());
-    key.step = kStepActual;
-    add_saving(key, r.cost->value());
-    for (std::size_t i = 0; i < prices::kSavingSteps; ++i) {
-        if (r.waterfall->saved[i].value() == 0) continue;
-        key.step = static_cast<std::int64_t>(i);
-        key.label = static_cast<std::int64_t>(r.waterfall->labels[i]);
-        add_saving(key, r.waterfall->saved[i].value());
-    }
-}
-
-void RowWriter::add_to_arm(const RequestRecord& r, const GroupKey& group) {
-    if (r.arm == Arm::kNone) return;
-    const auto arm = static_cast<std::int64_t>(r.arm);
-    const auto found = std::find_if(arms_.begin(), arms_.end(), [&](const ArmSum& sum) {
-        return sum.day == group.day && sum.route == group.route && sum.arm == arm;
-    });
-    ArmSum& sum = found != arms_.end() ? *found : arms_.emplace_back();
-    sum.day = group.day;
-    sum.route = group.route;
-    sum.arm = arm;
-    ++sum.requests;
-    sum.errors += r.end != EndState::kOk && r.end != EndState::kClientGone ? 1 : 0;
-    if (!r.cost) return;
-    ++sum.known;
-    sum.spent.add(*r.cost);
-    const double usd = static_cast<double>(r.cost->value()) / 1e12;
-    sum.squares_usd2 += usd * usd;
-}
-
-Result<void> RowWriter::write_groups() {
-    for (const Group& group : groups_) {
-        int index = 0;
-        for (const std::int64_t value :
-             {group.key.day, group.key.key, group.key.route, group.key.model, group.key.provider}) {
-            upsert_rollup_->bind(++index, value);
-        }
-        bind_totals(*upsert_rollup_, ++index, group.totals);
-        if (auto done = upsert_rollup_->run(); !done) return done;
-    }
-    groups_.clear();
-    if (auto done = write_labels(); !done) return done;
-    return write_savings();
-}
-
-Result<void> RowWriter::write_labels() {
-    // In the order of the table: then each page of it is touched once.
-    std::vector<std::pair<LabelKey, const Totals*>> sorted;
-    sorted.reserve(label_groups_.size());
-    for (const auto& [key, totals] : label_groups_) sorted.emplace_back(key, &totals);
-    std::sort(sorted.begin(), sorted.end(),
-              [](const auto& a, const auto& b) { return a.first < b.first; });
-    for (const auto& [key, totals] : sorted) {
-        upsert_label_->bind(1, key.kind).bind(2, key.day).bind(3, key.label);
-        bind_totals(*upsert_label_, 4, *totals);
-        if (auto done = upsert_label_->run(); !done) return done;
-    }
-    label_groups_.clear();
-    return {};
-}
-
-Result<void> RowWriter::write_savings() {
-    for (const Saving& saving : savings_) {
-        const SplitSum amount = split(saving.amount);
-        int index = 0;
-        for (const std::int64_t value : {saving.key.day, saving.key.route, saving.key.step,
-                                         saving.key.label, saving.requests, amount.hi, amount.lo}) {
-            upsert_saving_->bind(++index, value);
-        }
-        if (auto done = upsert_saving_->run(); !done) return done;
-    }
-    savings_.clear();
-    for (const ArmSum& sum : arms_) {
-        const SplitSum spent = split(sum.spent);
-        const double squares = std::min(sum.squares_usd2 * 1e18, 9e18);
-        int index = 0;
-        for (const std::int64_t value :
-             {sum.day, sum.route, sum.arm, sum.requests, sum.errors, sum.known, spent.hi, spent.lo,
-              static_cast<std::int64_t>(squares)}) {
-            upsert_arm_->bind(++index, value);
-        }
-        if (auto done = upsert_arm_->run(); !done) return done;
-    }
-    arms_.clear();
-    return {};
-}
-
 Result<std::size_t> RowWriter::commit() {
     if (auto begun = db_.begin_queue(); !begun) return fail(std::move(begun.error()));
     auto repeated = add_waiting();
     if (!repeated) return repeated;
     const bool look_up = !db_.is_postgres();  // add_waiting did
     if (auto done = intents_->write(look_up); !done) return fail(std::move(done.error()));
-    if (auto done = write_groups(); !done) return fail(std::move(done.error()));
+    if (auto done = rollups_->write(); !done) return fail(std::move(done.error()));
     if (auto done = db_.end_queue(); !done) return fail(std::move(done.error()));
+    if (rollups_->day_over()) {
+        if (auto done = rollups_->fold(); !done) return fail(std::move(done.error()));
+    }
     if (auto done = transaction_->commit(); !done) return fail(std::move(done.error()));
     transaction_.reset();
     return repeated;

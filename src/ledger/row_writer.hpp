@@ -3,12 +3,11 @@
 #include "base/result.hpp"
 #include "ledger/intent_table.hpp"
 #include "ledger/record.hpp"
+#include "ledger/rollup_writer.hpp"
 #include "ledger/schema.hpp"
-#include "ledger/totals.hpp"
 #include "store/sql/database.hpp"
 
 #include <array>
-#include <compare>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -85,89 +84,33 @@ private:
         std::string text;
         std::int64_t id = 0;
     };
-    struct GroupKey {
-        std::int64_t day = 0;
-        std::int64_t key = 0;
-        std::int64_t route = 0;
-        std::int64_t model = 0;
-        std::int64_t provider = 0;
-        friend bool operator==(const GroupKey&, const GroupKey&) = default;
-    };
-    struct Group {
-        GroupKey key;
-        Totals totals;
-    };
-
-    struct LabelKey {
-        std::int64_t kind = 0;
-        std::int64_t day = 0;
-        std::int64_t label = 0;
-        friend auto operator<=>(const LabelKey&, const LabelKey&) = default;
-    };
-    struct SavingKey {
-        std::int64_t day = 0;
-        std::int64_t route = 0;
-        std::int64_t step = 0;
-        std::int64_t label = 0;
-        friend bool operator==(const SavingKey&, const SavingKey&) = default;
-    };
-    struct Saving {
-        SavingKey key;
-        std::int64_t requests = 0;
-        PicoUsdSum amount;
-    };
-    struct ArmSum {
-        std::int64_t day = 0;
-        std::int64_t route = 0;
-        std::int64_t arm = 0;
-        std::int64_t requests = 0;
-        std::int64_t errors = 0;
-        std::int64_t known = 0;
-        PicoUsdSum spent;
-        double squares_usd2 = 0;  // for an interval, not for money
-    };
     using Texts = std::unordered_map<std::string, std::int64_t, TextHash, std::equal_to<>>;
-    struct LabelHash {
-        std::size_t operator()(const LabelKey& key) const noexcept {
-            return static_cast<std::uint64_t>(key.label) * 0x9e3779b97f4a7c15ULL +
-                   static_cast<std::uint64_t>(key.day) * 31 + static_cast<std::uint64_t>(key.kind);
-        }
-    };
 
     explicit RowWriter(store::sql::Database db) : db_(std::move(db)) {}
     [[nodiscard]] Result<void> prepare(std::string gateway);
+    [[nodiscard]] Result<void> catch_up();
     [[nodiscard]] Result<bool> add_now(const RequestRecord& record);
     [[nodiscard]] Result<std::size_t> add_waiting();
     [[nodiscard]] Result<std::int64_t> name_id(std::string_view text, Memo& memo);
     [[nodiscard]] Result<void> add_attempt(const RequestRecord& record, const AttemptRow& attempt,
-                                           std::uint32_t number);
+                                           std::uint32_t number, std::int64_t day);
     /// The number of what a caller chose; kOtherLabel when there are too many.
     [[nodiscard]] Result<std::int64_t> label_id(LabelKind kind, std::string_view text);
     [[nodiscard]] Result<void> add_labels(const RequestRecord& record, std::int64_t day,
                                           std::int64_t user, std::int64_t agent,
                                           const Totals& totals);
-    void add_savings(const RequestRecord& record, const GroupKey& group);
-    void add_saving(const SavingKey& key, Int128 amount);
-    void add_to_arm(const RequestRecord& record, const GroupKey& group);
-    void add_to_group(const GroupKey& key, const Totals& totals);
-    [[nodiscard]] Result<void> write_labels();
-    [[nodiscard]] Result<void> write_savings();
-    [[nodiscard]] Result<void> write_groups();
 
     store::sql::Database db_;  // outlives the statements below
     std::optional<store::sql::Transaction> transaction_;
     std::optional<store::sql::Statement> find_requests_, insert_name_, insert_request_,
-        insert_attempt_, upsert_rollup_, insert_label_, upsert_label_, upsert_saving_, upsert_arm_;
+        insert_attempt_, insert_label_;
     std::optional<IntBinder> request_, attempt_;
     std::unique_ptr<IntentTable> intents_;
     Texts names_;
     std::array<Texts, 5> labels_;  // by kind
     Memo key_, route_, endpoint_, model_, provider_, attempt_model_;
     std::vector<std::variant<RequestRecord, Intent>> waiting_;  // PostgreSQL: the batch
-    std::vector<Group> groups_;
-    std::unordered_map<LabelKey, Totals, LabelHash> label_groups_;
-    std::vector<Saving> savings_;
-    std::vector<ArmSum> arms_;
+    std::optional<RollupWriter> rollups_;
 };
 
 }  // namespace leeway::ledger

@@ -2,6 +2,8 @@
 
 #include "base/clock.hpp"
 #include "ledger/reader.hpp"
+#include "ledger/report_filter.hpp"
+#include "ledger/report_parts.hpp"
 #include "ledger/report_scan.hpp"
 #include "ledger/schema.hpp"
 #include "ledger/time_text.hpp"
@@ -20,41 +22,6 @@ using store::sql::Transaction;
 
 /// What the arms of the routes add up to, by the route's number.
 using Arms = std::map<std::int64_t, std::array<ArmTotals, 3>>;
-
-/// The condition of one filter on `request`; its value is parameter ?`number`.
-std::string condition(const Database& db, const ReportFilter& filter, int number) {
-    const bool none = filter.value.empty();
-    const auto label = [&](const char* column, LabelKind kind) {
-        if (none) return fmt::format("{} = 0", column);
-        return fmt::format(
-            "({0} = (SELECT id FROM label WHERE kind = {1} AND text = ?{2}) OR"
-            " {3} = ?{2})",
-            column, static_cast<int>(kind), number, label_text_sql(db, column));
-    };
-    switch (filter.by) {
-        case ReportBy::kUser: return label("user", LabelKind::kUser);
-        case ReportBy::kAgent: return label("agent", LabelKind::kAgent);
-        case ReportBy::kSession:
-            return none ? "session IS NULL" : fmt::format("session = ?{}", number);
-        case ReportBy::kTag:
-            if (none) return "tags = 0";
-            // A set holds a tag if it is another text without it.
-            return fmt::format(
-                "(tags IN (SELECT id FROM label WHERE kind = 3 AND"
-                " replace(',' || text || ',', ',' || ?{0} || ',', '') <> ',' || text || ',') OR"
-                " replace(',' || {1} || ',', ',' || ?{0} || ',', '') <> ',' || {1} || ',')",
-                number, label_text_sql(db, "tags"));
-        default:
-            return fmt::format("{} = (SELECT id FROM name WHERE text = ?{})", to_string(filter.by),
-                               number);
-    }
-}
-
-bool has_parameter(const ReportFilter& filter) {
-    const bool name = filter.by == ReportBy::kKey || filter.by == ReportBy::kRoute ||
-                      filter.by == ReportBy::kModel || filter.by == ReportBy::kProvider;
-    return name || !filter.value.empty();
-}
 
 class Builder {
 public:
@@ -96,15 +63,15 @@ private:
     [[nodiscard]] std::string conditions(int number) const {
         std::string out;
         for (const ReportFilter& filter : report_.query.filters) {
-            out += " AND " + condition(db_, filter, number);
-            number += has_parameter(filter) ? 1 : 0;
+            out += " AND " + filter_condition(db_, filter, number);
+            number += filter_has_parameter(filter) ? 1 : 0;
         }
         return out;
     }
 
     void bind_filters(Statement& rows, int number) const {
         for (const ReportFilter& filter : report_.query.filters) {
-            if (has_parameter(filter)) rows.bind(number++, filter.value);
+            if (filter_has_parameter(filter)) rows.bind(number++, filter.value);
         }
     }
 
@@ -215,15 +182,7 @@ Result<std::string> text_of(const ReportOptions& options, std::FILE* err) {
     replay_for_reader(options.state_dir, options.database, err);
     ReportQuery query;
     query.filters = options.filters;
-    const std::int64_t now_us = unix_now_us();
-    const std::pair<const std::string*, std::optional<std::int64_t>*> times[] = {
-        {&options.since, &query.since_us}, {&options.until, &query.until_us}};
-    for (const auto& [text, value] : times) {
-        if (text->empty()) continue;
-        const auto parsed = parse_time(*text, now_us);
-        if (!parsed) return fail(parsed.error());
-        *value = *parsed;
-    }
+    if (auto read = read_times(options, unix_now_us(), query); !read) return fail(read.error());
     auto db = open_for_reading(options.state_dir, options.database);
     if (!db) return fail(std::move(db.error()));
     SavingsReport report;
@@ -278,13 +237,7 @@ Result<SavingsReport> build_savings(Database& db, const ReportQuery& query) {
 }
 
 int run_savings(const ReportOptions& options, std::FILE* out, std::FILE* err) {
-    const auto text = text_of(options, err);
-    if (!text) {
-        fmt::print(err, "leeway report: {}\n", text.error().text());
-        return 1;
-    }
-    const bool written = std::fwrite(text->data(), 1, text->size(), out) == text->size();
-    return written && std::fflush(out) == 0 ? 0 : 1;
+    return write_report(text_of(options, err), out, err);
 }
 
 }  // namespace leeway::ledger

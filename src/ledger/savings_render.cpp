@@ -1,4 +1,5 @@
 #include "json/write.hpp"
+#include "ledger/report_parts.hpp"
 #include "ledger/savings.hpp"
 #include "ledger/time_text.hpp"
 
@@ -10,12 +11,6 @@ namespace leeway::ledger {
 namespace {
 
 constexpr int kBarWidth = 40;
-
-std::string usd(PicoUsdSum amount) {
-    std::string text = display_usd(amount);
-    text.insert(text.starts_with('-') ? 1 : 0, "$");
-    return text;
-}
 
 std::string estimate(double value) {
     return fmt::format("{}${:.3g}", value < 0 ? "-" : "", value < 0 ? -value : value);
@@ -124,7 +119,7 @@ std::string render_savings_table(const SavingsReport& report, bool colour) {
     }
     const auto line = [&](std::string_view name, PicoUsdSum amount, std::string_view labels,
                           const std::string& picture, const char* code) {
-        out += fmt::format("{:<13}{:>16}  {:<20} {}\n", name, usd(amount), labels,
+        out += fmt::format("{:<13}{:>16}  {:<20} {}\n", name, usd_cell(amount), labels,
                            paint(code, picture));
     };
     Int128 scale = std::max(report.baseline.value(), report.actual.value());
@@ -145,8 +140,8 @@ std::string render_savings_table(const SavingsReport& report, bool colour) {
     }
     line("actual", report.actual, "", bar(0, at, scale, "█"), "\x1b[33m");
     const auto all = by_label(report);
-    out += fmt::format("\nsaved {} of {} over {} requests", usd(saved(report)),
-                       usd(report.baseline), report.known);
+    out += fmt::format("\nsaved {} of {} over {} requests", usd_cell(saved(report)),
+                       usd_cell(report.baseline), report.known);
     if (all[1] + all[2] + all[3] > 0) {
         out += fmt::format(": {:.1f} % computed, {:.1f} % modelled, {:.1f} % measured",
                            100 * share(all[1], all), 100 * share(all[2], all),

@@ -316,12 +316,89 @@ CREATE TABLE budget_pool (
 );
 )sql";
 
-constexpr std::array<store::Migration, 6> kMigrations{{{1, kVersion1},
+// Sums of `days` days from `start` on, of the days before `before_day`: what is older than the table is added at
+// the next start (RollupWriter::fold). And what each provider's models cost, attempt by attempt: of days whose
+// rows are gone as the requests' sums tell, which had one attempt each.
+constexpr const char* kVersion7 = R"sql(
+CREATE TABLE rollup_folded (
+    one        INTEGER NOT NULL CHECK (one = 1),
+    before_day INTEGER NOT NULL,
+    PRIMARY KEY (one)
+) STRICT, WITHOUT ROWID;
+INSERT INTO rollup_folded (one, before_day) VALUES (1, -1000000000);
+CREATE TABLE rollup_day_span (
+    days           INTEGER NOT NULL,
+    start          INTEGER NOT NULL,
+    key            INTEGER NOT NULL,
+    route          INTEGER NOT NULL,
+    model          INTEGER NOT NULL,
+    provider       INTEGER NOT NULL,
+    requests       INTEGER NOT NULL,
+    errors         INTEGER NOT NULL,
+    hits           INTEGER NOT NULL,
+    unknown_cost   INTEGER NOT NULL,
+    known_baseline INTEGER NOT NULL,
+    known_saved    INTEGER NOT NULL,
+    input_tokens   INTEGER NOT NULL,
+    output_tokens  INTEGER NOT NULL,
+    spent_hi       INTEGER NOT NULL,
+    spent_lo       INTEGER NOT NULL,
+    baseline_hi    INTEGER NOT NULL,
+    baseline_lo    INTEGER NOT NULL,
+    saved_hi       INTEGER NOT NULL,
+    saved_lo       INTEGER NOT NULL,
+    PRIMARY KEY (days, start, key, route, model, provider)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE rollup_label_span (
+    kind           INTEGER NOT NULL,
+    days           INTEGER NOT NULL,
+    start          INTEGER NOT NULL,
+    label          INTEGER NOT NULL,
+    requests       INTEGER NOT NULL,
+    errors         INTEGER NOT NULL,
+    hits           INTEGER NOT NULL,
+    unknown_cost   INTEGER NOT NULL,
+    known_baseline INTEGER NOT NULL,
+    known_saved    INTEGER NOT NULL,
+    input_tokens   INTEGER NOT NULL,
+    output_tokens  INTEGER NOT NULL,
+    spent_hi       INTEGER NOT NULL,
+    spent_lo       INTEGER NOT NULL,
+    baseline_hi    INTEGER NOT NULL,
+    baseline_lo    INTEGER NOT NULL,
+    saved_hi       INTEGER NOT NULL,
+    saved_lo       INTEGER NOT NULL,
+    PRIMARY KEY (kind, days, start, label)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE rollup_attempt (
+    day          INTEGER NOT NULL,
+    provider     INTEGER NOT NULL,
+    model        INTEGER NOT NULL,
+    attempts     INTEGER NOT NULL,
+    unknown_cost INTEGER NOT NULL,
+    spent_hi     INTEGER NOT NULL,
+    spent_lo     INTEGER NOT NULL,
+    PRIMARY KEY (day, provider, model)
+) STRICT, WITHOUT ROWID;
+INSERT INTO rollup_attempt SELECT r.ts_us / 86400000000
+    - CASE WHEN r.ts_us % 86400000000 < 0 THEN 1 ELSE 0 END AS day, a.provider, a.model, count(*),
+    count(*) - count(a.cost_pico_usd), coalesce(sum(a.cost_pico_usd >> 32), 0),
+    coalesce(sum(a.cost_pico_usd & 4294967295), 0)
+    FROM attempt a JOIN request r ON r.id = a.request_id GROUP BY 1, 2, 3;
+INSERT INTO rollup_attempt SELECT d.day, d.provider, d.model, sum(d.requests) - sum(d.hits),
+    sum(d.unknown_cost), sum(d.spent_hi), sum(d.spent_lo) FROM rollup_day d
+    WHERE NOT EXISTS (SELECT 1 FROM rollup_attempt a WHERE a.day = d.day)
+    GROUP BY d.day, d.provider, d.model HAVING sum(d.requests) > sum(d.hits);
+)sql";
+
+constexpr std::array<store::Migration, 7> kMigrations{{{1, kVersion1},
                                                        {2, kVersion2},
                                                        {3, kVersion3, kPostgresVersion3},
                                                        {4, kVersion4},
                                                        {5, kVersion5},
-                                                       {6, kVersion6, kPostgresVersion6}}};
+                                                       {6, kVersion6, kPostgresVersion6},
+                                                       {7, kVersion7}}};
 
 }  // namespace
 

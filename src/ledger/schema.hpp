@@ -6,6 +6,7 @@
 #include "store/migrations.hpp"
 #include "store/sql/database.hpp"
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -63,6 +64,15 @@ struct SplitSum {
 [[nodiscard]] constexpr std::int64_t day_of(std::int64_t ts_us) noexcept {
     constexpr std::int64_t kDayUs = 86'400'000'000;
     return ts_us / kDayUs - (ts_us % kDayUs < 0 ? 1 : 0);
+}
+
+/// Lengths of the spans that days which are over are added to, beside the days themselves. They begin at
+/// multiples of their length since 1970-01-01, so each holds whole shorter ones.
+inline constexpr std::array<std::int64_t, 2> kSpanDays{8, 64};
+/// First day of the span of `days` days that `day` lies in.
+[[nodiscard]] constexpr std::int64_t span_start(std::int64_t day, std::int64_t days) noexcept {
+    const std::int64_t into = day % days;
+    return day - into - (into < 0 ? days : 0);
 }
 
 /// The smallest id that a request of this moment (or, before 1970, of any) can have.

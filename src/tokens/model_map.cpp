@@ -3,6 +3,7 @@
 #include "base/strings.hpp"
 
 #include <array>
+#include <utility>
 
 namespace leeway::tokens {
 namespace {
@@ -75,6 +76,15 @@ std::string_view to_string(ModelFamily family) noexcept {
         case F::kOpenWeights: return "open-weights";
     }
     return "unknown";
+}
+
+ModelTokens tokens_of_vocabulary(std::string vocabulary) {
+    F family = F::kOpenWeights;
+    if (vocabulary == "o200k_harmony") family = F::kHarmony;
+    for (const std::string_view name : {"o200k_base", "cl100k_base", "p50k_base", "r50k_base"}) {
+        if (vocabulary == name) family = F::kOpenAi;
+    }
+    return {family, std::move(vocabulary), true};
 }
 
 bool matches_wildcard(std::string_view pattern, std::string_view name) noexcept {

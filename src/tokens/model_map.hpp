@@ -30,6 +30,10 @@ struct ModelTokens {
     bool exact = false;
 };
 
+/// How a model is counted whose vocabulary somebody names: OpenAI's by their names, any other as that of an
+/// open model.
+[[nodiscard]] ModelTokens tokens_of_vocabulary(std::string vocabulary);
+
 /// One line of the map.
 struct ModelRule {
     std::string pattern;  ///< with * for any characters; letter case does not matter

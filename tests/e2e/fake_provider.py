@@ -1,7 +1,7 @@
 """A scriptable OpenAI-compatible provider for the end-to-end tests: the other end of the gateway.
 
 The last user message (or the prompt of a legacy completion) says how it behaves: "cut", "status 500", "not json", "no usage", "slow N", "words N" (in a
-stream: whatever max_tokens says), or anything else for an ordinary answer. It counts what arrives and keeps the last body.
+stream: whatever max_tokens says), "answer {…}" (with these members, those of `usage` added to the usual ones), or anything else for an ordinary answer. It counts what arrives and keeps the last body.
 """
 import http.server
 import json
@@ -33,7 +33,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         legacy = not self.path.endswith("/chat/completions")
         prompts = request.get("prompt", "")
         prompts = prompts if isinstance(prompts, list) else [prompts]
-        wish = str(prompts[0] if legacy else request["messages"][-1]["content"])
+        wish = str(prompts[0] if legacy else request["messages"][-1].get("content", ""))
         if wish.startswith("slow "):
             time.sleep(float(wish.split()[1]))
         if wish.startswith("status "):
@@ -51,6 +51,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
                                "finish_reason": "stop"}]}
         if wish != "no usage":
             answer["usage"] = USAGE
+        if wish.startswith("answer "):
+            told = json.loads(wish[7:])
+            answer["usage"] = {**USAGE, **told.pop("usage", {})}
+            answer.update(told)
         if wish == "cut":
             text = json.dumps(answer).encode()
             self.head(200, "application/json", len(text))

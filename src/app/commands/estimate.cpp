@@ -117,11 +117,19 @@ Result<lab::PreparedCall> prepare_call(const Preparing& with, const Call& call,
     prepared.call = &call;
     prepared.model = &with.sources.model(model);
     std::string note;
-    const lab::TokenizerFor tokenizer_for = [&](tokens::ModelTokens& rule, std::string& said) {
-        return with.sources.tokenizers().for_rule(rule, said);
+    Tokenizers& all = with.sources.tokenizers();
+    lab::Counters counters;
+    counters.rule_of = [&](const std::string& name) {
+        return all.rule_of(name);
+    };
+    counters.tokenizer_for = [&](tokens::ModelTokens& rule, std::string& said) {
+        return all.for_rule(rule, said);
+    };
+    counters.calibration_of = [&](const tokens::ModelTokens& rule, const std::string& name) {
+        return all.calibration_of(rule, name);
     };
     for (const auto& prompt : call.prompts) {
-        auto counted = lab::count_prompt(*prompt, model, tokenizer_for, note);
+        auto counted = lab::count_prompt(*prompt, model, counters, note);
         if (!counted) return fail(std::move(counted.error()));
         prepared.prompts.push_back(*counted);
     }

@@ -121,8 +121,14 @@ Result<EstimateSources> EstimateSources::open(const EstimateOptions& options) {
     if (config) {
         out.config_ = std::move(*config);
         used = out.config_->prices;
+        out.tokenizers_.use(*out.config_);
     } else if (!options.place.config.empty()) {
         return fail(std::move(config.error()));
+    }
+    if (const auto state = state_folder_of(options.place)) {
+        if (auto taken = out.tokenizers_.use_state(*state); !taken) {
+            return fail(std::move(taken.error()));
+        }
     }
     auto book = load_price_book(used);
     if (!book) return fail(std::move(book.error()));

@@ -2,7 +2,7 @@
 
 #include "app/terminal.hpp"
 #include "json/write.hpp"
-#include "ledger/report.hpp"
+#include "ledger/report_parts.hpp"
 
 #include <fmt/format.h>
 

@@ -1,13 +1,56 @@
 #include "app/commands.hpp"
+#include "app/config.hpp"
 #include "app/terminal.hpp"
+#include "base/money.hpp"
+#include "ledger/commitments.hpp"
+#include "ledger/cost_differences.hpp"
 #include "ledger/export.hpp"
 #include "ledger/reconcile.hpp"
 #include "ledger/report.hpp"
 #include "ledger/savings.hpp"
 
 #include <cstdio>
+#include <vector>
 
 namespace leeway::app {
+namespace {
+
+int show_commitments(const ReportCommand& options, const ledger::ReportOptions& report) {
+    if (!options.filters.empty() || !options.since.empty()) {
+        return report_failure({ErrorCode::kConfig,
+                               "--commitments has windows of its own",
+                               "leave out --since and the filters; --until asks for another moment",
+                               {},
+                               {}});
+    }
+    const auto path = config_path_of(options.place);
+    if (!path) return report_failure(path.error());
+    const auto config = load_config(*path);
+    if (!config) return report_failure(config.error());
+    std::vector<prices::Commitment> commitments;
+    for (const ProviderConfig& provider : config->providers) {
+        commitments.insert(commitments.end(), provider.commitments.begin(),
+                           provider.commitments.end());
+    }
+    return ledger::run_commitments(report, commitments, stdout, stderr);
+}
+
+int show_cost_differences(const ReportCommand& options, const ledger::ReportOptions& report) {
+    // A percentage has the form of an amount.
+    constexpr std::int64_t kPerBasisPoint = 10'000'000'000;
+    const auto percent = parse_usd(options.tolerance);
+    if (!percent || percent->value() < 0 || percent->value() % kPerBasisPoint != 0) {
+        return report_failure({ErrorCode::kConfig,
+                               "--tolerance: '" + options.tolerance + "' is no percentage",
+                               "write it with at most two decimals, such as 0.5",
+                               {},
+                               {}});
+    }
+    return ledger::run_cost_differences(report, percent->value() / kPerBasisPoint, options.worst,
+                                        stdout, stderr);
+}
+
+}  // namespace
 
 int run_report_command(const ReportCommand& options) {
     const auto place = ledger_place_of(options.place);
@@ -34,8 +77,10 @@ int run_report_command(const ReportCommand& options) {
                     : options.csv ? ledger::ReportFormat::kCsv
                                   : ledger::ReportFormat::kTable;
     report.colour = report.format == ledger::ReportFormat::kTable && wants_colour(stdout);
-    return options.savings ? ledger::run_savings(report, stdout, stderr)
-                           : ledger::run_report(report, stdout, stderr);
+    if (options.savings) return ledger::run_savings(report, stdout, stderr);
+    if (options.commitments) return show_commitments(options, report);
+    if (options.cost_differences) return show_cost_differences(options, report);
+    return ledger::run_report(report, stdout, stderr);
 }
 
 int run_reconcile(const ReconcileCommand& options) {

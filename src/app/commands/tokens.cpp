@@ -20,7 +20,6 @@
 namespace leeway::app {
 namespace {
 
-using tokens::Quality;
 using tokens::TokenCount;
 
 constexpr std::size_t kShownBytes = 4096;
@@ -66,15 +65,16 @@ tokens::CalibrationFeatures features_of(std::string_view text, std::size_t base_
 
 Result<Row> count_for(Tokenizers& all, const std::string& model, std::string_view text,
                       bool request) {
-    tokens::ModelTokens rule = tokens::find_model(model);
+    tokens::ModelTokens rule = all.rule_of(model);
     Row row;
     row.model = model;
     const auto tokenizer = all.for_rule(rule, row.note);
     if (!tokenizer) return fail(tokenizer.error());
     row.vocabulary = rule.vocabulary;
+    const tokens::Calibration learned = all.calibration_of(rule, model);
     if (request) {
-        const auto chat =
-            tokens::count_chat(text, {.model = model, .rule = rule, .tokenizer = *tokenizer});
+        const auto chat = tokens::count_chat(
+            text, {.model = model, .rule = rule, .tokenizer = *tokenizer, .calibration = &learned});
         if (!chat) return fail(chat.error());
         row.count = chat->total;
         return row;
@@ -84,9 +84,21 @@ Result<Row> count_for(Tokenizers& all, const std::string& model, std::string_vie
         row.count = TokenCount::exact(static_cast<std::int64_t>(base));
         return row;
     }
-    row.count = tokens::Calibration(rule.family).estimate(features_of(text, base));
-    row.count.quality = Quality::kHeuristic;  // nothing was reported yet
+    row.count = learned.estimate(features_of(text, base));
     return row;
+}
+
+/// Counts as the configuration says, and with what its gateway has learned, where one is named.
+Result<void> set_up(Tokenizers& all, const PlaceOptions& place) {
+    if (!place.config.empty()) {
+        const auto config = load_config(place.config);
+        if (!config) return fail(config.error());
+        all.use(*config);
+    }
+    if (place.config.empty() && place.state.empty()) return {};
+    const auto state = state_folder_of(place);
+    if (!state) return fail(state.error());
+    return all.use_state(*state);
 }
 
 std::string interval(const TokenCount& count) {
@@ -149,7 +161,7 @@ Result<Chosen> choose(Tokenizers& all, const TokensOptions& options) {
         out.vocabulary = options.vocabulary;
     } else {
         out.model = options.models.empty() ? usual_models().front() : options.models.front();
-        tokens::ModelTokens rule = tokens::find_model(out.model);
+        tokens::ModelTokens rule = all.rule_of(out.model);
         const auto tokenizer = all.for_rule(rule, out.note);
         if (!tokenizer) return fail(tokenizer.error());
         out.vocabulary = rule.vocabulary;
@@ -226,6 +238,7 @@ int run_lines(const TokensOptions& options, tokens::Tokenizer& tokenizer,
 
 int run_tokens(const TokensOptions& options) {
     Tokenizers all;
+    if (auto ready = set_up(all, options.place); !ready) return report_failure(ready.error());
     const auto chosen = choose(all, options);
     if (!chosen) return report_failure(chosen.error());
     const auto text = read_input(options.file, tokens::kMaxTextBytes);

@@ -38,6 +38,14 @@ void add_tokens(CLI::App& app, TokensOptions& tokens, Command& chosen) {
                   "Read a JSON string a line, write {\"count\": N} for each")
         ->excludes("--json")
         ->excludes("--request");
+    command
+        .add_option("--config", tokens.place.config,
+                    "Count as this configuration says, with what its gateway has learned")
+        ->type_name("FILE");
+    command
+        .add_option("--state", tokens.place.state,
+                    "State folder with what a gateway has learned [server.state of --config]")
+        ->type_name("DIR");
     command.add_flag("--ids", tokens.ids, "With --json or --jsonl: the ids of the tokens too");
     command.callback([&chosen, &tokens] { chosen = tokens; });
 }

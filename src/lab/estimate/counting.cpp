@@ -18,15 +18,15 @@ using tokens::TokenCount;
 constexpr std::size_t kImages = index_of(Part::kImages);
 constexpr std::size_t kFrame = index_of(Part::kFrame);
 
-TokenCount estimate_of(const tokens::ModelTokens& rule, std::int64_t base, std::int64_t tools) {
+TokenCount estimate_of(const Counters& counters, const std::string& model, std::int64_t base,
+                       std::int64_t tools) {
+    const tokens::ModelTokens rule = counters.rule_of(model);
     if (rule.exact || rule.family == tokens::ModelFamily::kOpenAi) return TokenCount::exact(base);
     tokens::CalibrationFeatures features;
     features.base_tokens = static_cast<double>(base);
     features.tool_tokens = static_cast<double>(tools);
     features.requests = 0;
-    TokenCount out = tokens::Calibration(rule.family).estimate(features);
-    out.quality = Quality::kHeuristic;  // nothing was reported yet
-    return out;
+    return counters.calibration_of(rule, model).estimate(features);
 }
 
 std::int64_t scaled(std::int64_t value, std::int64_t by, std::int64_t over) {
@@ -44,7 +44,8 @@ void settle(CountedPrompt& out, const PartTokens& weights) {
 }
 
 /// Numbers that were told in o200k_base, or that another model's provider counted.
-CountedPrompt count_numbers(const Prompt& prompt, const std::string& model) {
+CountedPrompt count_numbers(const Prompt& prompt, const std::string& model,
+                            const Counters& counters) {
     CountedPrompt out;
     const auto begin = prompt.tokens.begin();
     const std::int64_t told = std::accumulate(begin, begin + kInputParts, std::int64_t{0});
@@ -52,12 +53,10 @@ CountedPrompt count_numbers(const Prompt& prompt, const std::string& model) {
     if (prompt.counted_by == model && !model.empty()) {
         out.count = {told, told, told, Quality::kProvider};
     } else {
-        const tokens::ModelTokens rule = tokens::find_model(model);
-        out.count = estimate_of(rule, told, tools);
+        out.count = estimate_of(counters, model, told, tools);
         if (!prompt.counted_by.empty()) {
             // From the one family's tokens to the other's, by way of o200k_base.
-            const TokenCount source =
-                estimate_of(tokens::find_model(prompt.counted_by), told, tools);
+            const TokenCount source = estimate_of(counters, prompt.counted_by, told, tools);
             for (std::int64_t* value : {&out.count.tokens, &out.count.low, &out.count.high}) {
                 *value = scaled(*value, told, source.tokens);
             }
@@ -92,13 +91,15 @@ void divide(std::int64_t total, const std::int64_t* weights, std::int64_t* parts
 }
 
 Result<CountedPrompt> count_prompt(const Prompt& prompt, const std::string& model,
-                                   const TokenizerFor& tokenizer_for, std::string& note) {
-    if (prompt.chat.empty()) return count_numbers(prompt, model);
-    tokens::ModelTokens rule = tokens::find_model(model);
-    const auto tokenizer = tokenizer_for(rule, note);
+                                   const Counters& counters, std::string& note) {
+    if (prompt.chat.empty()) return count_numbers(prompt, model, counters);
+    tokens::ModelTokens rule = counters.rule_of(model);
+    const auto tokenizer = counters.tokenizer_for(rule, note);
     if (!tokenizer) return fail(tokenizer.error());
-    const auto chat =
-        tokens::count_chat(prompt.chat, {.model = model, .rule = rule, .tokenizer = *tokenizer});
+    const tokens::Calibration learned = counters.calibration_of(rule, model);
+    const auto chat = tokens::count_chat(
+        prompt.chat,
+        {.model = model, .rule = rule, .tokenizer = *tokenizer, .calibration = &learned});
     if (!chat) return fail(chat.error());
     CountedPrompt out;
     out.count = chat->total;

@@ -2,6 +2,7 @@
 
 #include "base/result.hpp"
 #include "lab/estimate/scenario.hpp"
+#include "tokens/calibration.hpp"
 #include "tokens/count.hpp"
 #include "tokens/model_map.hpp"
 #include "tokens/tokenizer.hpp"
@@ -24,10 +25,18 @@ struct CountedPrompt {
 using TokenizerFor =
     std::function<Result<tokens::Tokenizer*>(tokens::ModelTokens& rule, std::string& note)>;
 
+/// What models' tokens are counted with.
+struct Counters {
+    std::function<tokens::ModelTokens(const std::string& model)> rule_of;
+    TokenizerFor tokenizer_for;
+    /// What is known of a model whose tokenizer is not public.
+    std::function<tokens::Calibration(const tokens::ModelTokens& rule, const std::string& model)>
+        calibration_of;
+};
+
 /// Counts `prompt` as `model` would. `note` gets what the reader must know, if anything.
 [[nodiscard]] Result<CountedPrompt> count_prompt(const Prompt& prompt, const std::string& model,
-                                                 const TokenizerFor& tokenizer_for,
-                                                 std::string& note);
+                                                 const Counters& counters, std::string& note);
 
 /// Divides `total` in the proportions of `weights`, exactly: the parts add up to it. Nothing is divided
 /// by weights that are all 0: then all of it is the last part.

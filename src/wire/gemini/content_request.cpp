@@ -1,3 +1,4 @@
+#include "prices/rates.hpp"
 #include "wire/canonical/common.hpp"
 #include "wire/gemini/content_codec.hpp"
 #include "wire/gemini/parts.hpp"
@@ -328,9 +329,14 @@ Result<ChatRequest> Reader::read() {
         found != nullptr && found->is_object()) {
         if (auto read = config(*found); !read) return fail(read.error());
     }
-    static constexpr std::array<std::string_view, 9> kKnown{
-        "contents",    "systemInstruction", "system_instruction", "tools", "toolConfig",
-        "tool_config", "generationConfig",  "generation_config",  "model"};
+    const auto tier = prices::tier_of(text_of(body_, "serviceTier", "service_tier"));
+    if (tier == prices::Tier::kStandard) out_.service_tier = "default";
+    if (tier == prices::Tier::kFlex || tier == prices::Tier::kPriority)
+        out_.service_tier = prices::to_string(*tier);
+    static constexpr std::array<std::string_view, 11> kKnown{
+        "contents",   "systemInstruction", "system_instruction", "tools",
+        "toolConfig", "tool_config",       "generationConfig",   "generation_config",
+        "model",      "serviceTier",       "service_tier"};
     for (const Node::Member& member : body_.members) {
         if (std::find(kKnown.begin(), kKnown.end(), member.key) == kKnown.end())
             out_.unknown.push_back(member.key);

@@ -196,6 +196,12 @@ bool Reader::read() {
 bool Reader::member(std::string_view key) {
     if (key == "model") return model();
     if (key == "user") return text(key, view_.user);
+    if (key == "service_tier" && cursor_.kind() == '"') {
+        std::string word;
+        const bool read = text(key, word);
+        view_.tier = prices::tier_of(word);
+        return read;
+    }
     if (key == "metadata" && cursor_.kind() == '{') {
         const std::size_t begin = cursor_.offset();
         if (!cursor_.skip()) return false;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "prices/rates.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -55,6 +56,8 @@ struct RequestView {
     Span model_value;  ///< the model's name with its quotes
     std::string model;  ///< the name itself
     std::string user;  ///< empty: not given
+    /// What `service_tier` asks for; nullopt: not given, or a word that we do not know.
+    std::optional<prices::Tier> tier;
 
     bool stream = false;
     Span stream_options;  ///< the value, an object or null

@@ -87,6 +87,27 @@ TEST(RequestView, FindsTheFieldsOfAChat) {
     EXPECT_EQ(view->messages.in(body).back(), ']');
 }
 
+TEST(RequestView, KnowsWhichServiceTierIsAskedFor) {
+    const auto tier = [](std::string_view more) {
+        const auto view = parse_request(kChat, chat(more));
+        EXPECT_TRUE(view) << more;
+        return view ? view->tier : std::nullopt;
+    };
+    EXPECT_EQ(tier(""), std::nullopt);
+    EXPECT_EQ(tier(R"(,"service_tier":"flex")"), prices::Tier::kFlex);
+    EXPECT_EQ(tier(R"(,"service_tier":"priority")"), prices::Tier::kPriority);
+    EXPECT_EQ(tier(R"(,"service_tier":"auto")"), prices::Tier::kStandard);
+    EXPECT_EQ(tier(R"(,"service_tier":"fl\u0065x")"), prices::Tier::kFlex);
+    // Theirs to judge.
+    EXPECT_EQ(tier(R"(,"service_tier":"soon")"), std::nullopt);
+    EXPECT_EQ(tier(R"(,"service_tier":null)"), std::nullopt);
+    EXPECT_EQ(tier(R"(,"service_tier":7)"), std::nullopt);
+    const auto embedding =
+        parse_request(Endpoint::kEmbeddings, R"({"model":"m","input":"x","service_tier":"flex"})");
+    ASSERT_TRUE(embedding);
+    EXPECT_EQ(embedding->tier, prices::Tier::kFlex);
+}
+
 TEST(RequestView, TakesNullAsNotGiven) {
     const auto view =
         parse_request(kChat, chat(R"(,"stream":null,"temperature":null,"n":null,"user":null,

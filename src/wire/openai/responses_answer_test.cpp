@@ -18,7 +18,9 @@ ChatAnswer refused(Part::Kind kind) {
 std::string streamed(StreamEvent::Kind kind) {
     const auto writer = responses().stream_writer({.id = "r", .model = "m"});
     std::string out;
-    const auto write = [&](StreamEvent event) { writer->write(event, out); };
+    const auto write = [&](StreamEvent event) {
+        writer->write(event, out);
+    };
     write({.kind = StreamEvent::Kind::kStart});
     write({.kind = kind, .text = "I cannot."});
     write({.kind = StreamEvent::Kind::kStop, .stop = StopReason::kRefusal});
