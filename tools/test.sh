@@ -72,6 +72,7 @@ if [[ $filter == sdk ]]; then
     step_total=1
     end_to_end --only sdk_scenarios
     grep -E '^  .* -> ' "$step_log" || true
+    awk -F'[ =/]+' '/^  .* -> .* = / {good += $(NF - 1); all += $NF} END {printf "  %d of %d scenarios\n", good, all}' "$step_log"
     sum_up
     exit
 fi

@@ -1,9 +1,11 @@
 """A provider that speaks OpenAI's chat and Responses, Anthropic's Messages, Google's generateContent and Bedrock's Converse,
-and asks for what Azure, AWS and Vertex ask for, for the end-to-end tests of dialects. The last text of the request says how it behaves: "tool" (asks for two tools at once), "think",
-"refuse", "length", "empty", "cut", "error N", "overloaded" (in a stream), "no args", "json" (of FORM), "json twice" (the first is wrong), "echo TEXT", "slow", "endless", "flaky" (the first is refused with Retry-After);
-anything else gets an ordinary answer. Where the request
-forces a tool or a schema, the answer is a call or a text that follows it. A request that holds `#N` somewhere is kept under N, so that several tests can share
-one provider at the same time.
+and asks for what Azure, AWS and Vertex ask for, for the end-to-end tests of dialects.
+
+The last text of the request says how it behaves: "tool" (asks for two tools at once), "no args", "think", "refuse", "length",
+"empty", "json" (of FORM), "json twice" (the first is wrong), "echo TEXT", "error N", "flaky" (the first is refused with
+Retry-After), "slow", and for streams "cut", "overloaded" and "endless". Anything else gets an ordinary answer. Where the request
+forces a tool or a schema, the answer is a call or a text that follows it. A request that holds `#N` somewhere is kept under
+N, so that several tests can share one provider at the same time.
 """
 import base64
 import http.server
@@ -167,7 +169,10 @@ def forced_tool(request):
     forced = [tool for tool in tools if f'"{tool.get("name")}"' in choice]
     if not forced and any(word in choice for word in ("required", '"any"', '"ANY"')):
         forced = tools
-    return (forced[0]["name"], schema_of(forced[0], "parameters", "input_schema", "parametersJsonSchema", "parameters_json_schema")) if forced else None
+    if not forced:
+        return None
+    return forced[0]["name"], schema_of(forced[0], "parameters", "input_schema", "parametersJsonSchema",
+                                        "parameters_json_schema")
 
 
 def schema_of(node, *names):

@@ -100,7 +100,8 @@ export function ai_openai_chat(url, apiKey) {
 // The SDK names earlier items by their ids, which only a provider that keeps them understands, unless it is told that none does.
 export function ai_openai_responses(url, apiKey) {
   const provider = createOpenAI({ baseURL: url + "/v1", apiKey });
-  return make((model) => provider.responses(model), (r) => openaiOptions({ ...r, summary: "auto", store: r.same ? undefined : false }), (model) => provider.embedding(model));
+  const options = (r) => openaiOptions({ ...r, summary: "auto", store: r.same ? undefined : false });
+  return make((model) => provider.responses(model), options, (model) => provider.embedding(model));
 }
 
 export function ai_anthropic(url, apiKey) {

@@ -47,7 +47,11 @@ export function langchain_openai(url, apiKey) {
       return read(whole, pieces);
     },
     structured: async (r) => formed(r).invoke(messagesOf(r)),
-    structured_stream: async (r) => { let last; for await (const piece of await formed(r).stream(messagesOf(r))) last = piece; return last; },
+    structured_stream: async (r) => {
+      let last;
+      for await (const piece of await formed(r).stream(messagesOf(r))) last = piece;
+      return last;
+    },
     loop: async (r) => {
       const said = messagesOf(r);
       for (;;) {

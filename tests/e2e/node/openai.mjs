@@ -99,6 +99,7 @@ export function openai_responses(url, key) {
       }), ...r.extra,
     };
   };
+  const formed = (r) => ({ ...body(r), text: { format: zodTextFormat(Form, "form") } });
   const read = (response) => {
     const of = (type) => response.output.filter((item) => item.type === type);
     const why = response.incomplete_details?.reason ?? "";
@@ -125,9 +126,8 @@ export function openai_responses(url, key) {
       }
       return { ...read(await stream.finalResponse()), pieces };
     },
-    structured: async (r) => (await api.responses.parse({ ...body(r), text: { format: zodTextFormat(Form, "form") } }, optionsOf(r))).output_parsed,
-    structured_stream: async (r) => (await api.responses.stream(
-      { ...body(r), text: { format: zodTextFormat(Form, "form") } }, optionsOf(r)).finalResponse()).output_parsed,
+    structured: async (r) => (await api.responses.parse(formed(r), optionsOf(r))).output_parsed,
+    structured_stream: async (r) => (await api.responses.stream(formed(r), optionsOf(r)).finalResponse()).output_parsed,
     cancel: async (r) => { for await (const _ of await api.responses.create({ ...body(r), stream: true }, optionsOf(r))) break; },
   };
 }
