@@ -84,8 +84,10 @@ def run(gateway, make):
         # What a provider says shall come to the SDK, and no other scenario's errors shall close the way to it.
         dialect_scenarios.configure(gateway, provider, ", retries: {attempts: 0}, breaker: {failures: 0}")
         client = make(gateway.url)
-        cells = [(target, chosen) for target in TARGETS[client.dialect] for chosen in SCENARIOS
-                 if not chosen.needs & client.lacks and chosen.group in (client.groups or GROUPS) and (target == TARGETS[client.dialect][0] or not chosen.same)]
+        mine = [chosen for chosen in SCENARIOS
+                if not chosen.needs & client.lacks and chosen.group in (client.groups or GROUPS)]
+        cells = [(target, chosen) for target in TARGETS[client.dialect] for chosen in mine
+                 if target == TARGETS[client.dialect][0] or not chosen.same]
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             ends = list(pool.map(lambda cell: play(Cell(client, cell[0], provider), cell[1]), cells))
         client.close()
