@@ -2,10 +2,11 @@
 and asks for what Azure, AWS and Vertex ask for, for the end-to-end tests of dialects.
 
 The last text of the request says how it behaves: "tool" (asks for two tools at once), "no args", "think", "refuse", "length",
-"empty", "json" (of FORM), "json twice" (the first is wrong), "echo TEXT", "error N", "flaky" (the first is refused with
-Retry-After), "slow", and for streams "cut", "overloaded" and "endless". Anything else gets an ordinary answer. Where the request
-forces a tool or a schema, the answer is a call or a text that follows it. A request that holds `#N` somewhere is kept under
-N, so that several tests can share one provider at the same time.
+"empty", "json" (of FORM), "json twice" (the first is wrong), "echo TEXT", "escape TEXT" (the same, in ASCII alone), "error N",
+"firm" (an error that says not to try again), "flaky" (the first is refused with Retry-After), "slow", and for streams "cut",
+"overloaded" and "endless". Anything else gets an ordinary answer. Where the request forces a tool or a schema, the answer is
+a call or a text that follows it. A request that holds `#N` somewhere is kept under N, so that several tests can share one
+provider at the same time.
 """
 import base64
 import http.server
@@ -85,6 +86,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if wish.startswith("error "):
             status = int(wish.split()[1])
             return self.json(status, ERRORS[kind](status))
+        if wish == "firm":
+            return self.json(500, ERRORS[kind](500), ("x-should-retry", "false"))
         if wish == "flaky" and turn == 1:
             return self.json(429, ERRORS[kind](429), ("retry-after", "1"))
         if wish == "slow":
@@ -105,10 +108,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.end_headers()
             if wish == "garbled":  # one bit of the last but one event
                 events[-2] = events[-2][:-20] + bytes([events[-2][-20] ^ 1]) + events[-2][-19:]
-            self.wfile.write(b"".join(events) if framed else "".join(events).encode())
+            self.wfile.write(b"".join(events) if framed else in_ascii("".join(events), wish).encode())
             self.close_connection = True
             return None
-        return self.json(200, ANSWERS[kind](parts, stop, request))
+        return self.json(200, ANSWERS[kind](parts, stop, request), wish=wish)
 
     def request_ids(self):
         """As vendors name the request for their support."""
@@ -117,8 +120,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif ":" not in self.path and "/converse" not in self.path:
             self.send_header("x-request-id", REQUEST_ID)
 
-    def json(self, status, value, *more):
-        text = json.dumps(value, ensure_ascii=False).encode()
+    def json(self, status, value, *more, wish=""):
+        text = in_ascii(json.dumps(value, ensure_ascii=False), wish).encode()
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(text)))
@@ -148,6 +151,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 REQUEST_ID = "req_of_the_provider"
 STICKY = ("flaky", "json twice")
+
+
+def in_ascii(text, wish):
+    """JSON as some servers write it: what is not ASCII as escapes, beyond the first plane as two of them."""
+    if not wish.startswith("escape "):
+        return text
+    return re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def embeddings(request):
@@ -206,8 +216,8 @@ def plan(wish, request, turn):
         return [], "end"
     if wish == "refuse":
         return [("refusal", "I cannot.")], "refuse"
-    if wish.startswith("echo "):
-        return [("text", wish[5:])], "end"
+    if wish.startswith(("echo ", "escape ")):
+        return [("text", wish.partition(" ")[2])], "end"
     if wish == "tool":
         return [("text", "I look."), *(("call", *call) for call in CALLS)], "tool"
     if wish == "no args":

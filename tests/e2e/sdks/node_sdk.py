@@ -96,7 +96,7 @@ def client(sdk, dialect, lacks, name, **more):
 
 OWN_TIMEOUT = {"timeout_class": "APIConnectionTimeoutError"}
 AI = {"classes": dict.fromkeys(STATUS_CLASSES, "AI_APICallError"), "timeout_class": "TimeoutError"}
-AI_LACKS = "count models developer quiet_stream extra image_url"
+AI_LACKS = "should_retry count models developer quiet_stream extra image_url"
 CHAT = client("node openai chat", "chat", "count signature", "openai_chat", **OWN_TIMEOUT)
 CHAT.lacks -= {"loop"}
 CLIENTS = (
@@ -107,7 +107,7 @@ CLIENTS = (
     client("node ai openai chat", "chat", AI_LACKS + " signature thought refusal", "ai_openai_chat", **AI),
     client("node ai openai responses", "responses", AI_LACKS + " signature stop seed", "ai_openai_responses", **AI),
     client("node ai anthropic", "anthropic", AI_LACKS + " embed seed metadata", "ai_anthropic", **AI),
-    client("node @langchain/openai", "chat", "count models signature developer quiet_stream thought refusal schema "
+    client("node @langchain/openai", "chat", "should_retry count models signature developer quiet_stream thought refusal schema "
            "request_id think", "langchain_openai", timeout_class="TimeoutError"),
 )
 for _client in CLIENTS[3:]:

@@ -81,6 +81,11 @@ def odd_text(c):
     same(answer.text, ODD)
 
 
+@scenario("chat")
+def escaped_text(c):
+    same(c.ask("escape " + ODD).text, ODD)
+
+
 @scenario("chat", "request_id")
 def request_id(c):
     answer = c.ask("hello")
@@ -98,6 +103,11 @@ def streamed_text(c):
 @scenario("stream")
 def streamed_odd_text(c):
     same(c.stream("echo " + ODD).text, ODD)
+
+
+@scenario("stream")
+def streamed_escaped_text(c):
+    same(c.stream("escape " + ODD).text, ODD)
 
 
 @scenario("stream", "quiet_stream")
@@ -380,6 +390,12 @@ def retries_of_the_sdk(c):
     whole(c.ask("flaky", retries=2))
     same(len(c.calls), 2)
     assert "timely_retry" in c.client.lacks or time.monotonic() - begun > 0.9, "Retry-After was not heeded"
+
+
+@scenario("resilience", "should_retry")
+def no_retry_where_the_provider_says_so(c):
+    failure = c.fails(lambda: c.ask("firm", retries=2))
+    same((failure.status, len(c.calls)), (500, 1))
 
 
 @scenario("resilience")
