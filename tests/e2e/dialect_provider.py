@@ -12,6 +12,7 @@ import base64
 import http.server
 import json
 import re
+import select
 import struct
 import threading
 import time
@@ -90,8 +91,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.json(500, ERRORS[kind](500), ("x-should-retry", "false"))
         if wish == "flaky" and turn == 1:
             return self.json(429, ERRORS[kind](429), ("retry-after", "1"))
-        if wish == "slow":
-            time.sleep(3)  # longer than the caller waits
+        if wish == "slow" and select.select([self.connection], [], [], 3)[0]:  # longer than the caller waits
+            with server.lock:
+                server.hang_ups.add(self.tag)
+            self.close_connection = True
+            return None
         parts, stop = plan(wish, request, turn)
         if stream and wish == "endless":
             return self.endless(STREAMS[kind]([("text", "x" * 6000)], stop, request))

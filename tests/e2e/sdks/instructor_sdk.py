@@ -36,6 +36,7 @@ class OverOpenAiSchema(OverOpenAi):
 class OverAnthropic(anthropic_sdk.Messages):
     sdk = "instructor anthropic"
     lacks = anthropic_sdk.Messages.lacks - {"again"}
+    groups = ("chat", "tools", "structured", "errors")  # the rest goes the same way as over OpenAI's
 
     def patched(self, r):
         return instructor.from_anthropic(self.client(r), mode=instructor.Mode.ANTHROPIC_TOOLS)

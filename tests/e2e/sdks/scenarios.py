@@ -382,6 +382,7 @@ def timeout_of_the_caller(c):
     failure = c.fails(lambda: c.ask("slow", timeout=0.4))
     assert failure.name == c.client.timeout_class, failure
     assert time.monotonic() - begun < 2.5, "not its own time-out"
+    c.wait_for(lambda: c.tag in c.provider.server.hang_ups)  # nobody pays for what nobody waits for
 
 
 @scenario("resilience", "retry")
