@@ -37,6 +37,8 @@ def configure(gateway, provider, more=""):
                       f'service_account: "{account}"}}')
     providers = "".join(f"  p-{name}: {{{said[name]}{more}}}\n" for name in TARGETS)
     models = "".join(f"  m-{name}: {{provider: p-{name}, name: real-{name}, price: {PRICE}}}\n" for name in TARGETS)
+    # Its tokens are counted exactly, whatever the provider reports.
+    models += f"  m-exact: {{provider: p-chat, vocabulary: o200k_base, price: {PRICE}}}\n"
     text = text.replace("models:\n", models and f"models:\n{models}", 1).replace(
         "providers:\n", f"providers:\n{providers}", 1)
     gateway.stop()
