@@ -38,8 +38,19 @@ class PydanticAi(Client):
     def __init__(self, url):
         self.url = url
 
-    def model(self, r):
+    def api(self, r):
+        """The vendor's own client, to be closed by the caller."""
         raise NotImplementedError
+
+    def model(self, r, api):
+        raise NotImplementedError
+
+    def run(self, r, use):
+        """What the coroutine `use` gives for a model, in a loop of its own."""
+        async def in_a_loop():
+            async with self.api(r) as api:
+                return await use(self.model(r, api))
+        return asyncio.run(in_a_loop())
 
     def failure(self, error):
         seen = error
@@ -87,39 +98,41 @@ class PydanticAi(Client):
                       pieces=pieces)
 
     def ask(self, r):
-        return self.read(asyncio.run(direct.model_request(self.model(r), **self.request(r))))
+        return self.read(self.run(r, lambda model: direct.model_request(model, **self.request(r))))
 
     def stream(self, r):
-        async def all_of_it():
-            async with direct.model_request_stream(self.model(r), **self.request(r)) as stream:
+        async def all_of_it(model):
+            async with direct.model_request_stream(model, **self.request(r)) as stream:
                 pieces = 0
                 async for _ in stream:
                     pieces += 1
                 return self.read(stream.get(), pieces)
-        return asyncio.run(all_of_it())
+        return self.run(r, all_of_it)
 
     def structured(self, r):
         output = NativeOutput(Form) if self.native and "twice" not in r["text"] else Form
-        return asyncio.run(Agent(self.model(r), output_type=output).run(r["text"])).output.model_dump()
+        return self.run(r, lambda model: Agent(model, output_type=output).run(r["text"])).output.model_dump()
 
     def structured_stream(self, r):
-        async def all_of_it():
-            async with Agent(self.model(r), output_type=Form).run_stream(r["text"]) as stream:
+        async def all_of_it(model):
+            async with Agent(model, output_type=Form).run_stream(r["text"]) as stream:
                 return await stream.get_output()
-        return asyncio.run(all_of_it()).model_dump()
+        return self.run(r, all_of_it).model_dump()
 
     def loop(self, r):
-        agent = Agent(self.model(r))
-        agent.tool_plain(name="get_weather")(weather)
-        agent.tool_plain(name="get_time")(time_of)
-        return asyncio.run(agent.run(r["text"])).output
+        async def with_tools(model):
+            agent = Agent(model)
+            agent.tool_plain(name="get_weather")(weather)
+            agent.tool_plain(name="get_time")(time_of)
+            return (await agent.run(r["text"])).output
+        return self.run(r, with_tools)
 
     def cancel(self, r):
-        async def begin():
-            async with direct.model_request_stream(self.model(r), **self.request(r)) as stream:
+        async def begin(model):
+            async with direct.model_request_stream(model, **self.request(r)) as stream:
                 async for _ in stream:
                     break
-        asyncio.run(begin())
+        self.run(r, begin)
 
 
 def weather(city: str) -> str:
@@ -134,8 +147,10 @@ class OpenAi(PydanticAi):
     sdk, dialect = "pydantic-ai openai", "chat"
     lacks = PydanticAi.lacks - {"again"} | {"signature"}
 
-    def model(self, r):
-        api = openai.AsyncOpenAI(base_url=self.url + "/v1", api_key=KEY, max_retries=r.get("retries", 0))
+    def api(self, r):
+        return openai.AsyncOpenAI(base_url=self.url + "/v1", api_key=KEY, max_retries=r.get("retries", 0))
+
+    def model(self, r, api):
         return OpenAIChatModel(r["model"], provider=OpenAIProvider(openai_client=api))
 
     def settings(self, r):
@@ -152,8 +167,10 @@ class Anthropic(PydanticAi):
     lacks = PydanticAi.lacks - {"again"} | {"seed", "schema"}
     native = False  # it asks for Claude's own names
 
-    def model(self, r):
-        api = anthropic.AsyncAnthropic(base_url=self.url, api_key=KEY, max_retries=r.get("retries", 0))
+    def api(self, r):
+        return anthropic.AsyncAnthropic(base_url=self.url, api_key=KEY, max_retries=r.get("retries", 0))
+
+    def model(self, r, api):
         return AnthropicModel(r["model"], provider=AnthropicProvider(anthropic_client=api))
 
     def settings(self, r):
