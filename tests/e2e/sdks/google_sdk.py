@@ -25,15 +25,17 @@ class GenerateContent(Client):
     timeout_class = "ReadTimeout"
 
     def __init__(self, url):
-        self.url, self.made = url, []
+        self.url, self.made = url, {}
         self.api = self.client({})
 
     def client(self, r):
+        kind = str((r.get("timeout"), r.get("retries"), r.get("extra")))
+        if kind in self.made:  # making one takes long: it loads all certificates
+            return self.made[kind]
         options = types.HttpOptions(base_url=self.url, timeout=int(r.get("timeout", 30) * 1000), extra_body=r.get("extra"))
         if r.get("retries"):
             options.retry_options = types.HttpRetryOptions(attempts=1 + r["retries"], initial_delay=0.1, jitter=0)
-        self.made.append(genai.Client(api_key=KEY, http_options=options))  # one that nobody holds is closed
-        return self.made[-1]
+        return self.made.setdefault(kind, genai.Client(api_key=KEY, http_options=options))
 
     def failure(self, error):
         return Failure(type(error).__name__, getattr(error, "code", 0), str(error))
