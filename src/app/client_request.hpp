@@ -41,6 +41,7 @@ public:
     /// Only authenticates and counts against the caller's rate. False: the refusal has been sent.
     Task<bool> authenticate();
     /// Adds the x-ratelimit headers of a caller that is limited. They view into this.
+    void add_request_id(std::vector<net::Field>& fields) const;
     void add_limit_fields(std::vector<net::Field>& fields);
 
 private:
