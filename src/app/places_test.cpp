@@ -1,5 +1,6 @@
-#include "app/openapi.hpp"
 #include "app/places.hpp"
+
+#include "app/openapi.hpp"
 #include "json/validate.hpp"
 
 #include <gtest/gtest.h>
