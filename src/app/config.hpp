@@ -120,6 +120,7 @@ struct ProviderConfig {
     std::string
         price_name;  ///< what the price book calls it; empty: found by base_url, then by name
     std::string region;  ///< class of region that it is used in; empty: the general prices
+    bool batches = false;  ///< callers may send files and batches there
     std::vector<DiscountConfig> discounts;
     std::vector<prices::Commitment>
         commitments;  ///< their names differ from those of all providers

@@ -292,6 +292,11 @@ void read_provider(ConfigSource& source, const PlacedText& name, Section& sectio
     timeouts.finish();
     read_traffic(source, section, out);
     section.number("max_connections", out.max_connections, 1, 65'535);
+    section.on_off("batches", out.batches);
+    if (out.batches && out.dialect != Dialect::kOpenAi && out.dialect != Dialect::kResponses) {
+        source.error(section.mark("batches"),
+                     "only providers of the dialects openai and responses take batches");
+    }
     section.text("prices", out.price_name);
     section.text("region", out.region);
     for (Section& discount : section.list_of_sections("discounts")) {

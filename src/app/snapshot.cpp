@@ -105,6 +105,7 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::build(
     if (auto added = out->add_routes(config); !added) return fail(std::move(added.error()));
     out->limits_ = services.limits;
     out->learner_ = services.learner;
+    out->batches_ = services.batches;
     if (!config.budgets.empty()) {
         out->budgets_.book = services.budgets;
         out->budgets_.leases = services.leases;
@@ -139,6 +140,7 @@ Result<void> Snapshot::add_providers(const Config& config, const Services& servi
                               from.timeouts.between_chunks, from.timeouts.total};
         to.origin.max_connections = from.max_connections;
         to.retries = from.retries;
+        to.batches = from.batches;
         // Its supervisor starts it again; a request that ended it is not given to it twice.
         if (embedded) to.retries.attempts = 0;
         // A change of what is trusted must not reuse connections made before it.
@@ -287,6 +289,18 @@ std::vector<std::string> Snapshot::served_names() const {
 const pipeline::Model* Snapshot::model(std::string_view name) const {
     const auto place = models_.find(name);
     return place == models_.end() ? nullptr : &place->second;
+}
+
+const pipeline::Model* Snapshot::model_at(std::string_view provider,
+                                          std::string_view upstream_name) const {
+    for (const auto& [name, model] : models_) {
+        if (model.provider_name == provider && model.upstream_name == upstream_name) return &model;
+        for (const pipeline::Model* target : model.targets) {
+            if (target->provider_name == provider && target->upstream_name == upstream_name)
+                return target;
+        }
+    }
+    return nullptr;
 }
 
 bool Snapshot::has_name(std::string_view name) const {
