@@ -145,6 +145,7 @@ private:
     // client_translate.cpp: callers and providers whose dialects differ
     struct Translation;
     Result<std::string> upstream_body(const providers::Provider& provider);
+    void choose_tier(const providers::Provider& provider);
     prices::Tier tier_asked(const providers::Provider& provider) const;
     Task<void> deliver_translated(net::UpstreamCall& call, const providers::Provider& provider);
     Task<void> stream_translated(net::UpstreamCall& call, const providers::Provider& provider,

@@ -147,6 +147,7 @@ struct ModelConfig {
     std::string file;  ///< embedded: file name inside `local.folder`
     std::string vocabulary;  ///< that counts its tokens exactly; empty: found by its name
     std::string sha256;  ///< embedded: expected SHA-256 of the file; empty: not checked
+    prices::Tier tier = prices::Tier::kStandard;  ///< asked for where nobody else says
     std::vector<std::string> fallbacks;  ///< models that are asked when it gives no answer
     std::vector<TargetConfig>
         targets;  ///< empty, or `provider` and `upstream_name` are of the first
@@ -168,6 +169,7 @@ struct RouteConfig {
     std::vector<std::string> fallbacks;  ///< instead of its model's; empty: those
     ExactCacheMode exact_cache = ExactCacheMode::kAuto;
     std::chrono::seconds cache_ttl{0};  ///< 0: the global `cache.ttl`
+    prices::Tier tier = prices::Tier::kStandard;  ///< asked for where the caller says nothing
     std::uint32_t holdout_ppm = 0;  ///< share of requests answered without stages, per million
 };
 

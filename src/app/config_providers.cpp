@@ -153,6 +153,7 @@ void read_remote(ConfigSource& source, Section& section, const providers::Preset
         out.usage = preset->flavour;
     } else if (is_openai || out.dialect == Dialect::kAzure) {
         out.quirks = wire::kOpenAiQuirks;
+        out.quirks.service_tier = is_openai;  // Azure has tiers of deployments instead
     }
 }
 

@@ -177,6 +177,7 @@ Result<void> Snapshot::fill_model(const Config& config, const ModelConfig& from,
     to.price =
         std::make_shared<const prices::ModelPrices>(prices_of(config, from, services.prices.get()));
     to.provider_name = from.provider;
+    to.tier = from.tier;
     for (std::size_t i = 0; i < config.providers.size(); ++i) {
         if (config.providers[i].name != from.provider) continue;
         to.provider = static_cast<std::uint32_t>(i);
@@ -250,6 +251,7 @@ Result<void> Snapshot::add_routes(const Config& config) {
         to.target = from.model.empty() ? nullptr : model(from.model);
         to.baseline = from.baseline.empty() ? nullptr : model(from.baseline);
         to.holdout_ppm = from.holdout_ppm;
+        to.tier = from.tier;
         for (const std::string& other : from.fallbacks) to.fallbacks.push_back(model(other));
         to.exact_cache = cache_mode(from.exact_cache);
         to.cache_ttl = from.cache_ttl.count() > 0 ? from.cache_ttl : config.cache.ttl;

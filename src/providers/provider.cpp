@@ -2,6 +2,7 @@
 
 #include "base/clock.hpp"
 #include "base/strings.hpp"
+#include "json/write.hpp"
 #include "wire/openai/request_edit.hpp"
 
 #include <fmt/format.h>
@@ -93,6 +94,11 @@ Result<void> PreparedRequest::prepare(const Provider& provider,
             out.hides_usage_ = true;
             if (auto added = out.splice_.add(std::move(*edit)); !added) return added;
         }
+    }
+    if (!context.tier_word.empty()) {
+        auto edit = wire::openai::insert_member(context.view, "service_tier",
+                                                json::quoted(context.tier_word));
+        if (auto added = out.splice_.add(std::move(edit)); !added) return added;
     }
     if (out.splice_.empty()) {
         out.pieces_.push_back(context.body);  // byte for byte
