@@ -24,14 +24,6 @@ Error no_batch(std::string_view id) {
                  "not_found"};
 }
 
-Error no_store(const Error& why) {
-    return Error{ErrorCode::kUnavailable,
-                 "the store of batches cannot be used: " + why.message,
-                 why.hint,
-                 {},
-                 "batches_unavailable"};
-}
-
 /// A parameter of the address; empty: it is not there, or holds what none of ours does.
 std::string plain_query(const pipeline::HeaderSource& source, std::string_view name) {
     const std::string_view value = source.query(name).value_or("");
@@ -206,7 +198,9 @@ Task<void> BatchRequest::create() {
 /// The provider has answered the request for a batch.
 Task<void> BatchRequest::take_created(StoredBatch batch, Answer answer) {
     BatchStore& store = *snapshot_->batches();
-    if (answer.status >= 400 && answer.status < 500) {
+    // A proxy in between may say these of a request that the provider has taken.
+    const bool told_by_proxy = answer.status == 502 || answer.status == 504;
+    if (answer.status >= 400 && !told_by_proxy) {
         release(batch);
         (void)store.drop_batch(batch.record);
         co_await pass_on(answer);
@@ -373,8 +367,15 @@ Task<Result<void>> BatchRequest::collect(const std::string& target, std::size_t 
         auto answer = co_await ask(wanted);
         if (!answer) co_return fail(std::move(answer.error()));
         const auto list = wire::openai::read_list(answer->body);
-        if (answer->status != 200 || !list) {
+        if (answer->status != 200) {
             co_return fail(wire::codec_of(place_.dialect).read_error(answer->status, answer->body));
+        }
+        if (!list) {
+            co_return fail(Error{ErrorCode::kUpstreamInvalid,
+                                 "the upstream's answer is no list",
+                                 {},
+                                 {},
+                                 "upstream_invalid_answer"});
         }
         for (const std::string_view item : list->items) {
             after = wire::openai::read_object_id(item);

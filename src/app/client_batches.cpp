@@ -27,14 +27,6 @@ Error not_found(std::string_view what, std::string_view id) {
                  "not_found"};
 }
 
-Error no_store(const Error& why) {
-    return Error{ErrorCode::kUnavailable,
-                 "the store of batches cannot be used: " + why.message,
-                 why.hint,
-                 {},
-                 "batches_unavailable"};
-}
-
 /// Ids of providers become parts of our requests.
 bool is_id(std::string_view text) {
     return !text.empty() && text.size() <= 256 && std::all_of(text.begin(), text.end(), [](char c) {
@@ -44,6 +36,14 @@ bool is_id(std::string_view text) {
 }
 
 }  // namespace
+
+Error BatchRequest::no_store(const Error& why) {
+    return Error{ErrorCode::kUnavailable,
+                 "the store of batches cannot be used: " + why.message,
+                 why.hint,
+                 {},
+                 "batches_unavailable"};
+}
 
 BatchRequest::BatchRequest(WorkerState& worker, net::Exchange& exchange, const Place& place,
                            std::string_view id)

@@ -71,6 +71,7 @@ private:
     Task<void> pass_on(const Answer& answer);
     Task<void> refuse(Error error, std::int64_t retry_after_s = 0);
     std::vector<net::Field> own_fields();
+    static Error no_store(const Error& why);
     [[nodiscard]] const std::string& owner() const { return caller_.context().key_name; }
 
     WorkerState& worker_;

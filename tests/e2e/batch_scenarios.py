@@ -83,6 +83,11 @@ def test_batches_from_upload_to_cost_once(gateway, upstream):
         file = send(client, text)
         assert provider.contents[file.id] == text and client.files.content(file.id).content == text
         assert client.files.retrieve(file.id).bytes == len(text)
+        form = (b'--x\r\ncontent-disposition: form-data; name="purpose"\r\n\r\nbatch\r\n'
+                b'--x\r\nX-Own: 1\r\nContent-Disposition:form-data;  name=file; filename=a\r\n\r\n' + text + b"\r\n--x--\r\nrest")
+        status, _, _ = gateway.raw("/v1/files", form, headers={"content-type": "Multipart/Form-Data; boundary=x"})
+        _, _, headers, sent = provider.asked[-1]
+        assert status == 200 and sent == form and headers["content-type"] == "Multipart/Form-Data; boundary=x"
         _, _, headers, _ = provider.asked[0]
         assert headers["authorization"] == "Bearer sk-acme" and KEY not in str(provider.asked), "whose key it is"
         batch = client.batches.create(input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h",
