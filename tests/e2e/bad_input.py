@@ -160,7 +160,7 @@ def test_a_full_disk_takes_no_paid_work_and_loses_nothing(gateway, upstream):
         gateway.state = disk / "state"
         try:
             acknowledged = [gateway.raw(CHAT, ask("before"))[1]["x-leeway-id"]]
-            with open(disk / "filler", "wb") as filler:
+            with open(disk / "filler", "wb", buffering=0) as filler:
                 try:
                     while True:
                         filler.write(b"x" * 65536)

@@ -385,11 +385,10 @@ def test_a_full_disk_under_a_budget_reserves_nothing(gateway, upstream):
                      (str(gateway.state), str(disk / "state")), ("workers: 2", "workers: 1"))
         gateway.state = disk / "state"
         try:
-            with open(disk / "filler", "wb") as filler:
+            with open(disk / "filler", "wb", buffering=0) as filler:
                 try:
                     while True:
                         filler.write(b"x" * 65536)
-                        filler.flush()
                 except OSError:
                     pass
             give_up = time.monotonic() + 60

@@ -1,7 +1,4 @@
-// Any bytes through everything that reads OpenAI's dialect. Not part of the build; by hand:
-//   clang++-19 -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -Isrc tests/fuzz/wire_openai_fuzz.cpp \
-//       $(ls src/json/*.cpp src/wire/openai/*.cpp | grep -v _test) -lsimdjson -lfmt -o wire_openai_fuzz
-//   ./wire_openai_fuzz -max_len=4096 -max_total_time=60 CORPUS
+#include "fuzz/targets.hpp"
 #include "json/validate.hpp"
 #include "wire/openai/answer.hpp"
 #include "wire/openai/canonical.hpp"
@@ -10,21 +7,14 @@
 #include "wire/openai/stream_observer.hpp"
 
 #include <cstddef>
-#include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
-using namespace leeway;
-using namespace leeway::wire::openai;
+namespace leeway::fuzz {
 
-namespace {
+using namespace wire::openai;
 
-void require(bool condition) {
-    if (!condition) std::abort();
-}
-
-void requests(std::string_view text) {
+void openai_requests(std::string_view text) {
     const bool valid = json::validate(text).has_value();
     for (const Endpoint endpoint : {Endpoint::kChatCompletions, Endpoint::kEmbeddings}) {
         const auto view = parse_request(endpoint, text);
@@ -45,7 +35,7 @@ void requests(std::string_view text) {
     if (append_canonical(text, first)) require(valid);
 }
 
-void streams(std::string_view text) {
+void openai_streams(std::string_view text) {
     // Cut in two at a place that the input chooses; no byte may be lost, no event may change.
     const std::size_t cut =
         text.empty() ? 0 : static_cast<unsigned char>(text[0]) % (text.size() + 1);
@@ -88,16 +78,12 @@ void streams(std::string_view text) {
         require(json::validate(*merged).has_value());
 }
 
-}  // namespace
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
-    const std::string text(reinterpret_cast<const char*>(bytes), size);
-    requests(text);
+void openai_answers(std::string_view text) {
     (void)read_answer(Endpoint::kChatCompletions, text);
     if (const auto stream = completion_to_stream(text, true)) {
         const auto back = stream_to_completion(*stream);
         require(back.has_value() || back.error().reason == "stream_cut");
     }
-    streams(text);
-    return 0;
 }
+
+}  // namespace leeway::fuzz
