@@ -153,10 +153,8 @@ Result<BatchAsk> read_batch_ask(std::string_view line) {
                 out.media += occurrences(envelope->body, word);
         }
         if (*endpoint == Endpoint::kEmbeddings) out.limit = 0;
-        if (*endpoint == Endpoint::kCompletions) {
-            if (!out.limit) out.limit = 16;  // its documented default
-            out.answers *= std::max<std::int64_t>(view->input_count, 1);
-        }
+        // Its documented default.
+        if (*endpoint == Endpoint::kCompletions && !out.limit) out.limit = 16;
     }
     if (out.model.empty()) return bad("A request names no model.");
     out.endpoint = std::move(envelope->url);
