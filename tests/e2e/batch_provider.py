@@ -71,7 +71,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         boundary = self.headers["content-type"].split("boundary=")[1].strip('"').encode()
         for part in body.split(b"--" + boundary):
             head, _, content = part.partition(b"\r\n\r\n")
-            if b'name="' + name.encode() + b'"' in head:
+            if re.search(rb'[ ;]name="?%s"?(;|\r|$)' % name.encode(), head):
                 return content[:-2].decode()
         raise KeyError(name)
 
