@@ -4,50 +4,77 @@
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 
 #include <cstring>
-#include <memory>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 namespace leeway {
 
-Sha256 sha256(std::string_view data) noexcept {
-    // Fetched once: EVP_sha256() would look the implementation up by name on every call (OpenSSL 3).
-    static EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+namespace {
+
+/// Fetched once: EVP_sha256() would look the implementation up by name on every call (OpenSSL 3).
+EVP_MD* algorithm() noexcept {
+    static EVP_MD* const fetched = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+    return fetched;
+}
+
+/// This thread's, for one hash at a time.
+EVP_MD_CTX* scratch() noexcept {
     struct FreeContext {
         void operator()(EVP_MD_CTX* context) const noexcept { EVP_MD_CTX_free(context); }
     };
     thread_local const std::unique_ptr<EVP_MD_CTX, FreeContext> owned(EVP_MD_CTX_new());
-    EVP_MD_CTX* const context = owned.get();
+    return owned.get();
+}
+
+}  // namespace
+
+Sha256 sha256(std::string_view data) noexcept {
+    EVP_MD_CTX* const context = scratch();
     Sha256 out{};
-    EVP_DigestInit_ex2(context, algorithm, nullptr);
+    EVP_DigestInit_ex2(context, algorithm(), nullptr);
     EVP_DigestUpdate(context, data.data(), data.size());
     EVP_DigestFinal_ex(context, out.data(), nullptr);
     return out;
 }
 
-Sha256 hmac_sha256(std::string_view key, std::string_view data) noexcept {
-    // H((K ^ opad) || H((K ^ ipad) || data)); written out because OpenSSL 3's HMAC set-up costs more
-    // than both hashes.
+void HmacKey::Free::operator()(evp_md_ctx_st* context) const noexcept { EVP_MD_CTX_free(context); }
+
+// H((K ^ opad) || H((K ^ ipad) || data)); written out because OpenSSL 3's HMAC set-up costs more than both hashes.
+HmacKey::HmacKey(std::string_view key) : inner_(EVP_MD_CTX_new()), outer_(EVP_MD_CTX_new()) {
     constexpr std::size_t kBlock = 64;
-    std::array<char, kBlock> block{};
+    std::array<std::uint8_t, kBlock> block{};
     if (key.size() > kBlock) {
         const Sha256 hashed = sha256(key);
         std::memcpy(block.data(), hashed.data(), hashed.size());
-    } else {
+    } else if (!key.empty()) {
         std::memcpy(block.data(), key.data(), key.size());
     }
-    std::string inner;
-    inner.reserve(kBlock + data.size());
-    for (const char c : block) inner.push_back(static_cast<char>(c ^ 0x36));
-    inner.append(data);
-    const Sha256 first = sha256(inner);
-    std::array<char, kBlock + sizeof(Sha256)> outer{};
-    for (std::size_t i = 0; i < kBlock; ++i) outer[i] = static_cast<char>(block[i] ^ 0x5c);
-    std::memcpy(outer.data() + kBlock, first.data(), first.size());
-    return sha256({outer.data(), outer.size()});
+    const auto start = [&block](EVP_MD_CTX* context, std::uint8_t pad) {
+        for (std::uint8_t& byte : block) byte ^= pad;
+        EVP_DigestInit_ex2(context, algorithm(), nullptr);
+        EVP_DigestUpdate(context, block.data(), block.size());
+    };
+    start(inner_.get(), 0x36);
+    start(outer_.get(), 0x36 ^ 0x5c);  // takes the first pad off again
+    OPENSSL_cleanse(block.data(), block.size());
+}
+
+Sha256 HmacKey::sign(std::string_view data) const noexcept {
+    EVP_MD_CTX* const context = scratch();
+    Sha256 out{};
+    EVP_MD_CTX_copy_ex(context, inner_.get());
+    EVP_DigestUpdate(context, data.data(), data.size());
+    EVP_DigestFinal_ex(context, out.data(), nullptr);
+    EVP_MD_CTX_copy_ex(context, outer_.get());
+    EVP_DigestUpdate(context, out.data(), out.size());
+    EVP_DigestFinal_ex(context, out.data(), nullptr);
+    return out;
+}
+
+Sha256 hmac_sha256(std::string_view key, std::string_view data) noexcept {
+    return HmacKey(key).sign(data);
 }
 
 std::uint64_t checksum64(std::string_view data) noexcept {

@@ -33,11 +33,11 @@ Secret new_key_secret() {
     return Secret("lw_" + base64url(bytes));
 }
 
-Result<std::shared_ptr<const KeyDirectory>> KeyDirectory::build(Secret pepper,
+Result<std::shared_ptr<const KeyDirectory>> KeyDirectory::build(const Secret& pepper,
                                                                 std::vector<KeyEntry> entries) {
     if (pepper.empty()) return fail(ErrorCode::kConfig, "the pepper of the keys is empty");
     std::shared_ptr<KeyDirectory> out(new KeyDirectory());
-    out->pepper_ = std::move(pepper);
+    out->pepper_.emplace(pepper.expose());
     for (KeyEntry& entry : entries) {
         const auto same = [&](const KeySpec& spec) {
             return spec.name == entry.spec.name;
@@ -65,7 +65,7 @@ Result<std::shared_ptr<const KeyDirectory>> KeyDirectory::build(Secret pepper,
 KeyDirectory::Found KeyDirectory::find(std::string_view presented,
                                        std::int64_t now_unix_s) const noexcept {
     if (presented.empty() || presented.size() > kMostPresented) return {};
-    const Sha256 mac = key_mac(pepper_, presented);
+    const Sha256 mac = pepper_->sign(presented);
     // A caller cannot steer the MAC without the pepper, so which bucket of the map it falls into
     // tells nothing; the comparison that decides runs over all 32 bytes.
     const auto slots = slots_.bucket_count() == 0 ? 0 : slots_.bucket(mac);

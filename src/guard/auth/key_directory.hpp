@@ -63,7 +63,7 @@ public:
 
     /// An error when two keys have the same name or secret, or when the pepper is empty.
     [[nodiscard]] static Result<std::shared_ptr<const KeyDirectory>> build(
-        Secret pepper, std::vector<KeyEntry> entries);
+        const Secret& pepper, std::vector<KeyEntry> entries);
 
     /// Looks a presented secret up. The time it takes depends on the length of `presented` only.
     [[nodiscard]] Found find(std::string_view presented, std::int64_t now_unix_s) const noexcept;
@@ -80,7 +80,7 @@ private:
 
     KeyDirectory() = default;
 
-    Secret pepper_;
+    std::optional<HmacKey> pepper_;
     std::vector<KeySpec> specs_;
     std::unordered_map<Sha256, Slot, Sha256Hasher> slots_;
 };
