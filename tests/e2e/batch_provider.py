@@ -28,6 +28,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         url = urllib.parse.urlsplit(self.path)
         path = url.path.removeprefix("/v1")
+        if server.fail == (self.command, path, "wait"):
+            server.waiting += 1
+            server.go_on.wait(30)
+            self.close_connection = True
+            return None
         with server.lock:
             server.asked.append((self.command, self.path, dict(self.headers), body))
             if server.fail and re.fullmatch(server.fail[1], path) and self.command == server.fail[0]:
@@ -98,7 +103,8 @@ class BatchProvider(http.server.ThreadingHTTPServer):
         self.asked = []
         self.files, self.contents, self.batches = {}, {}, {}
         self.page = 3  # small, so that lists have many
-        self.fail = None  # (method, pattern of a path, status; None: no answer)
+        self.fail = None  # (method, pattern of a path, status; None: no answer; "wait": none until go_on)
+        self.waiting, self.go_on = 0, threading.Event()
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property

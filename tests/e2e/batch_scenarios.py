@@ -1,4 +1,5 @@
 """Files and batches through the official SDK: who sees what, what a batch costs, and when, and that it costs it once."""
+import concurrent.futures
 import json
 import signal
 import time
@@ -259,3 +260,45 @@ def test_batches_whose_answer_never_came_are_charged_as_reserved(gateway, upstre
         [row] = batch_rows(gateway)
         assert row["end"] == "unknown" and row["cost_pico_usd"] > 0 and row["error"] == "outcome_unknown", row
         assert standing(gateway, "p-month")["spent_pico_usd"] == row["cost_pico_usd"]
+
+
+def test_batches_that_are_cancelled_and_rate_limits(gateway, upstream):
+    with Place(gateway) as provider:
+        client = sdk(gateway)
+        batch = begin(client, 3).id
+        assert client.batches.cancel(batch).status == "cancelling" and not batch_rows(gateway)
+        provider.finish(batch, "cancelled", refused=2)
+        assert client.batches.retrieve(batch).status == "cancelled"
+        [row] = batch_rows(gateway)
+        assert (row["cost_pico_usd"], row["error"]) == (COST, "batch_cancelled"), "what was done until then is billed"
+        narrow = sdk(gateway, KEY + "-narrow")  # three requests a minute
+        for _ in range(3):
+            assert not list(narrow.files.list())
+        assert refused(narrow.files.list)[:2] == (429, "rate_limit_exceeded")
+        # A gateway that is killed before it hears of a batch charges what it may cost, and does not lose it.
+        begun = len(provider.batches)
+        provider.fail = ("POST", "/batches", "wait")
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            call = pool.submit(lambda: refused_or_cut(lambda: begin(client)))
+            give_up = time.monotonic() + 10
+            while provider.waiting == 0 and time.monotonic() < give_up:
+                time.sleep(0.01)
+            gateway.stop(signal.SIGKILL)
+            provider.fail = None
+            provider.go_on.set()
+            call.result()
+        assert provider.waiting == 1 and len(provider.batches) == begun
+        gateway.start()
+        row = batch_rows(gateway)[-1]
+        assert row["end"] == "unknown" and row["cost_pico_usd"] is None, "no budget, so nothing was reserved"
+        gateway.stop()
+        gateway.start()
+        assert len(batch_rows(gateway)) == 2
+
+
+def refused_or_cut(call):
+    try:
+        call()
+    except openai.APIError:
+        return
+    raise AssertionError("no error")
