@@ -101,8 +101,8 @@ declare -A titles=(
     [prices]="price book (fetch and convert)"
     [vocabularies]="vocabularies (fetch 9 MB and convert)"
     [tokenizers]="tiktoken and gigatoken, to compare with"
-    [python_sdk]="SDKs of OpenAI, Anthropic and Google for Python"
-    [node_sdk]="OpenAI SDK for Node"
+    [python_sdk]="SDKs for Python, for the tests"
+    [node_sdk]="SDKs for Node, for the tests"
 )
 readonly online="Is the network there? A package client that needs a mirror, proxy or certificate takes it from its own
 settings (apt sources, pip.conf, .npmrc, NODE_EXTRA_CA_CERTS). Then type the same command again."

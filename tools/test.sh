@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # test: prepares, builds and runs the tests of one preset. ./test is this with 'release'.
 #
-#   tools/test.sh PRESET [FILTER]
+#   tools/test.sh PRESET [FILTER]    FILTER `sdk`: only the matrix of SDKs, with its table
 #
 # LEEWAY_QUICK_TESTS=1 leaves all but unit tests and transcripts out.
 # The last line is 'N passed, N failed' (and ', N skipped').
@@ -15,7 +15,9 @@ filter=${2:-}
 binaries=$leeway_root/build/$preset
 
 "$leeway_root/tools/setup.sh" test
-"$leeway_root/tools/build.sh" "$preset" leeway leeway_tests
+targets=(leeway leeway_tests)
+[[ $filter != sdk ]] || targets=(leeway)
+"$leeway_root/tools/build.sh" "$preset" "${targets[@]}"
 
 export LEEWAY_MODELS=${LEEWAY_MODELS:-$leeway_models}
 export LEEWAY_VOCABULARIES=${LEEWAY_VOCABULARIES:-$leeway_vocabularies}
@@ -33,6 +35,47 @@ run_e2e=0
 [[ -n $filter || -n ${LEEWAY_QUICK_TESTS:-} || ! -x $leeway_root/tests/e2e/run ]] || run_e2e=1
 step_total=$((2 + 4 * run_e2e))
 passed=0 failed=0 skipped=0
+
+# add_count PROGRAM STATUS: adds the count in the last line of a step's output.
+add_count() {
+    local last
+    last=$(tail -n 1 "$step_log")
+    if [[ $last =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed(,\ ([0-9]+)\ skipped)?$ ]]; then
+        passed=$((passed + BASH_REMATCH[1]))
+        failed=$((failed + BASH_REMATCH[2]))
+        skipped=$((skipped + ${BASH_REMATCH[4]:-0}))
+        (($2 == 0 || BASH_REMATCH[2] > 0)) || failed=$((failed + 1))
+    else
+        printf '%s ended with status %d and without a count\n' "$1" "$2" >&2
+        failed=$((failed + 1))
+    fi
+}
+
+# Says how many there were of each, and ends with success if none failed.
+sum_up() {
+    local summary="$passed passed, $failed failed"
+    ((skipped == 0)) || summary+=", $skipped skipped"
+    printf '%s\n' "$summary"
+    ((failed == 0))
+}
+
+# end_to_end [OPTION…]: tests/e2e with the program that was built.
+end_to_end() {
+    local status=0
+    step_show_failure() { tail -n 200 "$step_log" >&2; }
+    step "end to end with the official SDKs ($preset)" "e2e-$preset" timeout --kill-after=10 1200 \
+        "$leeway_root/tests/e2e/run" --leeway "$binaries/leeway" "$@" || status=$?
+    add_count tests/e2e/run "$status"
+}
+
+if [[ $filter == sdk ]]; then
+    step_total=1
+    end_to_end --only sdk_scenarios
+    grep -E '^  .* -> ' "$step_log" || true
+    awk -F'[ =/]+' '/^  .* -> .* = / {good += $(NF - 1); all += $NF} END {printf "  %d of %d scenarios\n", good, all}' "$step_log"
+    sum_up
+    exit
+fi
 
 # ---------------------------------------------------------------- unit tests
 step_show_failure() { # what each failed test printed, and how the program itself ended
@@ -56,21 +99,6 @@ if ((status != 0 && failed == 0)); then
 fi
 ((skipped == 0)) || awk '/^\[ RUN /{text=""} /^\[  SKIPPED \].*ms\)$/{printf "%s%s\n", text, $0; text=""; next}
     {text = text $0 "\n"}' "$step_log"
-
-# add_count PROGRAM STATUS: adds the count in the last line of a step's output.
-add_count() {
-    local last
-    last=$(tail -n 1 "$step_log")
-    if [[ $last =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed(,\ ([0-9]+)\ skipped)?$ ]]; then
-        passed=$((passed + BASH_REMATCH[1]))
-        failed=$((failed + BASH_REMATCH[2]))
-        skipped=$((skipped + ${BASH_REMATCH[4]:-0}))
-        (($2 == 0 || BASH_REMATCH[2] > 0)) || failed=$((failed + 1))
-    else
-        printf '%s ended with status %d and without a count\n' "$1" "$2" >&2
-        failed=$((failed + 1))
-    fi
-}
 
 # ---------------------------------------------------------------- transcripts
 status=0
@@ -110,15 +138,6 @@ if ((run_e2e)); then
 fi
 
 # ---------------------------------------------------------------- official SDKs
-if ((run_e2e)); then
-    status=0
-    step_show_failure() { tail -n 200 "$step_log" >&2; }
-    step "end to end with the official SDKs ($preset)" "e2e-$preset" timeout --kill-after=10 1200 \
-        "$leeway_root/tests/e2e/run" --leeway "$binaries/leeway" || status=$?
-    add_count tests/e2e/run "$status"
-fi
+((!run_e2e)) || end_to_end
 
-summary="$passed passed, $failed failed"
-((skipped == 0)) || summary+=", $skipped skipped"
-printf '%s\n' "$summary"
-((failed == 0))
+sum_up

@@ -44,6 +44,7 @@ public:
     void take_dimensions();
     [[nodiscard]] const pipeline::RequestContext& context() const noexcept { return context_; }
     /// Adds the x-ratelimit headers of a caller that is limited. They view into this.
+    void add_request_id(std::vector<net::Field>& fields) const;
     void add_limit_fields(std::vector<net::Field>& fields);
 
 private:

@@ -1,6 +1,7 @@
 #include "app/client_request.hpp"
 #include "app/token_learner.hpp"
 #include "base/money.hpp"
+#include "base/strings.hpp"
 #include "prices/prompt_cache_model.hpp"
 #include "prices/waterfall.hpp"
 
@@ -183,6 +184,19 @@ void ClientRequest::teach(const pipeline::Outcome& outcome) const {
     learner->offer(std::move(lesson));
 }
 
+// SDKs tell their callers the id that stands under the name their own vendor gives it: the provider's, else ours.
+void ClientRequest::add_request_id(std::vector<net::Field>& fields) const {
+    const std::string_view wanted =
+        dialect_ == wire::Dialect::kAnthropic ? "request-id" : "x-request-id";
+    std::string_view id = header_texts_[0];
+    for (const auto& [name, value] : upstream_fields_) {
+        if (equals_ignore_case(name, wanted)) return;
+        if (equals_ignore_case(name, "request-id") || equals_ignore_case(name, "x-request-id"))
+            id = value;
+    }
+    fields.push_back({wanted, id});
+}
+
 // What every answer says about itself. `final_figures`: the cost is known by now.
 std::span<const net::Field> ClientRequest::answer_fields(std::string_view content_type,
                                                          bool final_figures) {
@@ -191,6 +205,7 @@ std::span<const net::Field> ClientRequest::answer_fields(std::string_view conten
     if (!content_type.empty()) fields_.push_back({"content-type", content_type});
     for (const auto& [name, value] : upstream_fields_) fields_.push_back({name, value});
     header_texts_[0] = context_.id.text();
+    add_request_id(fields_);
     fields_.push_back({"x-leeway-id", header_texts_[0]});
     add_limit_fields(fields_);
     if (!resolved_) return fields_;

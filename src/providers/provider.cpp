@@ -175,9 +175,11 @@ bool passes_to_client(std::string_view name) noexcept {
         case 'o': return name.size() > 7 && equals_ignore_case(name.substr(0, 7), "openai-");
         case 'r':
             return equals_ignore_case(name, "retry-after") ||
+                   equals_ignore_case(name, "retry-after-ms") ||
                    equals_ignore_case(name, "request-id");
         case 'x':
             return equals_ignore_case(name, "x-request-id") ||
+                   equals_ignore_case(name, "x-should-retry") ||
                    (name.size() > 12 && equals_ignore_case(name.substr(0, 12), "x-ratelimit-"));
         default: return false;
     }

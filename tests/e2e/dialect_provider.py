@@ -1,14 +1,26 @@
 """A provider that speaks OpenAI's chat and Responses, Anthropic's Messages, Google's generateContent and Bedrock's Converse,
-and asks for what Azure, AWS and Vertex ask for, for the end-to-end tests of dialects. The last text of the request says how it behaves: "tool" (asks for two tools at once), "think",
-"refuse", "length", "cut", "error N", "overloaded" (in a stream), "no args"; anything else gets an ordinary answer.
+and asks for what Azure, AWS and Vertex ask for, for the end-to-end tests of dialects.
+
+The last text of the request says how it behaves: "tool" (asks for two tools at once), "no args", "think", "refuse", "length",
+"empty", "json" (of FORM), "json twice" (the first is wrong), "echo TEXT", "escape TEXT" (the same, in ASCII alone), "error N",
+"firm" (an error that says not to try again), "flaky" (the first is refused with Retry-After), "slow", and for streams "cut",
+"overloaded" and "endless". Anything else gets an ordinary answer. Where the request forces a tool or a schema, the answer is
+a call or a text that follows it. A request that holds `#N` somewhere is kept under N, so that several tests can share one
+provider at the same time.
 """
+import base64
 import http.server
 import json
+import re
+import select
+import struct
 import threading
+import time
 
 import clouds
 
 TEXT = ["Grüße", " from\u2028", " the", " provider"]
+EXAMPLES = FORM = {"city": "Oslo", "degrees": 7}
 CALLS = [("call_a", "get_weather", {"city": "Oslo"}), ("call_b", "get_time", {"zone": "UTC"})]
 
 
@@ -17,7 +29,7 @@ def last_text(node):
     found = ""
     if isinstance(node, dict):
         for key, value in node.items():
-            if key in ("text", "content", "input") and isinstance(value, str):
+            if key in ("text", "content", "input", "output") and isinstance(value, str):
                 found = value
             elif key in ("messages", "content", "contents", "parts", "input"):
                 found = last_text(value) or found
@@ -39,13 +51,22 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path == "/token":
             return self.json(*server.google.exchange(body))
         request = json.loads(body)
+        entry = (self.path, request, dict(self.headers.items()))
+        tags = re.findall(rb"#(\d+)", body)
+        self.tag = int(tags[-1]) if tags else None
         with server.lock:
-            server.requests.append((self.path, request, dict(self.headers.items())))
+            server.requests.append(entry)
             server.bodies.append(body)
+            server.tagged.setdefault(self.tag, []).append(entry)
+            wish = server.wishes.setdefault(self.tag, last_text(request).split(" #")[0])
+            turn = len(server.tagged[self.tag])
         if self.path.endswith("/rerank"):
             return self.json(200, {"id": "rank-1", "results": [{"index": 1, "relevance_score": 0.99}],
                                    "meta": {"api_version": {"version": "2"}, "billed_units": {"search_units": 2}}})
-        wish = last_text(request)
+        if self.path.endswith("/embeddings"):
+            return self.json(200, embeddings(request))
+        if wish not in STICKY or self.tag is None:
+            wish, turn = last_text(request).split(" #")[0], 1
         if self.path.endswith("/messages"):
             kind, stream = "anthropic", request.get("stream")
         elif self.path.endswith("/responses"):
@@ -66,7 +87,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if wish.startswith("error "):
             status = int(wish.split()[1])
             return self.json(status, ERRORS[kind](status))
-        parts, stop = plan(wish)
+        if wish == "firm":
+            return self.json(500, ERRORS[kind](500), ("x-should-retry", "false"))
+        if wish == "flaky" and turn == 1:
+            return self.json(429, ERRORS[kind](429), ("retry-after", "1"))
+        if wish == "slow" and select.select([self.connection], [], [], 3)[0]:  # longer than the caller waits
+            with server.lock:
+                server.hang_ups.add(self.tag)
+            self.close_connection = True
+            return None
+        parts, stop = plan(wish, request, turn)
+        if stream and wish == "endless":
+            return self.endless(STREAMS[kind]([("text", "x" * 6000)], stop, request))
         if stream:
             events = STREAMS[kind](parts, stop, request)
             if wish == "cut":
@@ -76,24 +108,120 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_response(200)
             framed = kind == "bedrock"
             self.send_header("content-type", "application/vnd.amazon.eventstream" if framed else "text/event-stream")
+            self.request_ids()
             self.end_headers()
             if wish == "garbled":  # one bit of the last but one event
                 events[-2] = events[-2][:-20] + bytes([events[-2][-20] ^ 1]) + events[-2][-19:]
-            self.wfile.write(b"".join(events) if framed else "".join(events).encode())
+            self.wfile.write(b"".join(events) if framed else in_ascii("".join(events), wish).encode())
             self.close_connection = True
             return None
-        return self.json(200, ANSWERS[kind](parts, stop, request))
+        return self.json(200, ANSWERS[kind](parts, stop, request), wish=wish)
 
-    def json(self, status, value):
-        text = json.dumps(value, ensure_ascii=False).encode()
+    def request_ids(self):
+        """As vendors name the request for their support."""
+        if self.path.endswith("/messages"):
+            self.send_header("request-id", REQUEST_ID)
+        elif ":" not in self.path and "/converse" not in self.path:
+            self.send_header("x-request-id", REQUEST_ID)
+
+    def json(self, status, value, *more, wish=""):
+        text = in_ascii(json.dumps(value, ensure_ascii=False), wish).encode()
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(text)))
+        self.request_ids()
+        for header in more:
+            self.send_header(*header)
         self.end_headers()
-        self.wfile.write(text)
+        try:
+            self.wfile.write(text)
+        except OSError:
+            pass  # who asked has gone
+
+    def endless(self, events):
+        """Sends until the other side hangs up, which is noted under the request's tag."""
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.end_headers()
+        self.close_connection = True
+        try:
+            for event in events:
+                self.wfile.write(event.encode())
+                time.sleep(0.02)
+        except OSError:
+            with self.server.lock:
+                self.server.hang_ups.add(self.tag)
 
 
-def plan(wish):
+REQUEST_ID = "req_of_the_provider"
+STICKY = ("flaky", "json twice")
+
+
+def in_ascii(text, wish):
+    """JSON as some servers write it: what is not ASCII as escapes, beyond the first plane as two of them."""
+    if not wish.startswith("escape "):
+        return text
+    return re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], text)
+
+
+def embeddings(request):
+    texts = request["input"] if isinstance(request["input"], list) else [request["input"]]
+    vector = [0.5, -0.25]
+    if request.get("encoding_format") == "base64":
+        vector = base64.b64encode(struct.pack("<2f", *vector)).decode()
+    return {"object": "list", "model": request["model"], "usage": {"prompt_tokens": 5, "total_tokens": 5},
+            "data": [{"object": "embedding", "index": i, "embedding": vector} for i in range(len(texts))]}
+
+
+def forced_tool(request):
+    """Name and schema of the tool that the model must call, or None."""
+    tools = request.get("tools") or []
+    if tools and "functionDeclarations" in tools[0]:
+        tools = tools[0]["functionDeclarations"]
+    tools = [tool.get("function", tool) for tool in tools]
+    choice = json.dumps(request.get("tool_choice") or request.get("toolConfig") or "")
+    forced = [tool for tool in tools if f'"{tool.get("name")}"' in choice]
+    if not forced and any(word in choice for word in ("required", '"any"', '"ANY"')):
+        forced = tools
+    if not forced:
+        return None
+    return forced[0]["name"], schema_of(forced[0], "parameters", "input_schema", "parametersJsonSchema",
+                                        "parameters_json_schema")
+
+
+def schema_of(node, *names):
+    return next((node[name] for name in names if isinstance(node, dict) and node.get(name)), None)
+
+
+def wanted_schema(request):
+    """The schema that the answer's text must follow, or None."""
+    form = request.get("response_format") or (request.get("text") or {}).get("format") or (
+        request.get("output_config") or {}).get("format") or request.get("generationConfig") or {}
+    return schema_of(form.get("json_schema", form), "schema", "responseJsonSchema", "responseSchema")
+
+
+def example(schema):
+    """A value that follows the schema."""
+    if schema.get("enum"):
+        return schema["enum"][0]
+    if "properties" in schema:
+        return {name: EXAMPLES.get(name) or example(one) for name, one in schema["properties"].items()}
+    return {"integer": 1, "boolean": True, "array": []}.get(str(schema.get("type")).lower(), "text")
+
+
+def plan(wish, request, turn):
+    tool, schema = forced_tool(request), wanted_schema(request)
+    if tool or schema or wish.startswith("json"):
+        form = example(tool[1] if tool else schema or {"properties": EXAMPLES})
+        if wish == "json twice" and turn == 1:
+            form = {"city": 5, "degrees": "warm"}
+        return ([("call", "call_j", tool[0], form)], "tool") if tool else ([("text", json.dumps(form))], "end")
+    if wish == "empty":
+        return [], "end"
+    if wish == "refuse":
+        return [("refusal", "I cannot.")], "refuse"
+    if wish.startswith(("echo ", "escape ")):
+        return [("text", wish.partition(" ")[2])], "end"
     if wish == "tool":
         return [("text", "I look."), *(("call", *call) for call in CALLS)], "tool"
     if wish == "no args":
@@ -113,15 +241,29 @@ USAGE = {"chat": {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens
                        "output_tokens": 100},
          "gemini": {"promptTokenCount": 1000, "cachedContentTokenCount": 200, "candidatesTokenCount": 100,
                     "totalTokenCount": 1100}}
-STOPS = {"chat": {"end": "stop", "tool": "tool_calls", "length": "length"},
-         "anthropic": {"end": "end_turn", "tool": "tool_use", "length": "max_tokens"},
-         "gemini": {"end": "STOP", "tool": "STOP", "length": "MAX_TOKENS"}}
-ERRORS = {"chat": lambda s: {"error": {"message": "as you wish", "type": "server_error", "param": "x", "code": "wished"}},
-          "responses": lambda s: {"error": {"message": "as you wish", "type": "server_error", "param": "x",
-                                            "code": "wished"}},
-          "anthropic": lambda s: {"type": "error", "error": {
-              "type": "overloaded_error" if s == 529 else "api_error", "message": "as you wish"}},
-          "gemini": lambda s: {"error": {"code": s, "message": "as you wish", "status": "UNAVAILABLE"}},
+STOPS = {"chat": {"end": "stop", "tool": "tool_calls", "length": "length", "refuse": "stop"},
+         "anthropic": {"end": "end_turn", "tool": "tool_use", "length": "max_tokens", "refuse": "refusal"},
+         "gemini": {"end": "STOP", "tool": "STOP", "length": "MAX_TOKENS", "refuse": "SAFETY"}}
+# What each vendor calls a refusal with a status: OpenAI's type and code, Anthropic's type, Google's status.
+NAMES = {400: ("invalid_request_error", "wished", "invalid_request_error", "INVALID_ARGUMENT"),
+         401: ("invalid_request_error", "invalid_api_key", "authentication_error", "UNAUTHENTICATED"),
+         403: ("invalid_request_error", "unsupported_region", "permission_error", "PERMISSION_DENIED"),
+         404: ("invalid_request_error", "model_not_found", "not_found_error", "NOT_FOUND"),
+         429: ("requests", "rate_limit_exceeded", "rate_limit_error", "RESOURCE_EXHAUSTED"),
+         500: ("server_error", "wished", "api_error", "INTERNAL"),
+         503: ("server_error", "wished", "api_error", "UNAVAILABLE"),
+         529: ("server_error", "wished", "overloaded_error", "UNAVAILABLE")}
+
+
+def openai_error(status):
+    kind, code = NAMES[status][:2]
+    return {"error": {"message": "as you wish", "type": kind, "param": "x", "code": code}}
+
+
+ERRORS = {"chat": openai_error, "responses": openai_error,
+          "anthropic": lambda s: {"type": "error", "error": {"type": NAMES[s][2], "message": "as you wish"},
+                                  "request_id": REQUEST_ID},
+          "gemini": lambda s: {"error": {"code": s, "message": "as you wish", "status": NAMES[s][3]}},
           "bedrock": lambda s: {"message": "as you wish"}}
 
 
@@ -143,10 +285,12 @@ def split(text):
 
 
 def chat_answer(parts, stop, request):
-    message = {"role": "assistant", "content": None}
+    message = {"role": "assistant", "content": None if parts else "", "refusal": None}
     for part in parts:
         if part[0] == "text":
             message["content"] = (message["content"] or "") + part[1]
+        elif part[0] == "refusal":
+            message["refusal"] = part[1]
         elif part[0] == "think":
             message["reasoning_content"] = part[1]
         else:
@@ -161,8 +305,8 @@ def chat_stream(parts, stop, request):
     for part in parts:
         if part[0] == "text":
             deltas += [{"content": piece} for piece in split(part[1])]
-        elif part[0] == "think":
-            deltas += [{"reasoning_content": piece} for piece in split(part[1])]
+        elif part[0] in ("think", "refusal"):
+            deltas += [{"reasoning_content" if part[0] == "think" else "refusal": piece} for piece in split(part[1])]
         else:
             deltas.append({"tool_calls": [{"index": call, "id": part[1], "type": "function",
                                            "function": {"name": part[2], "arguments": ""}}]})
@@ -178,7 +322,7 @@ def chat_stream(parts, stop, request):
 
 
 def block(part):
-    if part[0] == "text":
+    if part[0] in ("text", "refusal"):
         return {"type": "text", "text": part[1]}
     if part[0] == "think":
         return {"type": "thinking", "thinking": part[1], "signature": part[2]}
@@ -197,7 +341,7 @@ def anthropic_stream(parts, stop, request):
     out = [sse({"type": "message_start", "message": start}, "message_start"), sse({"type": "ping"}, "ping")]
     for index, part in enumerate(parts):
         empty = block(part)
-        if part[0] == "text":
+        if empty["type"] == "text":
             empty["text"], deltas = "", [{"type": "text_delta", "text": piece} for piece in split(part[1])]
         elif part[0] == "think":
             empty["thinking"] = empty["signature"] = ""
@@ -212,12 +356,12 @@ def anthropic_stream(parts, stop, request):
                 for delta in deltas]
         out.append(sse({"type": "content_block_stop", "index": index}, "content_block_stop"))
     out.append(sse({"type": "message_delta", "delta": {"stop_reason": STOPS["anthropic"][stop], "stop_sequence": None},
-                    "usage": {"output_tokens": 100}}, "message_delta"))
+                    "usage": USAGE["anthropic"]}, "message_delta"))
     return out + [sse({"type": "message_stop"}, "message_stop")]
 
 
 def gemini_part(part):
-    if part[0] == "text":
+    if part[0] in ("text", "refusal"):
         return {"text": part[1]}
     if part[0] == "think":
         return {"text": part[1], "thought": True, "thoughtSignature": part[2]}
@@ -238,47 +382,66 @@ def gemini_stream(parts, stop, request):
         else:
             pieces.append(part)
     out = []
-    for index, piece in enumerate(pieces):
-        chunk = gemini_answer([piece], stop, request)
+    for index, piece in enumerate(pieces or [None]):
+        chunk = gemini_answer([piece] if piece else [], stop, request)
         if index + 1 < len(pieces):
             del chunk["candidates"][0]["finishReason"]
         out.append(sse(chunk))
     return out
 
 
+def responses_item(number, part):
+    if part[0] in ("text", "refusal"):
+        content = {"type": "output_text", "text": part[1], "annotations": []}
+        if part[0] == "refusal":
+            content = {"type": "refusal", "refusal": part[1]}
+        return {"type": "message", "id": f"msg_{number}", "role": "assistant", "status": "completed", "content": [content]}
+    if part[0] == "think":
+        return {"type": "reasoning", "id": f"rs_{number}", "summary": [{"type": "summary_text", "text": part[1]}]}
+    return {"type": "function_call", "id": f"fc_{number}", "call_id": part[1], "name": part[2],
+            "arguments": json.dumps(part[3]), "status": "completed"}
+
+
 def responses_answer(parts, stop, request):
-    output = []
-    for number, part in enumerate(parts):
-        if part[0] == "text":
-            output.append({"type": "message", "id": f"msg_{number}", "role": "assistant", "status": "completed",
-                           "content": [{"type": "output_text", "text": part[1], "annotations": []}]})
-        elif part[0] == "think":
-            output.append({"type": "reasoning", "id": f"rs_{number}",
-                           "summary": [{"type": "summary_text", "text": part[1]}]})
-        else:
-            output.append({"type": "function_call", "id": f"fc_{number}", "call_id": part[1], "name": part[2],
-                           "arguments": json.dumps(part[3]), "status": "completed"})
     return {"id": "resp_9", "object": "response", "created_at": 5, "model": request["model"] + "-real",
             "status": "incomplete" if stop == "length" else "completed", "error": None,
-            "incomplete_details": {"reason": "max_output_tokens"} if stop == "length" else None, "output": output,
+            "incomplete_details": {"reason": "max_output_tokens"} if stop == "length" else None,
+            "output": [responses_item(number, part) for number, part in enumerate(parts)],
             "parallel_tool_calls": True, "tool_choice": "auto", "tools": [], "usage": USAGE["responses"]}
+
+
+def responses_item_events(part, item):
+    """The events between an item's first and last, with the item as it begins."""
+    if item["type"] == "message":
+        content, = item["content"]
+        name = "refusal" if part[0] == "refusal" else "output_text"
+        field = "refusal" if part[0] == "refusal" else "text"
+        place = {"content_index": 0}
+        return {**item, "status": "in_progress", "content": []}, [
+            {"type": "response.content_part.added", "part": {**content, field: ""}, **place},
+            *({"type": f"response.{name}.delta", "delta": piece, "logprobs": [], **place} for piece in split(part[1])),
+            {"type": f"response.{name}.done", field: part[1], "logprobs": [], **place},
+            {"type": "response.content_part.done", "part": content, **place}]
+    if item["type"] == "reasoning":
+        place, summary = {"summary_index": 0}, "response.reasoning_summary_"
+        return {**item, "summary": []}, [
+            {"type": summary + "part.added", "part": {"type": "summary_text", "text": ""}, **place},
+            *({"type": summary + "text.delta", "delta": piece, **place} for piece in split(part[1])),
+            {"type": summary + "text.done", "text": part[1], **place},
+            {"type": summary + "part.done", "part": item["summary"][0], **place}]
+    return {**item, "status": "in_progress", "arguments": ""}, [
+        *({"type": "response.function_call_arguments.delta", "delta": piece} for piece in split(item["arguments"])),
+        {"type": "response.function_call_arguments.done", "name": item["name"], "arguments": item["arguments"]}]
 
 
 def responses_stream(parts, stop, request):
     whole = responses_answer(parts, stop, request)
-    events = [{"type": "response.created", "response": {**whole, "status": "in_progress", "output": [], "usage": None}}]
+    begun = {**whole, "status": "in_progress", "incomplete_details": None, "output": [], "usage": None}
+    events = [{"type": "response.created", "response": begun}, {"type": "response.in_progress", "response": begun}]
     for index, (part, item) in enumerate(zip(parts, whole["output"])):
-        place = {"output_index": index, "item_id": item["id"]}
-        events.append({"type": "response.output_item.added", "output_index": index, "item": {**item, "content": []}})
-        if part[0] == "text":
-            events += [{"type": "response.output_text.delta", "content_index": 0, "delta": piece, **place}
-                       for piece in split(part[1])]
-        elif part[0] == "think":
-            events += [{"type": "response.reasoning_summary_text.delta", "summary_index": 0, "delta": piece, **place}
-                       for piece in split(part[1])]
-        else:
-            events += [{"type": "response.function_call_arguments.delta", "delta": piece, **place}
-                       for piece in split(json.dumps(part[3]))]
+        first, between = responses_item_events(part, item)
+        events.append({"type": "response.output_item.added", "output_index": index, "item": first})
+        events += [{**event, "output_index": index, "item_id": item["id"]} for event in between]
         events.append({"type": "response.output_item.done", "output_index": index, "item": item})
     last = "response.incomplete" if stop == "length" else "response.completed"
     events.append({"type": last, "response": whole})
@@ -297,6 +460,7 @@ class DialectProvider:
         self.server.daemon_threads = True
         self.server.lock = threading.Lock()
         self.server.requests, self.server.bodies = [], []
+        self.server.tagged, self.server.wishes, self.server.hang_ups = {}, {}, set()
         self.root = f"http://127.0.0.1:{self.server.server_address[1]}"
         self.url = self.root + "/v1"
         self.server.google = self.google = clouds.TokenServer(self.root)
@@ -306,6 +470,11 @@ class DialectProvider:
     def last(self):
         """Path, body and headers of the newest request."""
         return self.server.requests[-1]
+
+    def of(self, tag):
+        """Path, body and headers of all requests with `#tag`, oldest first."""
+        with self.server.lock:
+            return list(self.server.tagged.get(tag, []))
 
     @property
     def last_body(self):

@@ -23,7 +23,8 @@ TOOL = {"type": "object", "properties": {"city": {"type": "string"}}}
 COST_PICO = 800 * 2_500_000 + 200 * 1_250_000 + 100 * 10_000_000
 
 
-def configure(gateway, provider):
+def configure(gateway, provider, more=""):
+    """Gives the gateway a provider p-TARGET and a model m-TARGET for each target; `more` stands in each provider."""
     text = gateway.config.read_text()
     account = gateway.folder / "account.json"
     account.write_text(json.dumps(provider.google.account()))
@@ -34,8 +35,10 @@ def configure(gateway, provider):
                        f'{clouds.ACCESS_KEY}, secret_key: "{clouds.SECRET_KEY}", session_token: {clouds.SESSION_TOKEN}}}')
     said["vertex"] = (f'dialect: vertex, base_url: "{provider.url}", vertex: {{project: proj, location: europe-west4, '
                       f'service_account: "{account}"}}')
-    providers = "".join(f"  p-{name}: {{{said[name]}}}\n" for name in TARGETS)
+    providers = "".join(f"  p-{name}: {{{said[name]}{more}}}\n" for name in TARGETS)
     models = "".join(f"  m-{name}: {{provider: p-{name}, name: real-{name}, price: {PRICE}}}\n" for name in TARGETS)
+    # Its tokens are counted exactly, whatever the provider reports.
+    models += f"  m-exact: {{provider: p-chat, vocabulary: o200k_base, price: {PRICE}}}\n"
     text = text.replace("models:\n", models and f"models:\n{models}", 1).replace(
         "providers:\n", f"providers:\n{providers}", 1)
     gateway.stop()

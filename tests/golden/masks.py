@@ -14,7 +14,7 @@ RULES = (  # where it may stand (client, upstream, ledger), what it looks like, 
     ("ledger", rb'"latency_ms":\d+(\.\d+)?(?=[,}])', rb'"latency_ms":<ms>'),
 )
 # Ids get a number in the order in which a step shows them, so that an answer and its row must have the same.
-ID = re.compile(rb'((?:^|\n)x-leeway-id: |"id":")([0-9A-HJKMNP-TV-Z]{26})(?=[\r"])')
+ID = re.compile(rb'((?:^|\n)(?:x-leeway-id|x-request-id|request-id): |"id":")([0-9A-HJKMNP-TV-Z]{26})(?=[\r"])')
 
 
 def masked(data, where, ids):

@@ -5,6 +5,7 @@
 #include "wire/openai/responses_codec.hpp"
 #include "wire/openai/responses_parts.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace leeway::wire::openai {
@@ -206,15 +207,23 @@ Result<ChatAnswer> ResponsesCodec::read_answer(std::string_view body,
     return answer;
 }
 
+bool ends_whole(StopReason stop, const std::vector<Part>& items) noexcept {
+    // Other dialects' models refuse in ordinary text, and only the reason says so.
+    if (stop == StopReason::kRefusal) {
+        return std::any_of(items.begin(), items.end(),
+                           [](const Part& part) { return part.kind == Kind::kRefusal; });
+    }
+    return stop != StopReason::kLength && stop != StopReason::kFilter &&
+           stop != StopReason::kContextWindow;
+}
+
 std::string ResponsesCodec::write_answer(const ChatAnswer& answer, const AnswerFor& to) const {
     const Choice& choice = answer.choices.front();
     ResponseObject response;
     response.id = answer.id.empty() ? to.id : std::string_view(answer.id);
     response.model = answer.model.empty() ? to.model : std::string_view(answer.model);
     response.created = answer.created != 0 ? answer.created : to.now_unix_s;
-    const bool whole = choice.stop != StopReason::kLength && choice.stop != StopReason::kFilter &&
-                       choice.stop != StopReason::kContextWindow;
-    response.status = whole ? "completed" : "incomplete";
+    response.status = ends_whole(choice.stop, choice.parts) ? "completed" : "incomplete";
     response.stop = choice.stop;
     response.items = &choice.parts;
     response.usage = &answer.usage;

@@ -14,6 +14,8 @@ namespace leeway::wire::openai {
 void read_output_item(const json::Node& item, std::vector<Part>& out);
 /// Why a response ended, from its `status` and `incomplete_details`.
 [[nodiscard]] StopReason response_stop(const json::Node& response, bool has_call) noexcept;
+/// Whether an answer with these `items` that ended so is "completed", not "incomplete".
+[[nodiscard]] bool ends_whole(StopReason stop, const std::vector<Part>& items) noexcept;
 /// The `usage` object of Responses.
 void write_response_usage(json::Writer& json, const usage::UsageReading& reading);
 /// An item of `output` for `part`; `id` is the item's own.

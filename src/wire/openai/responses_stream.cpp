@@ -301,8 +301,7 @@ void EventWriter::add(const StreamEvent& event, Part::Kind kind, std::string_vie
 void EventWriter::finish(std::string& out) {
     start(out);
     close_item(out);
-    const bool cut = stop_ == StopReason::kLength || stop_ == StopReason::kFilter ||
-                     stop_ == StopReason::kContextWindow;
+    const bool cut = !ends_whole(stop_, items_);
     whole(cut ? "response.incomplete" : "response.completed", cut ? "incomplete" : "completed",
           nullptr, out);
 }
