@@ -1,5 +1,6 @@
-#include "app/commands.hpp"
 #include "app/openapi.hpp"
+
+#include "app/commands.hpp"
 #include "app/terminal.hpp"
 
 namespace leeway::app {
