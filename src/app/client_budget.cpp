@@ -1,6 +1,7 @@
 #include "app/budget_policy.hpp"
 #include "app/client_request.hpp"
 #include "app/config_values.hpp"
+#include "app/worst_case.hpp"
 #include "guard/auth/key_directory.hpp"
 #include "ledger/intent_table.hpp"
 #include "wire/openai/request_edit.hpp"
@@ -14,27 +15,8 @@
 namespace leeway::app {
 namespace {
 
-// What is reserved for an answer whose request sets no limit; the request gets it as its limit.
-constexpr std::int64_t kUsualAnswer = 16'384;
 // The legacy completions have a default, and it is this.
 constexpr std::int64_t kUsualCompletion = 16;
-// What a provider's template adds to the text: at most, for each message and for each request.
-constexpr std::int64_t kPerMessage = 16;
-constexpr std::int64_t kPerRequest = 512;
-// An image or a file that is named by its address is not bounded by the request's bytes. The dearest
-// published rule is gpt-4o-mini's 36,835 tokens for one image.
-constexpr std::int64_t kPerMedia = 48'000;
-
-std::int64_t capped(Int128 value) noexcept {
-    constexpr std::int64_t kMost = std::int64_t{1} << 61;
-    return value > Int128{kMost} ? kMost : static_cast<std::int64_t>(value);
-}
-
-/// units × rate, rounded up: an upper bound must not lose the last fraction.
-std::int64_t cost_up(std::int64_t units, std::int64_t femto) noexcept {
-    return capped((Int128{units} * femto + 999) / 1000);
-}
-
 std::int64_t occurrences(std::string_view text, std::string_view word) noexcept {
     std::int64_t count = 0;
     for (std::size_t at = text.find(word); at != std::string_view::npos;
@@ -44,60 +26,8 @@ std::int64_t occurrences(std::string_view text, std::string_view word) noexcept 
     return count;
 }
 
-/// The dearest rates that this request can be billed at, in 1e-15 USD per token.
-struct DearestRates {
-    std::int64_t input = -1;
-    std::int64_t output = -1;
-    std::int64_t machine = 0;  ///< 1e-12 USD for the whole request
-};
-
-DearestRates dearest(const prices::ModelPrices& prices, std::int64_t unix_s,
-                     std::chrono::milliseconds longest) {
-    DearestRates out;
-    for (const prices::RateSheet& sheet : prices.sheets()) {
-        if (unix_s < sheet.valid_from || unix_s >= sheet.valid_to) continue;
-        if (sheet.machine_hour >= 0) {
-            const auto share = std::max<std::uint32_t>(sheet.machine_share, 1);
-            const auto cost = Int128{sheet.machine_hour} * longest.count() / 3'600'000 / share + 1;
-            out.machine = std::max(out.machine, capped(cost));
-            out.input = std::max<std::int64_t>(out.input, 0);
-            out.output = std::max<std::int64_t>(out.output, 0);
-            continue;
-        }
-        for (const prices::BucketInfo& info : prices::kBuckets) {
-            const auto rate = sheet.rates.effective(info.bucket);
-            if (!rate) continue;
-            if (info.kind == prices::BucketKind::kInputTokens) {
-                out.input = std::max(out.input, rate->value());
-            } else if (info.kind == prices::BucketKind::kOutputTokens) {
-                out.output = std::max(out.output, rate->value());
-            }
-        }
-    }
-    return out;
-}
-
 void add_scope(std::vector<budget::Scope>& out, budget::ScopeKind kind, std::string_view value) {
     if (!value.empty()) out.push_back({kind, std::string(value)});
-}
-
-std::string amount_text(budget::Unit unit, std::int64_t amount) {
-    if (unit == budget::Unit::kTokens) return fmt::format("{} tokens", amount);
-    return to_usd_string(PicoUsd(amount)) + " USD";
-}
-
-Error refusal_error(const budget::Refusal& refusal) {
-    return Error{
-        ErrorCode::kRateLimited,
-        fmt::format("Budget '{}' ({}) is exceeded: {} of {} are left, this request may "
-                    "cost {}. It resets at {}.",
-                    refusal.budget, to_string(refusal.scope),
-                    amount_text(refusal.unit, refusal.left),
-                    amount_text(refusal.unit, refusal.limit),
-                    amount_text(refusal.unit, refusal.wanted), format_date(refusal.resets_unix_s)),
-        "a lower max_tokens or a cheaper model costs less",
-        {},
-        "budget_exceeded"};
 }
 
 }  // namespace
@@ -145,27 +75,18 @@ Result<budget::Amount> ClientRequest::worst_case(std::int64_t answer, bool needs
                                                              occurrences(body, "\"input_audio\"") +
                                                              occurrences(body, "\"file\"") + 1
                                                        : 0;
-    const Int128 input = Int128{bytes} + Int128{kPerMessage} * context_.view.message_count +
-                         kPerRequest + Int128{kPerMedia} * media;
+    const Int128 input = input_bound(bytes, context_.view.message_count, media);
     const Int128 output = Int128{answer} * std::max<std::int64_t>(context_.view.n, 1);
     budget::Amount out;
     out.tokens = capped(input + output);
-    const auto& origin = snapshot_->provider(*context_.model).origin;
-    const DearestRates rates = dearest(*context_.model->price, context_.arrived_unix_us / 1'000'000,
-                                       origin.timeouts.total);
-    const bool priced = rates.input >= 0 && (rates.output >= 0 || output == 0);
-    if (!priced) {
+    const auto cost =
+        worst_cost(*context_.model->price, context_.arrived_unix_us / 1'000'000,
+                   snapshot_->provider(*context_.model).origin.timeouts.total, input, output);
+    if (!cost) {
         if (!needs_price) return out;
-        return fail(Error{ErrorCode::kForbidden,
-                          fmt::format("The price of model '{}' is not known, and a hard budget "
-                                      "applies to this request.",
-                                      context_.model->name),
-                          "give the model a price in the configuration, or use a priced model",
-                          "model", "budget_price_unknown"});
+        return fail(price_unknown(context_.model->name));
     }
-    out.pico_usd =
-        capped(Int128{cost_up(capped(input), rates.input)} +
-               cost_up(capped(output), std::max<std::int64_t>(rates.output, 0)) + rates.machine);
+    out.pico_usd = *cost;
     return out;
 }
 
@@ -292,7 +213,7 @@ std::optional<pipeline::Reject> ClientRequest::reserve_budget() {
     }
     if (refusal) {
         const std::int64_t wait = std::max<std::int64_t>(refusal->resets_unix_s - now_s, 1);
-        return pipeline::Reject{refusal_error(*refusal), wait};
+        return pipeline::Reject{budget_exceeded(*refusal), wait};
     }
     if (context_.model != asked) context_.note("budget", "model:" + context_.model->name);
     if (lowered > 0) context_.note("budget", fmt::format("max_tokens:{}", answer));
@@ -319,7 +240,7 @@ std::optional<Error> ClientRequest::reserve_again() {
     wanted.scopes = scopes;
     wanted.worst = wanted.floor = *worst;
     wanted.now_s = context_.arrived_unix_us / 1'000'000;
-    if (const auto refusal = book.reserve(wanted)) return refusal_error(*refusal);
+    if (const auto refusal = book.reserve(wanted)) return budget_exceeded(*refusal);
     return keep_intent(wanted);
 }
 

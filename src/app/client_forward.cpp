@@ -106,6 +106,7 @@ void ClientRequest::broke_off(int status, const Error& error,
 Result<void> ClientRequest::prepare(const providers::Provider& provider,
                                     providers::PreparedRequest& out) {
     losses_.clear();
+    choose_tier(provider);
     if (!translates(provider)) return providers::PreparedRequest::prepare(provider, context_, out);
     auto body = upstream_body(provider);
     if (!body) return fail(std::move(body.error()));

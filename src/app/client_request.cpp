@@ -109,6 +109,10 @@ Task<Result<void>> ClientRequest::read_request() {
     co_return Result<void>();
 }
 
+void ClientRequest::take_dimensions() {
+    context_.dimensions = pipeline::read_dimensions(*this, context_.view, {});
+}
+
 // Some requests are answered as if we were not there, to measure what we save. Only those are drawn that
 // could be: a caller whose key may not use the baseline's model is never sent to it.
 void ClientRequest::draw_arm() {

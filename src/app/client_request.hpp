@@ -40,6 +40,9 @@ public:
     Task<void> count_tokens();
     /// Only authenticates and counts against the caller's rate. False: the refusal has been sent.
     Task<bool> authenticate();
+    /// Takes for whom and for what the request is from its headers alone, where its body is not a model's.
+    void take_dimensions();
+    [[nodiscard]] const pipeline::RequestContext& context() const noexcept { return context_; }
     /// Adds the x-ratelimit headers of a caller that is limited. They view into this.
     void add_request_id(std::vector<net::Field>& fields) const;
     void add_limit_fields(std::vector<net::Field>& fields);
@@ -143,6 +146,7 @@ private:
     // client_translate.cpp: callers and providers whose dialects differ
     struct Translation;
     Result<std::string> upstream_body(const providers::Provider& provider);
+    void choose_tier(const providers::Provider& provider);
     prices::Tier tier_asked(const providers::Provider& provider) const;
     Task<void> deliver_translated(net::UpstreamCall& call, const providers::Provider& provider);
     Task<void> stream_translated(net::UpstreamCall& call, const providers::Provider& provider,

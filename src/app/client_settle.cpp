@@ -79,8 +79,8 @@ void ClientRequest::compare(const pipeline::Outcome& outcome) {
         in.query.tier = last.tier;
         if (!outcome.from_stage) in.answer_cost = last.cost;
     }
-    // No stage changes the class of service: what was billed is what the caller asked for.
-    in.tier_asked = in.query.tier;
+    // What was billed is what the caller asked for, unless we asked for it.
+    in.tier_asked = context_.tier_word.empty() ? in.query.tier : prices::Tier::kStandard;
     in.actual = record_.cost;
     const prices::Counterfactual found = prices::counterfactual(in);
     record_.baseline = found.baseline;

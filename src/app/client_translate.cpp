@@ -4,6 +4,7 @@
 #include "tokens/model_map.hpp"
 #include "wire/canonical/with_model.hpp"
 #include "wire/openai/chat_parts.hpp"
+#include "wire/openai/request_edit.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -36,6 +37,13 @@ void name_calls(wire::ChatAnswer& answer, std::string_view id) {
             ++number;
         }
     }
+}
+
+/// `body`, an object with members, with `tier` as one more; empty: as it is.
+std::string with_tier(std::string body, std::string_view tier) {
+    if (!tier.empty())
+        body.insert(body.find('{') + 1, fmt::format(R"("service_tier":"{}",)", tier));
+    return body;
 }
 
 }  // namespace
@@ -73,8 +81,9 @@ Result<std::string> ClientRequest::upstream_body(const providers::Provider& prov
     }
     if (provider.dialect == dialect_ && context_.edits().empty()) {
         if (dialect_ == Dialect::kGemini || context_.view.model == context_.model->upstream_name)
-            return std::string(original_);
-        return wire::with_model(original_, context_.model->upstream_name);
+            return with_tier(std::string(original_), context_.tier_word);
+        return with_tier(wire::with_model(original_, context_.model->upstream_name),
+                         context_.tier_word);
     }
     if (unreadable_) return fail(*unreadable_);
     std::string edited;
@@ -102,11 +111,31 @@ Result<std::string> ClientRequest::upstream_body(const providers::Provider& prov
     target.adaptive_thinking =
         tokens::find_model(target.model).family == tokens::ModelFamily::kClaude47;
     wire::Losses losses;
+    const bool ours = !context_.tier_word.empty();
+    if (ours) request_->service_tier = context_.tier_word;
     auto body = wire::upstream_codec_of(provider.dialect).write_request(*request_, target, losses);
+    if (ours) request_->service_tier.clear();  // another attempt may go to one that knows no tiers
     losses_ = fmt::format("{}", fmt::join(losses.dropped, ","));
     // Names of a caller's fields come back in a header line.
     std::erase_if(losses_, [](char c) { return c < ' ' || c >= '\x7f'; });
     return body;
+}
+
+/// Whether `context_.model` is asked for another class of service than the usual one, where its caller names none.
+void ClientRequest::choose_tier(const providers::Provider& provider) {
+    context_.tier_word = {};
+    const pipeline::Route* route = context_.route;
+    const bool by_route = route != nullptr && route->tier != prices::Tier::kStandard;
+    const prices::Tier tier = by_route ? route->tier : context_.model->tier;
+    if (tier == prices::Tier::kStandard) return;
+    const bool known =
+        provider.quirks.service_tier || provider.dialect == Dialect::kOpenAiResponses;
+    if (!known || context_.held_out || context_.endpoint != pipeline::Endpoint::kChatCompletions)
+        return;
+    for (const std::string_view body : {context_.body, original_}) {
+        if (!body.empty() && wire::openai::find_member(body, "service_tier").present()) return;
+    }
+    context_.tier_word = prices::to_string(tier);
 }
 
 /// The class of service that the body for this provider asks for: bills are by it unless the answer names another.
@@ -117,6 +146,7 @@ prices::Tier ClientRequest::tier_asked(const providers::Provider& provider) cons
     const bool own_words = dialect_ == Dialect::kGemini && context_.edits().empty();
     const bool told = provider.dialect != Dialect::kAnthropic &&
                       (provider.dialect != Dialect::kGemini || own_words);
+    if (!context_.tier_word.empty()) return prices::tier_of(context_.tier_word).value_or(kStandard);
     return told ? context_.view.tier.value_or(kStandard) : kStandard;
 }
 

@@ -120,6 +120,7 @@ struct ProviderConfig {
     std::string
         price_name;  ///< what the price book calls it; empty: found by base_url, then by name
     std::string region;  ///< class of region that it is used in; empty: the general prices
+    bool batches = false;  ///< callers may send files and batches there
     std::vector<DiscountConfig> discounts;
     std::vector<prices::Commitment>
         commitments;  ///< their names differ from those of all providers
@@ -146,6 +147,7 @@ struct ModelConfig {
     std::string file;  ///< embedded: file name inside `local.folder`
     std::string vocabulary;  ///< that counts its tokens exactly; empty: found by its name
     std::string sha256;  ///< embedded: expected SHA-256 of the file; empty: not checked
+    prices::Tier tier = prices::Tier::kStandard;  ///< asked for where nobody else says
     std::vector<std::string> fallbacks;  ///< models that are asked when it gives no answer
     std::vector<TargetConfig>
         targets;  ///< empty, or `provider` and `upstream_name` are of the first
@@ -167,6 +169,7 @@ struct RouteConfig {
     std::vector<std::string> fallbacks;  ///< instead of its model's; empty: those
     ExactCacheMode exact_cache = ExactCacheMode::kAuto;
     std::chrono::seconds cache_ttl{0};  ///< 0: the global `cache.ttl`
+    prices::Tier tier = prices::Tier::kStandard;  ///< asked for where the caller says nothing
     std::uint32_t holdout_ppm = 0;  ///< share of requests answered without stages, per million
 };
 

@@ -224,6 +224,18 @@ void read_commitment(ConfigSource& source, Section section, ProviderConfig& out,
     out.commitments.push_back(std::move(commitment));
 }
 
+void read_tier(ConfigSource& source, Section& section, prices::Tier& out) {
+    const auto value = section.raw_scalar("tier");
+    if (value && value->text == "batch") {
+        source.error(value->mark,
+                     "tier: a single request cannot wait for a batch; callers send batches to "
+                     "/v1/batches, and `tier: flex` is for those that can wait a little");
+        return;
+    }
+    section.choice<prices::Tier>(
+        "tier", out, {{"standard", prices::Tier::kStandard}, {"flex", prices::Tier::kFlex}});
+}
+
 void read_model(ConfigSource& source, const PlacedText& name, Section& section, Draft& draft) {
     ModelConfig out;
     out.name = name.text;
@@ -239,6 +251,7 @@ void read_model(ConfigSource& source, const PlacedText& name, Section& section, 
         source.error(section.mark("file"),
                      "'file' is the name of a file inside local.folder, without a path");
     }
+    read_tier(source, section, out.tier);
     section.text("vocabulary", out.vocabulary);
     section.text("sha256", out.sha256);
     if (!out.sha256.empty() &&

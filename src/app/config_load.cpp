@@ -119,6 +119,7 @@ void read_route(ConfigSource& source, const PlacedText& name, Section& section, 
     section.list("fallbacks", marks.fallbacks);
     for (const PlacedText& model : marks.fallbacks) out.fallbacks.push_back(model.text);
     read_holdout(source, section, out.holdout_ppm);
+    read_tier(source, section, out.tier);
     Section cache = section.section("cache");
     cache.choice<ExactCacheMode>("exact", out.exact_cache,
                                  {{"auto", ExactCacheMode::kAuto},

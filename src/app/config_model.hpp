@@ -69,6 +69,8 @@ void read_discount(ConfigSource& source, Section section, ProviderConfig& out);
 /// Reads one entry of the `commitments:` of a provider.
 void read_commitment(ConfigSource& source, Section section, ProviderConfig& out,
                      ProviderMarks& marks);
+/// Reads the `tier:` of a model or a route.
+void read_tier(ConfigSource& source, Section& section, prices::Tier& out);
 /// Reads one entry of `models:` into the draft.
 void read_model(ConfigSource& source, const PlacedText& name, Section& section, Draft& draft);
 /// Reads `tokenizers:` into the draft.

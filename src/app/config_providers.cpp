@@ -153,6 +153,7 @@ void read_remote(ConfigSource& source, Section& section, const providers::Preset
         out.usage = preset->flavour;
     } else if (is_openai || out.dialect == Dialect::kAzure) {
         out.quirks = wire::kOpenAiQuirks;
+        out.quirks.service_tier = is_openai;  // Azure has tiers of deployments instead
     }
 }
 
@@ -292,6 +293,11 @@ void read_provider(ConfigSource& source, const PlacedText& name, Section& sectio
     timeouts.finish();
     read_traffic(source, section, out);
     section.number("max_connections", out.max_connections, 1, 65'535);
+    section.on_off("batches", out.batches);
+    if (out.batches && out.dialect != Dialect::kOpenAi && out.dialect != Dialect::kResponses) {
+        source.error(section.mark("batches"),
+                     "only providers of the dialects openai and responses take batches");
+    }
     section.text("prices", out.price_name);
     section.text("region", out.region);
     for (Section& discount : section.list_of_sections("discounts")) {

@@ -59,6 +59,9 @@ TEST(ConfigProviders, TheFileComesBeforeThePreset) {
               wire::kOpenAiQuirks);
     EXPECT_EQ(good("dialect: openai, base_url: 'https://example.com/v1'").quirks,
               wire::ChatQuirks());
+    EXPECT_TRUE(good("dialect: openai, base_url: 'https://example.com/v1', batches: on").batches);
+    EXPECT_FALSE(good("dialect: azure, base_url: 'https://x.openai.azure.com'").quirks.service_tier)
+        << "Azure has tiers of deployments instead";
 }
 
 TEST(ConfigProviders, MistakesAreNamed) {
@@ -90,6 +93,9 @@ TEST(ConfigProviders, MistakesAreNamed) {
             .find("/no/file"),
         std::string::npos);
     EXPECT_NE(problem("dialect: embedded, quirks: {top_k: on}").find("quirks"), std::string::npos);
+    EXPECT_NE(problem("dialect: anthropic, base_url: 'http://127.0.0.1/v1', batches: on")
+                  .find("openai and responses"),
+              std::string::npos);
 }
 
 TEST(ConfigProviders, CredentialsOfAwsComeFromTheFileOrTheEnvironment) {

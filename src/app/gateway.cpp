@@ -1,5 +1,6 @@
 #include "app/gateway.hpp"
 
+#include "app/client_batches.hpp"
 #include "app/client_request.hpp"
 #include "app/places.hpp"
 #include "wire/anthropic/models_list.hpp"
@@ -117,11 +118,18 @@ Task<void> Gateway::handle(net::Exchange& exchange) {
     }
     const Place& place = *found->place;
     const std::string_view methods = methods_of(place);
-    if (methods != method && !(methods == kReading && (method == "GET" || method == "HEAD"))) {
-        const bool reads = methods == kReading;
-        const Dialect dialect = reads ? dialect_of(exchange.head()) : place.dialect;
-        Error error = wrong_method(method, path, reads ? "GET" : "POST");
+    if (!allows(methods, method)) {
+        const Dialect dialect = methods == kReading ? dialect_of(exchange.head()) : place.dialect;
+        std::string allowed(methods);
+        if (const std::size_t head = allowed.find(", HEAD"); head != std::string::npos)
+            allowed.erase(head, 6);
+        Error error = wrong_method(method, path, std::move(allowed));
         co_await send_error(exchange, dialect, std::move(error), methods);
+        co_return;
+    }
+    if (place.kind >= kFiles) {
+        BatchRequest request(worker_, exchange, place, found->model);
+        co_await request.run();
         co_return;
     }
     if (place.kind == kModels || place.kind == kModel) {

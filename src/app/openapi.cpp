@@ -88,6 +88,11 @@ constexpr std::string_view kSchemas = R"json({
   "generationConfig": {"type": "object", "properties": {
     "maxOutputTokens": {"type": "integer", "minimum": 1, "maximum": 1000000},
     "temperature": {"type": "number", "minimum": 0, "maximum": 2}}}}},
+"BatchRequest": {"type": "object", "required": ["input_file_id", "endpoint", "completion_window"], "properties": {
+  "input_file_id": {"type": "string", "minLength": 1}, "endpoint": {"type": "string"},
+  "completion_window": {"const": "24h"}, "metadata": {"type": ["object", "null"]}}},
+"FileUpload": {"type": "object", "required": ["purpose", "file"], "properties": {
+  "purpose": {"type": "string"}, "file": {"type": "string", "format": "binary"}}},
 "OpenAiError": {"type": "object", "required": ["error"], "properties": {"error": {"type": "object",
   "required": ["message", "type"], "properties": {"message": {"type": "string"}, "type": {"type": "string"},
     "param": {"type": ["string", "null"]}, "code": {"type": ["string", "null"]}}}}},
@@ -117,7 +122,7 @@ constexpr std::string_view kAdminPaths = R"json(
   "responses": {"200": {"description": "The text format 0.0.4.", "content": {"text/plain": {"schema":
     {"type": "string"}}}}}}})json";
 
-/// Empty: no body.
+/// Of a body in JSON; empty: no body, or none in JSON.
 std::string_view schema_of(const Place& place) {
     switch (place.kind) {
         case Kind::kCompletions: return "CompletionRequest";
@@ -127,7 +132,13 @@ std::string_view schema_of(const Place& place) {
             return place.dialect == Dialect::kGemini ? "GenerateContentRequest"
                                                      : "CountTokensRequest";
         case Kind::kModels:
-        case Kind::kModel: return {};
+        case Kind::kModel:
+        case Kind::kFiles:
+        case Kind::kFile:
+        case Kind::kFileContent:
+        case Kind::kBatch:
+        case Kind::kBatchCancel: return {};
+        case Kind::kBatches: return "BatchRequest";
         case Kind::kChat: break;
     }
     if (place.dialect == Dialect::kAnthropic) return "MessagesRequest";
@@ -162,30 +173,55 @@ void add_answer(Writer& json, std::string_view status, std::string_view text,
     json.close_object().close_object();
 }
 
-void add_operation(Writer& json, const Place& place) {
+void add_parameter(Writer& json, const Place& place) {
+    const std::size_t begin = place.pattern.find('{');
+    if (begin == std::string_view::npos) return;
+    const std::size_t end = place.pattern.find('}', begin);
+    json.key("parameters").array().object().key("name");
+    json.string(place.pattern.substr(begin + 1, end - begin - 1));
+    json.key("in").string("path").key("required").boolean(true).key("schema").object();
+    json.key("type").string("string").key("minLength").integer(1);
+    json.close_object().close_object().close_array();
+}
+
+void add_body(Writer& json, const Place& place) {
     const std::string_view body = schema_of(place);
-    json.key(body.empty() ? "get" : "post").object();
-    json.key("operationId").string(place.name).key("summary").string(place.title);
+    const bool uploads = place.kind == Kind::kFiles;
+    if (body.empty() && !uploads) return;
+    json.key("requestBody").object().key("required").boolean(true).key("content").object();
+    json.key(uploads ? "multipart/form-data" : "application/json").object();
+    add_schema(json, uploads ? "FileUpload" : body);
+    json.close_object().close_object().close_object();
+}
+
+/// `method` in lower case. A place with two of them has two operations, told apart by it.
+void add_operation(Writer& json, const Place& place, std::string_view method, bool alone) {
+    const bool posts = method == "post";
+    std::string name(place.name);
+    if (!alone) {
+        name = (posts ? "create_" : method == "get" ? "read_" : "delete_") + name;
+    }
+    json.key(method).object();
+    json.key("operationId").string(name).key("summary").string(place.title);
     json.key("tags").array().string(to_string(place.dialect)).close_array();
-    if (place.pattern.find("{model}") != std::string_view::npos) {
-        json.key("parameters").array().object().key("name").string("model");
-        json.key("in").string("path").key("required").boolean(true).key("schema").object();
-        json.key("type").string("string").key("minLength").integer(1);
-        json.close_object().close_object().close_array();
-    }
-    if (!body.empty()) {
-        json.key("requestBody").object().key("required").boolean(true).key("content").object();
-        json.key("application/json").object();
-        add_schema(json, body);
-        json.close_object().close_object().close_object();
-    }
+    add_parameter(json, place);
+    if (posts) add_body(json, place);
     const bool streams = place.kind == Kind::kChat || place.kind == Kind::kCompletions;
     json.key("responses").object();
     add_answer(json, "200", "The answer, in the form of this API.", {}, streams);
-    // Lists and entries are answered as the caller's own vendor would.
-    const std::string_view error = body.empty() ? std::string_view() : error_schema_of(place);
+    // Lists and entries of models are answered as the caller's own vendor would.
+    const bool own = place.kind == Kind::kModels || place.kind == Kind::kModel;
+    const std::string_view error = own ? std::string_view() : error_schema_of(place);
     add_answer(json, "default", "An error; docs/formats/errors.md lists them.", error, false);
     json.close_object().close_object();
+}
+
+void add_operations(Writer& json, const Place& place) {
+    const std::string_view methods = methods_of(place);
+    const bool alone = methods == kReading || methods == kPosting;
+    if (allows(methods, "GET")) add_operation(json, place, "get", alone);
+    if (allows(methods, "POST")) add_operation(json, place, "post", alone);
+    if (allows(methods, "DELETE")) add_operation(json, place, "delete", alone);
 }
 
 }  // namespace
@@ -212,7 +248,7 @@ std::string openapi_document() {
         std::string one;
         Writer path(one);
         path.object();
-        add_operation(path, place);
+        add_operations(path, place);
         path.close_object();
         paths += "\n" + json::quoted(place.pattern) + ": " + one + ",";
     }

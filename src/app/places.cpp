@@ -9,6 +9,7 @@ using enum wire::Dialect;
 using Kind = Place::Kind;
 
 constexpr std::string_view kModelName = "{model}";
+constexpr std::string_view kId = "{id}";
 
 // Google's SDKs ask for v1beta or v1. Its methods come before the entries, whose names may be anything.
 constexpr std::array kPlaces = {
@@ -23,6 +24,14 @@ constexpr std::array kPlaces = {
           "Legacy completion (OpenAI)"},
     Place{Kind::kRerank, kOpenAiChat, false, "/v1/rerank", "rerank", "Rerank (Cohere)"},
     Place{Kind::kRerank, kOpenAiChat, false, "/v2/rerank", "rerankV2", "Rerank (Cohere, v2)"},
+    Place{Kind::kFiles, kOpenAiChat, false, "/v1/files", "files", "Files (OpenAI)"},
+    Place{Kind::kFile, kOpenAiChat, false, "/v1/files/{id}", "file", "One file (OpenAI)"},
+    Place{Kind::kFileContent, kOpenAiChat, false, "/v1/files/{id}/content", "fileContent",
+          "Content of a file (OpenAI)"},
+    Place{Kind::kBatches, kOpenAiChat, false, "/v1/batches", "batches", "Batches (OpenAI)"},
+    Place{Kind::kBatch, kOpenAiChat, false, "/v1/batches/{id}", "batch", "One batch (OpenAI)"},
+    Place{Kind::kBatchCancel, kOpenAiChat, false, "/v1/batches/{id}/cancel", "cancelBatch",
+          "End of a batch (OpenAI)"},
     Place{Kind::kCountTokens, kAnthropic, false, "/v1/messages/count_tokens", "countMessageTokens",
           "Tokens of a message (Anthropic)"},
     Place{Kind::kChat, kGemini, false, "/v1beta/models/{model}:generateContent", "generateContent",
@@ -46,23 +55,36 @@ constexpr std::array kPlaces = {
           "One model (Gemini)"},
 };
 
-/// The name where `{model}` stands; nullopt: the path is another one.
+/// The name where `{model}` or `{id}` stands; nullopt: the path is another one.
 std::optional<std::string_view> match(std::string_view pattern, std::string_view path) noexcept {
-    const std::size_t at = pattern.find(kModelName);
+    const std::size_t at = pattern.find('{');
     if (at == std::string_view::npos) {
         return path == pattern ? std::optional(std::string_view()) : std::nullopt;
     }
-    const std::string_view suffix = pattern.substr(at + kModelName.size());
+    const bool is_id = pattern.substr(at).starts_with(kId);
+    const std::string_view suffix = pattern.substr(at + (is_id ? kId : kModelName).size());
     if (path.size() <= at + suffix.size() || !path.starts_with(pattern.substr(0, at)) ||
         !path.ends_with(suffix)) {
         return std::nullopt;
     }
-    return path.substr(at, path.size() - at - suffix.size());
+    const std::string_view name = path.substr(at, path.size() - at - suffix.size());
+    if (is_id && name.find('/') != std::string_view::npos) return std::nullopt;
+    return name;
 }
 
 }  // namespace
 
 std::span<const Place> places() noexcept { return kPlaces; }
+
+bool allows(std::string_view methods, std::string_view method) noexcept {
+    while (!methods.empty()) {
+        const std::size_t comma = methods.find(',');
+        if (methods.substr(0, comma) == method) return true;
+        if (comma == std::string_view::npos) break;
+        methods.remove_prefix(comma + 2);
+    }
+    return false;
+}
 
 std::optional<FoundPlace> find_place(std::string_view path) noexcept {
     if (path.ends_with("/models/")) path.remove_suffix(1);

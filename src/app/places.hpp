@@ -19,12 +19,19 @@ struct Place {
         kCountTokens,
         kModels,  ///< the list
         kModel,   ///< one entry of it
+        kFiles,   ///< the caller's files, and a new one
+        kFile,
+        kFileContent,
+        kBatches,  ///< the caller's batches, and a new one
+        kBatch,
+        kBatchCancel,
     };
     Kind kind = Kind::kChat;
     wire::Dialect dialect = wire::Dialect::kOpenAiChat;
     bool stream = false;  ///< the path itself asks for a stream
-    std::string_view pattern;  ///< the path; "{model}" stands for a name, which may hold slashes
-    std::string_view name;     ///< of the operation, unique: "createChatCompletion"
+    /// The path; "{model}" stands for a name, which may hold slashes, and "{id}" for one that holds none.
+    std::string_view pattern;
+    std::string_view name;  ///< of the operation, unique: "createChatCompletion"
     std::string_view title;
 };
 
@@ -33,7 +40,7 @@ struct Place {
 
 struct FoundPlace {
     const Place* place = nullptr;
-    std::string_view model;  ///< from the path; empty where the pattern names none
+    std::string_view model;  ///< from the path, or the id; empty where the pattern names none
 };
 /// nullopt: nothing is served at `path`. A list may be asked for with a slash behind it.
 [[nodiscard]] std::optional<FoundPlace> find_place(std::string_view path) noexcept;
@@ -41,9 +48,28 @@ struct FoundPlace {
 /// What a request to this place may be, as the header `allow` has it.
 inline constexpr std::string_view kReading = "GET, HEAD";
 inline constexpr std::string_view kPosting = "POST";
+inline constexpr std::string_view kReadingAndPosting = "GET, HEAD, POST";
+inline constexpr std::string_view kReadingAndDeleting = "GET, HEAD, DELETE";
 [[nodiscard]] constexpr std::string_view methods_of(const Place& place) noexcept {
-    const bool reads = place.kind == Place::Kind::kModels || place.kind == Place::Kind::kModel;
-    return reads ? kReading : kPosting;
+    using enum Place::Kind;
+    switch (place.kind) {
+        case kModels:
+        case kModel:
+        case kFileContent:
+        case kBatch: return kReading;
+        case kFiles:
+        case kBatches: return kReadingAndPosting;
+        case kFile: return kReadingAndDeleting;
+        case kChat:
+        case kCompletions:
+        case kEmbeddings:
+        case kRerank:
+        case kCountTokens:
+        case kBatchCancel: break;
+    }
+    return kPosting;
 }
+/// Whether `method` is one of `methods`.
+[[nodiscard]] bool allows(std::string_view methods, std::string_view method) noexcept;
 
 }  // namespace leeway::app

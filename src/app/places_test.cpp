@@ -15,12 +15,14 @@ TEST(Places, EachIsFoundByItsOwnPath) {
     std::set<std::string_view> names;
     for (const Place& place : places()) {
         std::string path(place.pattern);
-        const std::size_t at = path.find("{model}");
-        if (at != std::string::npos) path.replace(at, 7, "org/name-1");
+        const std::size_t at = path.find('{');
+        const bool is_id = path.find("{id}") != std::string::npos;
+        const std::string name = is_id ? "file-1" : "org/name-1";
+        if (at != std::string::npos) path.replace(at, is_id ? 4 : 7, name);
         const auto found = find_place(path);
         ASSERT_TRUE(found) << path;
         EXPECT_EQ(found->place->name, place.name) << path;
-        EXPECT_EQ(found->model, at == std::string::npos ? "" : "org/name-1");
+        EXPECT_EQ(found->model, at == std::string::npos ? "" : name);
         EXPECT_TRUE(names.insert(place.name).second) << place.name;
     }
 }
@@ -41,9 +43,18 @@ TEST(Places, NamesOfModelsMayHoldColonsAndSlashes) {
 
 TEST(Places, OtherPathsAreNone) {
     for (const char* path : {"/", "/v1", "/v1/chat", "/v1/chat/completions/", "/v1/modelsx",
-                             "/v1beta/modelsx", "/v1/messages/count", "/v3/rerank"}) {
+                             "/v1beta/modelsx", "/v1/messages/count", "/v3/rerank", "/v1/files/",
+                             "/v1/files/a/b", "/v1/files/a/b/content", "/v1/batches/a/b/cancel"}) {
         EXPECT_FALSE(find_place(path)) << path;
     }
+}
+
+TEST(Places, AMethodIsAllowedOnlyByItsWholeName) {
+    EXPECT_TRUE(allows(kReadingAndDeleting, "DELETE"));
+    EXPECT_TRUE(allows(kReadingAndDeleting, "HEAD"));
+    EXPECT_FALSE(allows(kReadingAndDeleting, "POST"));
+    EXPECT_FALSE(allows(kReadingAndPosting, "GE"));
+    EXPECT_FALSE(allows(kPosting, ""));
 }
 
 TEST(Openapi, IsJsonAndNamesEveryPlace) {

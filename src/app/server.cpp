@@ -1,5 +1,6 @@
 #include "app/server.hpp"
 
+#include "app/batch_settlement.hpp"
 #include "app/config_changes.hpp"
 #include "app/config_values.hpp"
 #include "guard/budget/postgres_lease.hpp"
@@ -141,13 +142,30 @@ Result<std::shared_ptr<const Snapshot>> Server::build_snapshot(const Config& con
     if (!address) return fail(std::move(address.error()));
     auto host = hosts_->host_for(config);
     if (!host) return fail(std::move(host.error()));
+    if (auto opened = open_batches(config); !opened) return fail(std::move(opened.error()));
     const Services services{cache_services_, *host,          books_.current(), &book_,
                             &limits_,        &vocabularies_, leases_.get(),    &tokens_,
-                            &breakers_,      learner_.get()};
+                            &breakers_,      learner_.get(), batches_.get()};
     auto snapshot = Snapshot::build(config, keys_, services, address->is_loopback());
     // Only now, when nothing can be refused any more.
     if (snapshot) hosts_->use(std::move(*host));
     return snapshot;
+}
+
+/// The store of batches, where a provider takes them or took them before.
+Result<void> Server::open_batches(const Config& config) {
+    const bool wanted = std::any_of(config.providers.begin(), config.providers.end(),
+                                    [](const ProviderConfig& one) { return one.batches; });
+    const bool used = ledger_ && BatchStore::exists(config_.server.state);
+    if (batches_ || !(wanted || used)) return {};
+    if (!ledger_) {
+        return fail(ErrorCode::kConfig, "batches need the ledger, which is switched off",
+                    "remove ledger.enabled: false, or the provider's batches: true");
+    }
+    auto store = BatchStore::open(config_.server.state);
+    if (!store) return fail(std::move(store.error()));
+    batches_ = std::move(*store);
+    return {};
 }
 
 Result<void> Server::start_workers() {
@@ -170,6 +188,9 @@ Result<void> Server::start_workers() {
         }
         workers_.push_back(std::move(worker));
     }
+    // No worker runs yet, so its journal is ours.
+    if (batches_ && !book_.waiting())
+        resume_batches(*batches_, &ledger_->sink(0), config_.budgets.empty() ? nullptr : &book_);
     for (auto& worker : workers_) worker->start();
     return {};
 }
@@ -247,6 +268,7 @@ void Server::tend() {
         if (auto used = use_budgets(config_); !used) {
             spdlog::error("budgets wait: {}", used.error().text());
         } else if (!book_.waiting()) {
+            if (batches_) resume_batches(*batches_, nullptr, &book_);
             spdlog::info("budgets are judged again");
         }
     }

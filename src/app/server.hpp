@@ -2,6 +2,7 @@
 
 #include "admin/admin_server.hpp"
 #include "app/alert_sender.hpp"
+#include "app/batch_store.hpp"
 #include "app/commands.hpp"
 #include "app/config.hpp"
 #include "app/key_store.hpp"
@@ -52,6 +53,7 @@ private:
     void watch_ledger();
     Result<void> use_budgets(const Config& config);
     void use_limits(const Config& config);
+    Result<void> open_batches(const Config& config);
     [[nodiscard]] Result<void> load_prices(const Config& config);
     [[nodiscard]] bool keys_changed();
     Result<void> put_to_work(const Config& config);
@@ -89,6 +91,7 @@ private:
     VocabularyShelf vocabularies_;
     providers::BreakerBook breakers_;
     std::unique_ptr<TokenLearner> learner_;
+    std::unique_ptr<BatchStore> batches_;  // null: no provider has taken batches yet
     std::atomic<bool> book_refused_{false};  // the newest one; an older one is in use, or none
     std::vector<std::unique_ptr<Worker>> workers_;
     std::unique_ptr<admin::AdminServer> admin_;

@@ -105,6 +105,7 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::build(
     if (auto added = out->add_routes(config); !added) return fail(std::move(added.error()));
     out->limits_ = services.limits;
     out->learner_ = services.learner;
+    out->batches_ = services.batches;
     if (!config.budgets.empty()) {
         out->budgets_.book = services.budgets;
         out->budgets_.leases = services.leases;
@@ -139,6 +140,7 @@ Result<void> Snapshot::add_providers(const Config& config, const Services& servi
                               from.timeouts.between_chunks, from.timeouts.total};
         to.origin.max_connections = from.max_connections;
         to.retries = from.retries;
+        to.batches = from.batches;
         // Its supervisor starts it again; a request that ended it is not given to it twice.
         if (embedded) to.retries.attempts = 0;
         // A change of what is trusted must not reuse connections made before it.
@@ -175,6 +177,7 @@ Result<void> Snapshot::fill_model(const Config& config, const ModelConfig& from,
     to.price =
         std::make_shared<const prices::ModelPrices>(prices_of(config, from, services.prices.get()));
     to.provider_name = from.provider;
+    to.tier = from.tier;
     for (std::size_t i = 0; i < config.providers.size(); ++i) {
         if (config.providers[i].name != from.provider) continue;
         to.provider = static_cast<std::uint32_t>(i);
@@ -248,6 +251,7 @@ Result<void> Snapshot::add_routes(const Config& config) {
         to.target = from.model.empty() ? nullptr : model(from.model);
         to.baseline = from.baseline.empty() ? nullptr : model(from.baseline);
         to.holdout_ppm = from.holdout_ppm;
+        to.tier = from.tier;
         for (const std::string& other : from.fallbacks) to.fallbacks.push_back(model(other));
         to.exact_cache = cache_mode(from.exact_cache);
         to.cache_ttl = from.cache_ttl.count() > 0 ? from.cache_ttl : config.cache.ttl;
@@ -287,6 +291,18 @@ std::vector<std::string> Snapshot::served_names() const {
 const pipeline::Model* Snapshot::model(std::string_view name) const {
     const auto place = models_.find(name);
     return place == models_.end() ? nullptr : &place->second;
+}
+
+const pipeline::Model* Snapshot::model_at(std::string_view provider,
+                                          std::string_view upstream_name) const {
+    for (const auto& [name, model] : models_) {
+        if (model.provider_name == provider && model.upstream_name == upstream_name) return &model;
+        for (const pipeline::Model* target : model.targets) {
+            if (target->provider_name == provider && target->upstream_name == upstream_name)
+                return target;
+        }
+    }
+    return nullptr;
 }
 
 bool Snapshot::has_name(std::string_view name) const {

@@ -23,6 +23,7 @@
 
 namespace leeway::app {
 
+class BatchStore;
 class TokenLearner;
 
 /// What a snapshot is built on: stores, which outlive every configuration, and the model host.
@@ -38,6 +39,7 @@ struct Services {
     providers::TokenSources* tokens = nullptr;  ///< outlives every snapshot
     providers::BreakerBook* breakers = nullptr;  ///< null: none; used while building only
     TokenLearner* learner = nullptr;  ///< likewise
+    BatchStore* batches = nullptr;  ///< null: no provider takes batches; outlives every snapshot
 };
 
 /// One configuration, built into what the data plane runs on. Immutable; each request pins the one it
@@ -58,6 +60,12 @@ public:
     [[nodiscard]] const providers::Provider& provider(const pipeline::Model& model) const {
         return providers_[model.provider];
     }
+    [[nodiscard]] std::span<const providers::Provider> all_providers() const noexcept {
+        return providers_;
+    }
+    /// The model that `provider` calls `upstream_name`; null: none of ours.
+    [[nodiscard]] const pipeline::Model* model_at(std::string_view provider,
+                                                  std::string_view upstream_name) const;
     /// How its tokens are counted.
     [[nodiscard]] const TokenRule& token_rule(const pipeline::Model& model) const {
         return token_rules_.at(&model);
@@ -98,6 +106,8 @@ public:
     [[nodiscard]] limits::LimitBook* limits() const noexcept { return limits_; }
     /// Null: nothing is learned.
     [[nodiscard]] TokenLearner* learner() const noexcept { return learner_; }
+    /// Null: no provider takes batches.
+    [[nodiscard]] BatchStore* batches() const noexcept { return batches_; }
 
 private:
     Snapshot() = default;
@@ -130,6 +140,7 @@ private:
     BudgetPolicy budgets_;
     limits::LimitBook* limits_ = nullptr;
     TokenLearner* learner_ = nullptr;
+    BatchStore* batches_ = nullptr;
 };
 
 }  // namespace leeway::app

@@ -81,6 +81,8 @@ struct RequestContext {
     const void* key = nullptr;  ///< opaque to all but the auth stage
     std::string notes;  ///< "stage=reason" words for the ledger
     std::string cache_status;  ///< value of x-leeway-cache; empty: no header
+    std::string_view
+        tier_word;  ///< `service_tier` of the attempt under way that we add; empty: none
     /// A stage that must see the whole answer sets this to the most it takes, in bytes.
     std::size_t capture_bytes = 0;
 

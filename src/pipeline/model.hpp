@@ -19,6 +19,8 @@ struct Model {
     std::uint32_t provider = 0;  ///< index into the snapshot's providers
     std::string provider_name;
     std::shared_ptr<const prices::ModelPrices> price;  ///< never null in a snapshot
+    /// The class of service that is asked for where neither the caller nor the route names one.
+    prices::Tier tier = prices::Tier::kStandard;
     std::string disabled;  ///< why it cannot be used; empty: it can
     std::vector<const Model*> fallbacks;  ///< asked in this order when it gives no answer
     /// Where it runs, of the same name each, when that is more than one place; only those are asked.
@@ -39,6 +41,8 @@ struct Route {
     std::chrono::seconds cache_ttl{0};
     /// Of a million requests, so many are answered without the stages and by the baseline's model.
     std::uint32_t holdout_ppm = 0;
+    /// The class of service that is asked for where the caller names none; standard: the model's.
+    prices::Tier tier = prices::Tier::kStandard;
 };
 
 }  // namespace leeway::pipeline

@@ -2,6 +2,7 @@
 
 #include "base/clock.hpp"
 #include "base/strings.hpp"
+#include "json/write.hpp"
 #include "wire/openai/request_edit.hpp"
 
 #include <fmt/format.h>
@@ -47,6 +48,23 @@ std::string target_of(const Provider& provider, const pipeline::RequestContext& 
                        provider.deployments_version);
 }
 
+/// The credential, and what of a caller's fields is meant for the vendor.
+void add_own_fields(const Provider& provider, const pipeline::HeaderSource& headers,
+                    std::vector<net::Field>& fields) {
+    if (!provider.authorization.empty())
+        fields.push_back({provider.credential_header, provider.authorization.expose()});
+    bool versioned = false;
+    for (const std::string_view name : kToProvider) {
+        if (!passes_to_provider(name, provider.dialect)) continue;
+        const auto value = headers.header(name);
+        if (!value) continue;
+        versioned = versioned || name == "anthropic-version";
+        fields.push_back({name, *value});
+    }
+    if (provider.dialect == wire::Dialect::kAnthropic && !versioned)
+        fields.push_back({"anthropic-version", "2023-06-01"});
+}
+
 void add_fields(const Provider& provider, const pipeline::RequestContext& context,
                 std::vector<net::Field>& fields) {
     fields.reserve(8);
@@ -56,18 +74,7 @@ void add_fields(const Provider& provider, const pipeline::RequestContext& contex
                                         ? "application/vnd.amazon.eventstream"
                                         : "text/event-stream"});
     }
-    if (!provider.authorization.empty())
-        fields.push_back({provider.credential_header, provider.authorization.expose()});
-    bool versioned = false;
-    for (const std::string_view name : kToProvider) {
-        if (!passes_to_provider(name, provider.dialect)) continue;
-        const auto value = context.headers->header(name);
-        if (!value) continue;
-        versioned = versioned || name == "anthropic-version";
-        fields.push_back({name, *value});
-    }
-    if (provider.dialect == wire::Dialect::kAnthropic && !versioned)
-        fields.push_back({"anthropic-version", "2023-06-01"});
+    add_own_fields(provider, *context.headers, fields);
 }
 
 }  // namespace
@@ -87,6 +94,11 @@ Result<void> PreparedRequest::prepare(const Provider& provider,
             out.hides_usage_ = true;
             if (auto added = out.splice_.add(std::move(*edit)); !added) return added;
         }
+    }
+    if (!context.tier_word.empty()) {
+        auto edit = wire::openai::insert_member(context.view, "service_tier",
+                                                json::quoted(context.tier_word));
+        if (auto added = out.splice_.add(std::move(edit)); !added) return added;
     }
     if (out.splice_.empty()) {
         out.pieces_.push_back(context.body);  // byte for byte
@@ -143,6 +155,15 @@ net::UpstreamRequest PreparedRequest::request() const noexcept {
     request.fields = fields_;
     request.body = pieces_;
     return request;
+}
+
+std::vector<net::Field> passed_fields(const Provider& provider,
+                                      const pipeline::HeaderSource& headers,
+                                      std::string_view content_type) {
+    std::vector<net::Field> out;
+    if (!content_type.empty()) out.push_back({"content-type", content_type});
+    add_own_fields(provider, headers, out);
+    return out;
 }
 
 bool passes_to_client(std::string_view name) noexcept {

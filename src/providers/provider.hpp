@@ -40,6 +40,7 @@ struct Provider {
     std::string
         deployments_version;  ///< Azure's addresses of deployments, with this api-version; empty: usual ones
     RetryPolicy retries;
+    bool batches = false;  ///< takes files and batches of callers
 };
 
 /// A request made ready for a provider. Holds the bytes that `request` points to: must not move.
@@ -74,6 +75,12 @@ private:
     std::vector<net::Field> fields_;
     bool hides_usage_ = false;
 };
+
+/// The header fields of a request that is passed on as it came: its content type (empty: it has no body), the
+/// provider's credential and what of the caller's is meant for the vendor. Views into all of them.
+[[nodiscard]] std::vector<net::Field> passed_fields(const Provider& provider,
+                                                    const pipeline::HeaderSource& headers,
+                                                    std::string_view content_type);
 
 /// Whether a header of an upstream's answer is passed on to the client.
 [[nodiscard]] bool passes_to_client(std::string_view name) noexcept;

@@ -3,6 +3,7 @@ import datetime
 import json
 import subprocess
 
+from dialect_provider import DialectProvider
 from scenarios import ask
 
 # USD per million: what an answer of 800 fresh, 200 cached and 100 output tokens costs follows by hand.
@@ -150,3 +151,41 @@ def test_cost_differences_list_where_the_provider_bills_otherwise(gateway, upstr
     assert ids["big-1", "0.0056"] in table and "$0.000000000001" in table, table
     csv = gateway.cli("report", "--cost-differences", "--csv").splitlines()
     assert len(csv) == 4 and csv[0].endswith(",worst") and ids["big-2", "0.001"] in "".join(csv)
+
+
+def test_routes_and_models_ask_for_flex_and_save_by_it(gateway, upstream):
+    typed = DialectProvider()
+    said = f'dialect: openai, base_url: "{upstream.url}", prices: acme'
+    configure(gateway, f'  acme: {{{said}, quirks: {{service_tier: on}}}}\n  plain: {{{said}}}\n'
+                       f'  typed: {{dialect: responses, base_url: "{typed.url}", prices: acme}}\n',
+              "  big-1: {provider: acme}\n  big-2: {provider: acme, tier: flex}\n  big-3: {provider: plain, tier: flex}\n"
+              "  big-4: {provider: typed, tier: flex}\n")
+    text = gateway.config.read_text()
+    gateway.stop()
+    gateway.config.write_text(text.replace("routes:\n", "routes:\n  patient: {model: big-1, tier: flex}\n"))
+    gateway.start()
+    # (asked model, what the caller says, what goes out, at which price it is, and what it would have been without us)
+    for model, said, sent, billed, baseline in (
+            ("big-1", None, None, "standard", "standard"), ("big-2", None, "flex", "flex", "standard"),
+            ("patient", None, "flex", "flex", "standard"), ("big-3", None, None, "standard", "standard"),
+            ("big-2", "priority", "priority", "priority", "priority"), ("big-2", "soon", "soon", "standard", "standard"),
+            ("patient", "flex", "flex", "flex", "flex")):
+        row = send(gateway, model, {}, **({"service_tier": said} if said else {}))
+        assert json.loads(upstream.bodies[-1]).get("service_tier") == sent, (model, said, upstream.bodies[-1])
+        assert upstream.bodies[-1].count(b"service_tier") == (1 if sent else 0)
+        assert (row["cost_pico_usd"], row["baseline_pico_usd"]) == (COSTS[billed], COSTS[baseline]), (model, said, row)
+    # Where less than flex was given, it is billed as told.
+    row = send(gateway, "big-2", {"service_tier": "default"})
+    assert row["cost_pico_usd"] == COSTS["standard"] == row["baseline_pico_usd"], row
+    # Translated requests ask for it, too.
+    row = send(gateway, "big-2", {}, "/v1/responses")
+    assert json.loads(upstream.bodies[-1])["service_tier"] == "flex" and row["cost_pico_usd"] == COSTS["flex"], row
+    # And those that pass in the dialect of Responses, whose other bytes stay as they are.
+    status, _, _ = gateway.raw("/v1/responses", b'{ "model": "big-4",  "input" :"hello"}')
+    assert status == 200 and typed.last[1] == {"service_tier": "flex", "model": "big-4", "input": "hello"}, typed.last
+    typed.shutdown()
+    gateway.stop()
+    gateway.config.write_text(text.replace("routes:\n", "routes:\n  patient: {model: big-1, tier: batch}\n"))
+    check = subprocess.run([gateway.binary, "serve", "--config", str(gateway.config)], capture_output=True, text=True,
+                           timeout=60)
+    assert check.returncode == 1 and "/v1/batches" in check.stderr, check.stderr

@@ -1,10 +1,13 @@
 #include "fuzz/targets.hpp"
 
+#include "app/batch_input.hpp"
 #include "app/config.hpp"
 #include "json/validate.hpp"
 #include "net/http_message.hpp"
 #include "net/http_parser.hpp"
 #include "wire/canonical/codec.hpp"
+#include "wire/openai/batch.hpp"
+#include "wire/openai/multipart.hpp"
 
 #include <array>
 #include <string>
@@ -181,6 +184,30 @@ void stream(std::string_view text) {
     }
 }
 
+// ---------------------------------------------------------------- files and batches
+void batches(std::string_view text) {
+    if (const auto form = wire::openai::read_form("multipart/form-data; boundary=x", text)) {
+        for (const auto& part : *form) {
+            require(!part.name.empty() && part.content.data() >= text.data());
+            require(part.content.data() + part.content.size() <= text.data() + text.size());
+        }
+    }
+    if (const auto bound = app::read_batch_input(text)) {
+        require(bound->lines > 0 && bound->output_tokens >= 0 && !bound->model.empty());
+        require(bound->input_tokens > 0 && bound->unbounded >= 0);
+    }
+    for (const auto flavour :
+         {wire::usage::Flavour::kOpenAiChat, wire::usage::Flavour::kOpenAiResponses}) {
+        const auto answer = wire::openai::read_batch_answer(text, flavour);
+        for (const prices::BucketInfo& info : prices::kBuckets)
+            require(answer.usage.usage[info.bucket] >= 0);
+    }
+    if (const auto list = wire::openai::read_list(text)) {
+        for (const std::string_view item : list->items) require(json::validate(item).has_value());
+    }
+    (void)wire::openai::read_batch_state(text);
+}
+
 // ---------------------------------------------------------------- configuration
 void config(std::string_view text) { (void)app::read_config_text(std::string(text), "fuzz.yaml"); }
 
@@ -205,6 +232,7 @@ constexpr std::array kTargets = {
     Target{"stream_anthropic", stream<Dialect::kAnthropic>},
     Target{"stream_gemini", stream<Dialect::kGemini>},
     Target{"stream_bedrock", stream<Dialect::kBedrock>},
+    Target{"batches", batches},
     Target{"config", config},
 };
 

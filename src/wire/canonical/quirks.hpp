@@ -15,25 +15,29 @@ struct ChatQuirks {
     bool cache_control = false;  ///< takes Anthropic's markers on parts of messages
     bool stream_options = true;  ///< tells usage in a stream when asked; false: tells it unasked
     bool random_seed = false;  ///< the name of the seed; false: `seed`
+    bool service_tier = false;  ///< can be asked for another class of service
 
     friend bool operator==(const ChatQuirks&, const ChatQuirks&) = default;
 };
 
 /// OpenAI's own server.
-inline constexpr ChatQuirks kOpenAiQuirks{
-    .max_completion_tokens = true, .developer_role = true, .reasoning_content = false};
+inline constexpr ChatQuirks kOpenAiQuirks{.max_completion_tokens = true,
+                                          .developer_role = true,
+                                          .reasoning_content = false,
+                                          .service_tier = true};
 
 struct ChatQuirk {
     std::string_view name;  ///< in the configuration and in lists
     bool ChatQuirks::* flag;
 };
-inline constexpr std::array<ChatQuirk, 7> kChatQuirks{
+inline constexpr std::array<ChatQuirk, 8> kChatQuirks{
     {{"max_completion_tokens", &ChatQuirks::max_completion_tokens},
      {"developer_role", &ChatQuirks::developer_role},
      {"top_k", &ChatQuirks::top_k},
      {"reasoning_content", &ChatQuirks::reasoning_content},
      {"cache_control", &ChatQuirks::cache_control},
      {"stream_options", &ChatQuirks::stream_options},
-     {"random_seed", &ChatQuirks::random_seed}}};
+     {"random_seed", &ChatQuirks::random_seed},
+     {"service_tier", &ChatQuirks::service_tier}}};
 
 }  // namespace leeway::wire

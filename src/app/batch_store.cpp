@@ -1,0 +1,217 @@
+#include "app/batch_store.hpp"
+
+#include "store/migrations.hpp"
+
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
+namespace leeway::app {
+namespace {
+
+using store::sqlite::Database;
+using store::sqlite::Statement;
+
+// Scopes are joined by line breaks; none holds one.
+constexpr std::array<store::Migration, 1> kMigrations{{{1, R"sql(
+CREATE TABLE file (
+    provider      TEXT    NOT NULL,
+    id            TEXT    NOT NULL,
+    key           TEXT    NOT NULL,
+    endpoint      TEXT    NOT NULL,
+    model         TEXT    NOT NULL,
+    lines         INTEGER NOT NULL,
+    input_tokens  INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    unbounded     INTEGER NOT NULL,
+    PRIMARY KEY (id, key, provider)
+) STRICT;
+CREATE TABLE batch (
+    record         BLOB    NOT NULL PRIMARY KEY,
+    provider       TEXT    NOT NULL,
+    id             TEXT    NOT NULL,
+    key            TEXT    NOT NULL,
+    ts_us          INTEGER NOT NULL,
+    endpoint       TEXT    NOT NULL,
+    model          TEXT    NOT NULL,
+    asked          TEXT    NOT NULL,
+    user           TEXT    NOT NULL,
+    tags           TEXT    NOT NULL,
+    session        TEXT    NOT NULL,
+    agent          TEXT    NOT NULL,
+    worst_pico_usd INTEGER NOT NULL,
+    worst_tokens   INTEGER NOT NULL,
+    scopes         TEXT    NOT NULL,
+    settled        INTEGER NOT NULL
+) STRICT;
+CREATE INDEX batch_by_id ON batch (id, key);
+CREATE INDEX batch_open ON batch (settled) WHERE settled = 0;
+)sql"}}};
+
+constexpr const char* kBatchColumns =
+    "record, provider, id, key, ts_us, endpoint, model, asked, user, tags, session, agent, "
+    "worst_pico_usd, worst_tokens, scopes, settled";
+
+std::string database_path(const std::string& state_folder) { return state_folder + "/batches.db"; }
+
+std::vector<std::string> split(std::string_view text) {
+    std::vector<std::string> out;
+    while (!text.empty()) {
+        const std::size_t end = text.find('\n');
+        out.emplace_back(text.substr(0, end));
+        text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
+    }
+    return out;
+}
+
+StoredBatch batch_of(const Statement& row) {
+    StoredBatch out;
+    const auto record = row.blob(0);
+    if (record.size() == out.record.bytes.size())
+        std::copy(record.begin(), record.end(), out.record.bytes.begin());
+    out.provider = row.text(1);
+    out.id = row.text(2);
+    out.key = row.text(3);
+    out.ts_us = row.int64(4);
+    out.endpoint = row.text(5);
+    out.model = row.text(6);
+    out.asked = row.text(7);
+    out.user = row.text(8);
+    out.tags = row.text(9);
+    out.session = row.text(10);
+    out.agent = row.text(11);
+    out.worst_pico_usd = row.int64(12);
+    out.worst_tokens = row.int64(13);
+    out.scopes = split(row.text(14));
+    out.settled = row.int64(15) != 0;
+    return out;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<BatchStore>> BatchStore::open(const std::string& state_folder) {
+    store::sqlite::OpenOptions options;
+    // A batch that is paid for must not be forgotten in a power cut.
+    options.durability = store::sqlite::Durability::kFull;
+    auto db = Database::open(database_path(state_folder), options);
+    if (!db) return fail(db.error());
+    if (auto ok = store::migrate(*db, "batches", kMigrations); !ok) return fail(ok.error());
+    return std::unique_ptr<BatchStore>(new BatchStore(std::move(*db)));
+}
+
+bool BatchStore::exists(const std::string& state_folder) {
+    return access(database_path(state_folder).c_str(), F_OK) == 0;
+}
+
+Result<void> BatchStore::add_file(const StoredFile& file) {
+    const std::scoped_lock lock(mutex_);
+    auto insert =
+        db_.prepare("INSERT INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING");
+    if (!insert) return fail(insert.error());
+    const BatchBound& bound = file.bound;
+    insert->bind(1, std::string_view(file.provider)).bind(2, std::string_view(file.id));
+    insert->bind(3, std::string_view(file.key)).bind(4, std::string_view(bound.endpoint));
+    insert->bind(5, std::string_view(bound.model)).bind(6, bound.lines);
+    insert->bind(7, bound.input_tokens).bind(8, bound.output_tokens).bind(9, bound.unbounded);
+    return insert->run();
+}
+
+Result<std::optional<StoredFile>> BatchStore::find_file(std::string_view id, std::string_view key) {
+    const std::scoped_lock lock(mutex_);
+    auto query = db_.prepare("SELECT * FROM file WHERE id = ? AND key = ?");
+    if (!query) return fail(query.error());
+    query->bind(1, id).bind(2, key);
+    const auto row = query->step();
+    if (!row) return fail(row.error());
+    if (!*row) return std::nullopt;
+    StoredFile out;
+    out.provider = query->text(0);
+    out.id = query->text(1);
+    out.key = query->text(2);
+    out.bound.endpoint = query->text(3);
+    out.bound.model = query->text(4);
+    out.bound.lines = query->int64(5);
+    out.bound.input_tokens = query->int64(6);
+    out.bound.output_tokens = query->int64(7);
+    out.bound.unbounded = query->int64(8);
+    return out;
+}
+
+Result<void> BatchStore::remove_file(const StoredFile& file) {
+    const std::scoped_lock lock(mutex_);
+    auto remove = db_.prepare("DELETE FROM file WHERE id = ? AND key = ? AND provider = ?");
+    if (!remove) return fail(remove.error());
+    remove->bind(1, std::string_view(file.id)).bind(2, std::string_view(file.key));
+    remove->bind(3, std::string_view(file.provider));
+    return remove->run();
+}
+
+Result<void> BatchStore::begin_batch(const StoredBatch& batch) {
+    const std::scoped_lock lock(mutex_);
+    auto insert =
+        db_.prepare("INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)");
+    if (!insert) return fail(insert.error());
+    const std::string scopes = fmt::format("{}", fmt::join(batch.scopes, "\n"));
+    insert->bind_blob(1, batch.record.bytes).bind(2, std::string_view(batch.provider));
+    insert->bind(3, std::string_view(batch.id)).bind(4, std::string_view(batch.key));
+    insert->bind(5, batch.ts_us).bind(6, std::string_view(batch.endpoint));
+    insert->bind(7, std::string_view(batch.model)).bind(8, std::string_view(batch.asked));
+    insert->bind(9, std::string_view(batch.user)).bind(10, std::string_view(batch.tags));
+    insert->bind(11, std::string_view(batch.session)).bind(12, std::string_view(batch.agent));
+    insert->bind(13, batch.worst_pico_usd).bind(14, batch.worst_tokens);
+    insert->bind(15, std::string_view(scopes));
+    return insert->run();
+}
+
+Result<void> BatchStore::change(const char* sql, const RequestId& record, std::string_view text) {
+    const std::scoped_lock lock(mutex_);
+    auto statement = db_.prepare(sql);
+    if (!statement) return fail(statement.error());
+    statement->bind_blob(1, record.bytes);
+    if (!text.empty()) statement->bind(2, text);
+    return statement->run();
+}
+
+Result<void> BatchStore::name_batch(const RequestId& record, std::string_view id) {
+    return change("UPDATE batch SET id = ?2 WHERE record = ?1", record, id);
+}
+
+Result<void> BatchStore::drop_batch(const RequestId& record) {
+    return change("DELETE FROM batch WHERE record = ?1", record);
+}
+
+Result<void> BatchStore::settle_batch(const RequestId& record) {
+    return change("UPDATE batch SET settled = 1 WHERE record = ?1", record);
+}
+
+Result<std::optional<StoredBatch>> BatchStore::find_batch(std::string_view id,
+                                                          std::string_view key) {
+    if (id.empty()) return std::nullopt;
+    const std::scoped_lock lock(mutex_);
+    auto query =
+        db_.prepare(fmt::format("SELECT {} FROM batch WHERE id = ? AND key = ?", kBatchColumns));
+    if (!query) return fail(query.error());
+    query->bind(1, id).bind(2, key);
+    const auto row = query->step();
+    if (!row) return fail(row.error());
+    if (!*row) return std::nullopt;
+    return batch_of(*query);
+}
+
+Result<std::vector<StoredBatch>> BatchStore::unsettled() {
+    const std::scoped_lock lock(mutex_);
+    auto query = db_.prepare(
+        fmt::format("SELECT {} FROM batch WHERE settled = 0 ORDER BY ts_us", kBatchColumns));
+    if (!query) return fail(query.error());
+    std::vector<StoredBatch> out;
+    for (;;) {
+        const auto row = query->step();
+        if (!row) return fail(row.error());
+        if (!*row) return out;
+        out.push_back(batch_of(*query));
+    }
+}
+
+}  // namespace leeway::app

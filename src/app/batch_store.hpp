@@ -1,0 +1,91 @@
+#pragma once
+
+#include "base/ids.hpp"
+#include "base/result.hpp"
+#include "store/sqlite/database.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace leeway::app {
+
+/// The most that the lines of an input file can take, summed up. All of them ask for the same.
+struct BatchBound {
+    std::string endpoint;  ///< "/v1/chat/completions"; empty: the file is no input of a batch
+    std::string model;     ///< as the provider calls it
+    std::int64_t lines = 0;
+    std::int64_t input_tokens = 0;
+    std::int64_t output_tokens = 0;  ///< of the lines that set a limit
+    std::int64_t unbounded = 0;  ///< number of the first line whose cost has no bound; 0: none
+};
+
+/// A file that a caller sent, or that a batch of its wrote.
+struct StoredFile {
+    std::string provider;
+    std::string id;   ///< the provider's
+    std::string key;  ///< whose it is; empty: of callers without a key
+    BatchBound bound;
+};
+
+/// A batch from the moment before it is asked for. What its row in the ledger will say is known then.
+struct StoredBatch {
+    std::string provider;
+    std::string id;  ///< empty: its provider has not answered yet, or never did
+    std::string key;
+    RequestId record;  ///< of its row
+    std::int64_t ts_us = 0;
+    std::string endpoint;
+    std::string model;  ///< our name
+    std::string asked;  ///< the provider's name of it
+    std::string user;
+    std::string tags;
+    std::string session;
+    std::string agent;
+    std::int64_t worst_pico_usd = 0;
+    std::int64_t worst_tokens = 0;
+    std::vector<std::string> scopes;  ///< that it is reserved for; empty: no budget was configured
+    bool settled = false;  ///< its row is in the ledger's journal
+};
+
+/// Who owns which file and batch, and what is known of them: `<state>/batches.db`. Thread-safe; each call waits for
+/// one SQLite statement, and none is made for any other kind of request.
+class BatchStore {
+public:
+    [[nodiscard]] static Result<std::unique_ptr<BatchStore>> open(const std::string& state_folder);
+
+    /// Whether there is one in this folder.
+    [[nodiscard]] static bool exists(const std::string& state_folder);
+
+    [[nodiscard]] Result<void> add_file(const StoredFile& file);
+    /// nullopt: there is none of this owner.
+    [[nodiscard]] Result<std::optional<StoredFile>> find_file(std::string_view id,
+                                                              std::string_view key);
+    [[nodiscard]] Result<void> remove_file(const StoredFile& file);
+
+    /// Before it is asked for.
+    [[nodiscard]] Result<void> begin_batch(const StoredBatch& batch);
+    /// Its provider has taken it.
+    [[nodiscard]] Result<void> name_batch(const RequestId& record, std::string_view id);
+    /// It was refused.
+    [[nodiscard]] Result<void> drop_batch(const RequestId& record);
+    [[nodiscard]] Result<void> settle_batch(const RequestId& record);
+    [[nodiscard]] Result<std::optional<StoredBatch>> find_batch(std::string_view id,
+                                                                std::string_view key);
+    /// Those without a row in the ledger.
+    [[nodiscard]] Result<std::vector<StoredBatch>> unsettled();
+
+private:
+    explicit BatchStore(store::sqlite::Database db) : db_(std::move(db)) {}
+    [[nodiscard]] Result<void> change(const char* sql, const RequestId& record,
+                                      std::string_view text = {});
+
+    std::mutex mutex_;
+    store::sqlite::Database db_;
+};
+
+}  // namespace leeway::app

@@ -1,0 +1,223 @@
+#include "app/batch_input.hpp"
+#include "app/batch_settlement.hpp"
+#include "app/batch_store.hpp"
+#include "app/batch_tally.hpp"
+#include "app/worst_case.hpp"
+#include "ledger/ledger.hpp"
+#include "ledger/testing.hpp"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <string>
+
+namespace leeway::app {
+namespace {
+
+using ledger::testing::TemporaryFolder;
+using prices::Bucket;
+
+prices::RateSheet sheet(prices::Tier tier, std::int64_t input, std::int64_t output,
+                        std::int64_t above = -1) {
+    prices::RateSheet out;
+    out.rates.set(Bucket::kInput, FemtoUsdPerUnit(input));
+    out.rates.set(Bucket::kOutput, FemtoUsdPerUnit(output));
+    out.tier = tier;
+    out.above = above;
+    out.id = static_cast<std::uint64_t>(input);
+    return out;
+}
+
+// 2 and 10 USD per million, half of it in batches, twice beyond 1,000 tokens of input.
+prices::ModelPrices priced() {
+    using enum prices::Tier;
+    return prices::ModelPrices(
+        std::vector<prices::RateSheet>{sheet(kStandard, 2'000'000'000, 10'000'000'000),
+                                       sheet(kBatch, 1'000'000'000, 5'000'000'000),
+                                       sheet(kStandard, 4'000'000'000, 20'000'000'000, 1'000),
+                                       sheet(kBatch, 2'000'000'000, 10'000'000'000, 1'000)});
+}
+
+std::string answer(int input, int output, int status = 200) {
+    return fmt::format(R"({{"response":{{"status_code":{},"body":{{"service_tier":"default",)"
+                       R"("usage":{{"prompt_tokens":{},"completion_tokens":{}}}}}}}}})"
+                       "\n",
+                       status, input, output);
+}
+
+ledger::RequestRecord row_of(const std::string& output, const prices::ModelPrices& prices,
+                             std::size_t step) {
+    BatchTally tally(prices, wire::usage::Flavour::kOpenAiChat, 1'800'000'000);
+    for (std::size_t at = 0; at < output.size(); at += step)
+        tally.feed(std::string_view(output).substr(at, step));
+    tally.finish();
+    ledger::RequestRecord row;
+    tally.fill(row);
+    return row;
+}
+
+TEST(BatchTally, EachLineIsPricedForItselfHoweverTheFileIsCut) {
+    const auto prices = priced();
+    // Together they are beyond the band's 1,000 tokens, but only the last one is by itself.
+    const std::string output =
+        answer(600, 10) + answer(600, 10) + answer(9, 9, 500) + answer(2'000, 10);
+    for (std::size_t step = 1; step <= output.size(); ++step) {
+        const auto row = row_of(output, prices, step);
+        EXPECT_EQ(row.usage[Bucket::kInput], 3'200) << step;
+        ASSERT_TRUE(row.cost && row.baseline && row.waterfall) << step;
+        EXPECT_EQ(row.cost->value(), 2 * (600'000'000 + 50'000'000) + 4'000'000'000 + 100'000'000);
+        EXPECT_EQ(row.baseline->value(), 2 * row.cost->value());
+        EXPECT_EQ((*row.waterfall)[prices::SavingStep::kTier], *row.cost);
+        EXPECT_TRUE(row.waterfall->closes(*row.baseline, *row.cost));
+        EXPECT_EQ(row.attempts.front().tier, prices::Tier::kBatch);
+    }
+}
+
+TEST(BatchTally, WhatIsNotKnownIsNotFree) {
+    const auto prices = priced();
+    for (const std::string& output :
+         {answer(1, 1) + "{\"response\":{\"status_code\":200,\"body\":{}}}\n",
+          answer(1, 1) + "broken\n"}) {
+        const auto row = row_of(output, prices, 1'000);
+        EXPECT_EQ(row.usage_state, prices::UsageState::kMissing) << output;
+        EXPECT_FALSE(row.cost) << output;
+    }
+    prices::Rates rates;
+    rates.set(Bucket::kInput, FemtoUsdPerUnit(1));
+    rates.set(Bucket::kOutput, FemtoUsdPerUnit(1));
+    const auto standard_only = row_of(answer(1, 1), prices::ModelPrices(rates), 1'000);
+    EXPECT_EQ(standard_only.usage_state, prices::UsageState::kFinal);
+    EXPECT_FALSE(standard_only.cost) << "another tier's price is not its price";
+    const auto nothing = row_of("", prices, 1);
+    EXPECT_EQ(nothing.cost, PicoUsd(0)) << "nothing was done";
+}
+
+TEST(BatchInput, SumsUpTheMostThatItsLinesCanTake) {
+    const std::string line =
+        R"({"custom_id":"1","url":"/v1/chat/completions","body":{"model":"m","messages":)"
+        R"([{"role":"user","content":"hello"}],"max_tokens":100,"n":2}})";
+    const auto bound = read_batch_input(line + "\r\n\n" + line);
+    ASSERT_TRUE(bound) << bound.error().text();
+    EXPECT_EQ(bound->lines, 2);
+    EXPECT_EQ(bound->output_tokens, 400);
+    EXPECT_GE(bound->input_tokens, 2 * static_cast<std::int64_t>(line.size()));
+    EXPECT_EQ(bound->unbounded, 0);
+    std::string open = line;
+    open.replace(open.find("\"max_tokens\":100"), 16, "\"seed\":1");
+    const auto other = read_batch_input(line + "\n" + open);
+    ASSERT_TRUE(other) << other.error().text();
+    EXPECT_EQ(other->unbounded, 2);
+    EXPECT_EQ(other->output_tokens, 200 + 2 * kUsualAnswer);
+    const auto bad = read_batch_input(line + "\n\n{}");
+    ASSERT_FALSE(bad);
+    EXPECT_TRUE(bad.error().message.starts_with("Line 3 ")) << bad.error().message;
+}
+
+StoredBatch batch_of(const std::string& id) {
+    StoredBatch out;
+    out.provider = "acme";
+    out.id = id;
+    out.key = "web";
+    out.record = RequestId::make(1'800'000'000'000);
+    out.ts_us = 1'800'000'000'000'000;
+    out.endpoint = "/v1/chat/completions";
+    out.model = "ours";
+    out.asked = "big-1";
+    out.worst_pico_usd = 1'000;
+    out.worst_tokens = 10;
+    out.scopes = {"global", "team:p"};
+    return out;
+}
+
+TEST(BatchStore, KeepsOwnersApartAndOverStarts) {
+    const TemporaryFolder folder;
+    const StoredBatch batch = batch_of("");
+    {
+        auto store = BatchStore::open(folder.path());
+        ASSERT_TRUE(store) << store.error().text();
+        ASSERT_TRUE((*store)->add_file({"acme", "file-1", "web", {"/v1/x", "m", 1, 2, 3, 4}}));
+        ASSERT_TRUE((*store)->begin_batch(batch));
+        ASSERT_TRUE((*store)->name_batch(batch.record, "batch_1"));
+    }
+    EXPECT_TRUE(BatchStore::exists(folder.path()));
+    auto store = BatchStore::open(folder.path());
+    ASSERT_TRUE(store) << store.error().text();
+    const auto file = (*store)->find_file("file-1", "web");
+    ASSERT_TRUE(file && *file);
+    EXPECT_EQ((*file)->bound.unbounded, 4);
+    EXPECT_FALSE(*(*store)->find_file("file-1", "other"));
+    EXPECT_FALSE(*(*store)->find_file("file-1", ""));
+    EXPECT_FALSE(*(*store)->find_batch("batch_1", "other"));
+    EXPECT_FALSE(*(*store)->find_batch("", "web"));
+    const auto found = (*store)->find_batch("batch_1", "web");
+    ASSERT_TRUE(found && *found);
+    EXPECT_EQ((*found)->record, batch.record);
+    EXPECT_EQ((*found)->scopes, batch.scopes);
+    EXPECT_EQ((*store)->unsettled()->size(), 1U);
+    ASSERT_TRUE((*store)->settle_batch(batch.record));
+    EXPECT_TRUE((*store)->unsettled()->empty());
+    ASSERT_TRUE((*store)->remove_file(**file));
+    EXPECT_FALSE(*(*store)->find_file("file-1", "web"));
+}
+
+TEST(BatchSettlement, PostedTwiceItCostsOnce) {
+    const TemporaryFolder folder;
+    auto store = BatchStore::open(folder.path());
+    ASSERT_TRUE(store) << store.error().text();
+    const StoredBatch batch = batch_of("batch_1");
+    ASSERT_TRUE((*store)->begin_batch(batch));
+    for (int start = 0; start < 2; ++start) {
+        ledger::LedgerOptions options;
+        options.state_dir = folder.path();
+        auto ledger = ledger::Ledger::open(options);
+        ASSERT_TRUE(ledger) << ledger.error().text();
+        for (int time = 0; time < 2; ++time) {
+            ledger::RequestRecord row = row_of(batch);
+            row.cost = row.attempts.front().cost = PicoUsd(700);
+            row.usage_state = row.attempts.front().usage_state = prices::UsageState::kFinal;
+            ASSERT_TRUE(post_batch(batch, row, (*ledger)->sink(0), nullptr, **store));
+            ASSERT_TRUE((*ledger)->flush());
+        }
+        EXPECT_EQ((*ledger)->stats().open_intents, 0U);
+        const auto spent = ledger::read_spending(folder.path(), Secret(), 0);
+        ASSERT_TRUE(spent) << spent.error().text();
+        ASSERT_EQ(spent->size(), 2U) << "global and team";
+        for (const auto& one : *spent) EXPECT_EQ(one.spent, PicoUsdSum(Int128{700})) << one.scope;
+    }
+}
+
+TEST(BatchSettlement, WhatNobodyKnowsStaysChargedAsReserved) {
+    const TemporaryFolder folder;
+    auto store = BatchStore::open(folder.path());
+    ASSERT_TRUE(store) << store.error().text();
+    const StoredBatch lost = batch_of("");
+    StoredBatch running = batch_of("batch_2");
+    running.scopes = {"team:p"};
+    ASSERT_TRUE((*store)->begin_batch(lost));
+    ASSERT_TRUE((*store)->begin_batch(running));
+    ledger::LedgerOptions options;
+    options.state_dir = folder.path();
+    auto ledger = ledger::Ledger::open(options);
+    ASSERT_TRUE(ledger) << ledger.error().text();
+    budget::Book book;
+    budget::BudgetSpec spec;
+    spec.name = "p";
+    spec.scope = budget::ScopeKind::kTeam;
+    spec.match = "p";
+    spec.unit = budget::Unit::kUsd;
+    spec.limit = 2'500;
+    const std::int64_t now_s = 1'800'000'000;
+    book.configure({spec}, {}, now_s);
+    resume_batches(**store, &(*ledger)->sink(0), &book);
+    const std::vector<budget::Scope> scopes{{budget::ScopeKind::kTeam, "p"}};
+    EXPECT_EQ(book.room(scopes, now_s).pico_usd, 500) << "one is posted, the other pending";
+    ASSERT_TRUE((*ledger)->flush());
+    const auto open = (*store)->unsettled();
+    ASSERT_TRUE(open);
+    ASSERT_EQ(open->size(), 1U);
+    EXPECT_EQ(open->front().id, "batch_2");
+}
+
+}  // namespace
+}  // namespace leeway::app
