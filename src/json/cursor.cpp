@@ -43,6 +43,11 @@ std::uint64_t backslashes_of(const char* bytes) noexcept {
     return bits;
 }
 
+/// `bits` without those below `first`.
+constexpr std::uint64_t from_bit(std::uint64_t bits, std::size_t first) noexcept {
+    return first < kBlock ? bits >> first << first : 0;
+}
+
 }  // namespace
 
 bool Cursor::fail_at(const char* why, std::size_t offset) noexcept {
@@ -145,27 +150,29 @@ std::size_t Cursor::find_backslash(std::size_t from) noexcept {
     return text_.size();
 }
 
+// Which backslash comes next must not wait for what the one before begins: the bits of a block are walked, and only
+// an escape that holds another backslash moves the walk.
 bool Cursor::check_escapes(std::size_t begin, std::size_t end) noexcept {
-    if (begin < clean_from_ || begin > backslash_) {
-        clean_from_ = begin;
-        backslash_ = find_backslash(begin);
-    }
+    if (begin < clean_from_ || begin > backslash_) backslash_ = find_backslash(begin);
     escaped_ = backslash_ < end;
     std::size_t at = backslash_;
     while (at < end) {
-        // Nearly all are short, and most of the others one unit of UTF-16.
-        std::size_t length = short_escape_length(text_[at + 1]);
-        if (length == 0 && at + 6 <= end) length = unit_escape_length(text_.data() + at);
-        if (length == 0) length = escape_length(text_.substr(at, end - at));
-        if (length == 0 || at + length > end) {
-            return fail_at("invalid escape or lone surrogate in a string", at);
+        std::size_t next = block_ + kBlock;
+        for (std::uint64_t bits = from_bit(block_backslashes_, at - block_); bits != 0;) {
+            at = block_ + static_cast<std::size_t>(std::countr_zero(bits));
+            if (at >= end) break;
+            const char letter = at + 1 < end ? text_[at + 1] : '\0';
+            bits &= bits - 1;
+            if (short_escape_length(letter) != 0 && letter != '\\') continue;
+            if (at + 6 <= end && unit_escape_length(text_.data() + at) != 0) continue;
+            const std::size_t length = escape_length(text_.substr(at, end - at));
+            if (length == 0) return fail_at("invalid escape or lone surrogate in a string", at);
+            bits = from_bit(bits, at + length - block_);
+            next = std::max(next, at + length);
         }
-        clean_from_ = at + length;
-        const std::size_t ahead = clean_from_ - block_;
-        const std::uint64_t left = ahead < kBlock ? block_backslashes_ >> ahead : 0;
-        at = left != 0 ? clean_from_ + static_cast<std::size_t>(std::countr_zero(left))
-                       : find_backslash(clean_from_);
+        if (at < end) at = find_backslash(next);
     }
+    clean_from_ = end;
     backslash_ = at;
     return true;
 }

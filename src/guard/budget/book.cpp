@@ -7,8 +7,8 @@
 namespace leeway::budget {
 namespace {
 
-// How many settled attempts are remembered to tell a repetition from a contradiction.
-// Few enough to stay in the processor's cache: a repetition comes at once or never.
+// How many settled attempts are remembered to tell a repetition from a contradiction, each until another falls
+// into its place. Few enough to stay in the processor's cache: a repetition comes at once or never.
 constexpr std::size_t kRemembered = 4096;
 constexpr std::size_t kMostAlerts = 1024;
 // Callers choose names of users and sessions: past this many per limit those whose window is over go.
@@ -52,6 +52,10 @@ std::size_t Book::OperationHash::operator()(const OperationKey& key) const noexc
     std::uint64_t random = 0;  // the last bytes of an id are
     std::memcpy(&random, key.id.bytes.data() + 8, sizeof random);
     return static_cast<std::size_t>(random + key.attempt);
+}
+
+std::size_t Book::place_of(const OperationKey& key) noexcept {
+    return OperationHash()(key) % kRemembered;
 }
 
 /// Moves to the window of `now_s` when that is a later one.
@@ -241,13 +245,13 @@ Settled Book::close(const RequestId& operation, std::uint32_t attempt, const Amo
     const OperationKey key{operation, attempt};
     const auto found = open_.find(key);
     if (found == open_.end()) {
-        const auto before = closed_.find(key);
-        if (before == closed_.end()) {
+        const Closed* const before = closed_.empty() ? nullptr : &closed_[place_of(key)];
+        if (before == nullptr || !before->used || before->key != key) {
             ++counters_.unheard;
             return Settled::kUnheard;
         }
-        if (charged != nullptr) *charged = before->second;
-        const bool same = actual == nullptr || before->second == *actual;
+        if (charged != nullptr) *charged = before->amount;
+        const bool same = actual == nullptr || before->amount == *actual;
         ++(same ? counters_.same : counters_.conflicts);
         return same ? Settled::kSame : Settled::kConflict;
     }
@@ -273,12 +277,8 @@ Settled Book::close(const RequestId& operation, std::uint32_t attempt, const Amo
     }
     if (charged != nullptr) *charged = amount;
     open_.erase(found);
-    closed_.emplace(key, amount);
-    closed_order_.push_back(key);
-    if (closed_order_.size() > kRemembered) {
-        closed_.erase(closed_order_.front());
-        closed_order_.pop_front();
-    }
+    if (closed_.empty()) closed_.resize(kRemembered);
+    closed_[place_of(key)] = {key, amount, true};
     return Settled::kPosted;
 }
 

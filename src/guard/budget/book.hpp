@@ -190,6 +190,12 @@ private:
         Amount worst, floor;
         std::int64_t now_s = 0;
     };
+    struct Closed {
+        OperationKey key;
+        Amount amount;
+        bool used = false;
+    };
+    [[nodiscard]] static std::size_t place_of(const OperationKey& key) noexcept;
     struct TextHash {
         using is_transparent = void;
         std::size_t operator()(std::string_view text) const noexcept {
@@ -228,8 +234,7 @@ private:
     std::vector<std::unique_ptr<Limit>> limits_;
     std::vector<std::unique_ptr<Limit>> retired_;  // reservations still point there
     std::unordered_map<OperationKey, Open, OperationHash> open_;
-    std::unordered_map<OperationKey, Amount, OperationHash> closed_;
-    std::deque<OperationKey> closed_order_;
+    std::vector<Closed> closed_;  // by place_of
     std::vector<Account*> touched_;  // of the call at hand
     std::vector<Alert> alerts_;
     BookCounters counters_;
