@@ -61,7 +61,12 @@ void add(CostDifferenceRow& row, const std::optional<CostDifference>& compared, 
     row.reported.add(reported);
 }
 
-Result<Statement> rows_of(Database& db, const ReportQuery& query) {
+struct IdBounds {
+    RequestId low, high;
+};
+
+/// `bounds` is filled; the statement is bound to it and to `query`.
+Result<Statement> rows_of(Database& db, const ReportQuery& query, IdBounds& bounds) {
     std::string sql =
         "SELECT a.request_id, a.number, a.provider, a.model, a.computed_cost_pico_usd,"
         " a.reported_cost_pico_usd FROM attempt a JOIN request r ON r.id = a.request_id"
@@ -75,10 +80,10 @@ Result<Statement> rows_of(Database& db, const ReportQuery& query) {
     auto rows = db.prepare_scan(sql);
     if (!rows) return rows;
     const ReportRange range = range_of(query.since_us, query.until_us);
-    const auto low = id_bound(range.since_us - (query.since_us ? kHourUs : 0));
-    auto high = id_bound(range.until_us + (query.until_us ? kHourUs : 0));
-    if (!query.until_us) high.bytes.fill(0xff);
-    rows->bind_blob(1, low.bytes).bind_blob(2, high.bytes);
+    bounds.low = id_bound(range.since_us - (query.since_us ? kHourUs : 0));
+    bounds.high = id_bound(range.until_us + (query.until_us ? kHourUs : 0));
+    if (!query.until_us) bounds.high.bytes.fill(0xff);
+    rows->bind_blob(1, bounds.low.bytes).bind_blob(2, bounds.high.bytes);
     rows->bind(3, range.since_us).bind(4, range.until_us);
     number = 5;
     for (const ReportFilter& filter : query.filters) {
@@ -175,7 +180,8 @@ Result<CostDifferenceReport> build_cost_differences(Database& db,
     Names names(db);
     std::map<std::pair<std::int64_t, std::int64_t>, CostDifferenceRow> groups;
     {
-        auto rows = rows_of(db, query.report);
+        IdBounds bounds;
+        auto rows = rows_of(db, query.report, bounds);
         if (!rows) return fail(std::move(rows.error()));
         while (true) {
             const auto more = rows->step();
