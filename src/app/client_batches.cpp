@@ -130,7 +130,7 @@ void BatchRequest::start_deadline() {
 }
 
 Task<Result<BatchRequest::Answer>> BatchRequest::ask(const Ask& wanted) {
-    constexpr std::size_t kMostAnswer = 64ULL * 1024 * 1024;
+    constexpr std::size_t kLongestAnswer = 64ULL * 1024 * 1024;
     start_deadline();
     const std::string target = provider_->origin.url.path + wanted.path;
     const auto fields =
@@ -152,7 +152,7 @@ Task<Result<BatchRequest::Answer>> BatchRequest::ask(const Ask& wanted) {
         if (providers::passes_to_client(field.name))
             out.fields.emplace_back(field.name, field.value);
     }
-    auto body = co_await call.read_all(kMostAnswer);
+    auto body = co_await call.read_all(kLongestAnswer);
     if (!body) co_return fail(std::move(body.error()));
     out.body.assign(*body);
     co_return out;

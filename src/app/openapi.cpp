@@ -12,7 +12,7 @@ namespace {
 
 using json::Writer;
 using wire::Dialect;
-using Kind = Place::Kind;
+using PlaceKind = Place::Kind;
 
 // What is read of a body. Members that are not named pass through to the provider as they are.
 constexpr std::string_view kSchemas = R"json({
@@ -125,21 +125,21 @@ constexpr std::string_view kAdminPaths = R"json(
 /// Of a body in JSON; empty: no body, or none in JSON.
 std::string_view schema_of(const Place& place) {
     switch (place.kind) {
-        case Kind::kCompletions: return "CompletionRequest";
-        case Kind::kEmbeddings: return "EmbeddingRequest";
-        case Kind::kRerank: return "RerankRequest";
-        case Kind::kCountTokens:
+        case PlaceKind::kCompletions: return "CompletionRequest";
+        case PlaceKind::kEmbeddings: return "EmbeddingRequest";
+        case PlaceKind::kRerank: return "RerankRequest";
+        case PlaceKind::kCountTokens:
             return place.dialect == Dialect::kGemini ? "GenerateContentRequest"
                                                      : "CountTokensRequest";
-        case Kind::kModels:
-        case Kind::kModel:
-        case Kind::kFiles:
-        case Kind::kFile:
-        case Kind::kFileContent:
-        case Kind::kBatch:
-        case Kind::kBatchCancel: return {};
-        case Kind::kBatches: return "BatchRequest";
-        case Kind::kChat: break;
+        case PlaceKind::kModels:
+        case PlaceKind::kModel:
+        case PlaceKind::kFiles:
+        case PlaceKind::kFile:
+        case PlaceKind::kFileContent:
+        case PlaceKind::kBatch:
+        case PlaceKind::kBatchCancel: return {};
+        case PlaceKind::kBatches: return "BatchRequest";
+        case PlaceKind::kChat: break;
     }
     if (place.dialect == Dialect::kAnthropic) return "MessagesRequest";
     if (place.dialect == Dialect::kGemini) return "GenerateContentRequest";
@@ -186,7 +186,7 @@ void add_parameter(Writer& json, const Place& place) {
 
 void add_body(Writer& json, const Place& place) {
     const std::string_view body = schema_of(place);
-    const bool uploads = place.kind == Kind::kFiles;
+    const bool uploads = place.kind == PlaceKind::kFiles;
     if (body.empty() && !uploads) return;
     json.key("requestBody").object().key("required").boolean(true).key("content").object();
     json.key(uploads ? "multipart/form-data" : "application/json").object();
@@ -206,11 +206,11 @@ void add_operation(Writer& json, const Place& place, std::string_view method, bo
     json.key("tags").array().string(to_string(place.dialect)).close_array();
     add_parameter(json, place);
     if (posts) add_body(json, place);
-    const bool streams = place.kind == Kind::kChat || place.kind == Kind::kCompletions;
+    const bool streams = place.kind == PlaceKind::kChat || place.kind == PlaceKind::kCompletions;
     json.key("responses").object();
     add_answer(json, "200", "The answer, in the form of this API.", {}, streams);
     // Lists and entries of models are answered as the caller's own vendor would.
-    const bool own = place.kind == Kind::kModels || place.kind == Kind::kModel;
+    const bool own = place.kind == PlaceKind::kModels || place.kind == PlaceKind::kModel;
     const std::string_view error = own ? std::string_view() : error_schema_of(place);
     add_answer(json, "default", "An error; docs/formats/errors.md lists them.", error, false);
     json.close_object().close_object();

@@ -264,7 +264,7 @@ std::string render_reconciliation_table(const Reconciliation& result) {
                         row.bill.requests ? std::to_string(*row.bill.requests)
                         : row.billed      ? "?"
                                           : "-",
-                        row.ledger.requests, row.bill.cost ? usd_cell(*row.bill.cost) : "-",
+                        row.ledger.requests, row.bill.cost ? usd_cell(row.bill.cost) : "-",
                         usd_cell(row.ledger.cost), result.has_cost ? usd_cell(row.difference) : "-",
                         causes.empty() ? "equal" : causes);
     }

@@ -22,7 +22,7 @@ using testing::TemporaryFolder;
 constexpr std::int64_t kToday = 1'700'006'400'000'000;  // 2023-11-15, midnight
 constexpr std::int64_t kNoon = kDayUs / 2;
 
-std::int64_t count(const std::string& state_dir, const std::string& sql) {
+std::int64_t count_rows(const std::string& state_dir, const std::string& sql) {
     auto db = Database::open(database_path(state_dir), {.access = Access::kReadOnly});
     if (!db) return -1;
     const auto value = db->query_int(sql);
@@ -57,12 +57,13 @@ protected:
         }
         return true;
     }
-    std::int64_t requests() { return count(folder_.path(), "SELECT count(*) FROM request"); }
-    std::int64_t attempts() { return count(folder_.path(), "SELECT count(*) FROM attempt"); }
+    std::int64_t requests() { return count_rows(folder_.path(), "SELECT count(*) FROM request"); }
+    std::int64_t attempts() { return count_rows(folder_.path(), "SELECT count(*) FROM attempt"); }
     std::int64_t counted() {
-        return count(folder_.path(),
-                     "SELECT sum(requests) FROM rollup_group WHERE hours = 24 OR (hours = 1 AND"
-                     " start >= (SELECT before_hour FROM rollup_folded))");
+        return count_rows(
+            folder_.path(),
+            "SELECT sum(requests) FROM rollup_group WHERE hours = 24 OR (hours = 1 AND"
+            " start >= (SELECT before_hour FROM rollup_folded))");
     }
 
     const TemporaryFolder folder_;

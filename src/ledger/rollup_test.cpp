@@ -379,8 +379,8 @@ std::string downgrade_sql(int version) {
                       " sum(squares_usd2) AS squares_usd2 FROM rollup_arm" +
                       every + " GROUP BY 1, route, arm; DROP TABLE rollup_group;";
     for (const std::string name : {"label", "saving", "arm"}) {
-        sql += "DROP TABLE rollup_" + name + "; ALTER TABLE old_" + name + " RENAME TO rollup_" +
-               name + ";";
+        sql.append("DROP TABLE rollup_").append(name).append("; ALTER TABLE old_").append(name);
+        sql.append(" RENAME TO rollup_").append(name).append(";");
     }
     sql += "DROP TABLE rollup_folded;";
     // What schema 8 takes away unread.
