@@ -1,8 +1,9 @@
 #include "app/batch_store.hpp"
 
+#include "base/strings.hpp"
 #include "store/migrations.hpp"
 
-#include <fmt/ranges.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -56,16 +57,6 @@ constexpr const char* kBatchColumns =
 
 std::string database_path(const std::string& state_folder) { return state_folder + "/batches.db"; }
 
-std::vector<std::string> split(std::string_view text) {
-    std::vector<std::string> out;
-    while (!text.empty()) {
-        const std::size_t end = text.find('\n');
-        out.emplace_back(text.substr(0, end));
-        text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
-    }
-    return out;
-}
-
 StoredBatch batch_of(const Statement& row) {
     StoredBatch out;
     const auto record = row.blob(0);
@@ -84,7 +75,7 @@ StoredBatch batch_of(const Statement& row) {
     out.agent = row.text(11);
     out.worst_pico_usd = row.int64(12);
     out.worst_tokens = row.int64(13);
-    out.scopes = split(row.text(14));
+    out.scopes = split_lines(row.text(14));
     out.settled = row.int64(15) != 0;
     return out;
 }
@@ -153,7 +144,7 @@ Result<void> BatchStore::begin_batch(const StoredBatch& batch) {
     auto insert =
         db_.prepare("INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)");
     if (!insert) return fail(insert.error());
-    const std::string scopes = fmt::format("{}", fmt::join(batch.scopes, "\n"));
+    const std::string scopes = join_lines(batch.scopes);
     insert->bind_blob(1, batch.record.bytes).bind(2, std::string_view(batch.provider));
     insert->bind(3, std::string_view(batch.id)).bind(4, std::string_view(batch.key));
     insert->bind(5, batch.ts_us).bind(6, std::string_view(batch.endpoint));

@@ -92,11 +92,7 @@ struct ClientRequest::Failure {
 
 Task<void> ClientRequest::forward() {
     if (worker_.ledger != nullptr && !worker_.ledger->healthy()) {
-        Error error{ErrorCode::kUnavailable,
-                    "the ledger cannot keep records, so no paid work is taken",
-                    "free space on the disk that holds the state folder",
-                    {},
-                    "ledger_unavailable"};
+        Error error = ledger::no_paid_work();
         co_await refuse(std::move(error), 1);
         co_return;
     }
@@ -334,13 +330,14 @@ Task<bool> ClientRequest::attempt(Pass& pass, bool stands_in, std::optional<Fail
     if (!started) {
         no_answer(call.sent(), std::move(started.error()), failure.emplace());
     } else {
-        attempt_.first_byte_us = to_us(monotonic_now() - attempt_start_);
-        record_.first_byte_us = to_us(monotonic_now() - exchange_.arrival());
-        if (under_way && call.head().status < 400) under_way->answered(monotonic_now());
+        const TimePoint now = monotonic_now();
+        attempt_.first_byte_us = to_us(now - attempt_start_);
+        record_.first_byte_us = to_us(now - exchange_.arrival());
+        if (under_way && call.head().status < 400) under_way->answered(now);
         if (call.head().status >= 400) {
             co_await take_refusal(call, failure.emplace());
         } else if (!is_stream(call.head())) {
-            if (pass) pass->succeeded(monotonic_now());
+            if (pass) pass->succeeded(now);
             if (translates(provider)) {
                 co_await deliver_translated(call, provider);
             } else {

@@ -16,25 +16,20 @@ namespace {
 
 using wire::openai::BatchState;
 
-Error no_batch(std::string_view id) {
-    return Error{ErrorCode::kNotFound,
-                 fmt::format("No batch found with id '{}'.", id),
-                 "a key sees its own files and batches only",
-                 {},
-                 "not_found"};
-}
-
-/// A parameter of the address; empty: it is not there, or holds what none of ours does.
-std::string plain_query(const pipeline::HeaderSource& source, std::string_view name) {
-    const std::string_view value = source.query(name).value_or("");
-    const bool plain = std::all_of(value.begin(), value.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-               c == '-' || c == '_' || c == '.';
-    });
-    return plain ? std::string(value) : std::string();
+/// How the lines of a batch for `endpoint` tell their usage.
+wire::usage::Flavour flavour_of(const providers::Provider& provider, std::string_view endpoint) {
+    if (endpoint == "/v1/responses") return wire::usage::Flavour::kOpenAiResponses;
+    return provider.dialect == wire::Dialect::kOpenAiResponses ? wire::usage::Flavour::kOpenAiChat
+                                                               : provider.flavour;
 }
 
 }  // namespace
+
+/// A parameter of the address; empty: it is not there, or holds what none of ours does.
+std::string BatchRequest::plain_query(std::string_view name) const {
+    const std::string_view value = caller_.context().headers->query(name).value_or("");
+    return is_plain(value) ? std::string(value) : std::string();
+}
 
 /// What is known of a batch before it is asked for.
 Result<StoredBatch> BatchRequest::plan(const StoredFile& file, std::string_view endpoint) {
@@ -134,32 +129,17 @@ Task<void> BatchRequest::create() {
         co_await refuse(std::move(node.error()));
         co_return;
     }
-    const std::string input(node->text_of("input_file_id"));
-    auto file = snapshot_->batches()->find_file(input, owner());
-    if (!file || !*file) {
-        Error error =
-            file ? Error{ErrorCode::kNotFound, fmt::format("No such File object: '{}'.", input),
-                         "a key sees its own files and batches only", "input_file_id", "not_found"}
-                 : no_store(file.error());
-        co_await refuse(std::move(error));
+    auto file = own_file(node->text_of("input_file_id"), "input_file_id");
+    if (!file) {
+        co_await refuse(std::move(file.error()));
         co_return;
     }
-    auto found = find_provider((*file)->provider);
-    if (!found) {
-        co_await refuse(std::move(found.error()));
-        co_return;
-    }
-    provider_ = *found;
     if (worker_.ledger == nullptr || !worker_.ledger->healthy()) {
-        Error error{ErrorCode::kUnavailable,
-                    "the ledger cannot keep records, so no paid work is taken",
-                    "free space on the disk that holds the state folder",
-                    {},
-                    "ledger_unavailable"};
+        Error error = ledger::no_paid_work();
         co_await refuse(std::move(error), 1);
         co_return;
     }
-    auto batch = plan(**file, node->text_of("endpoint"));
+    auto batch = plan(*file, node->text_of("endpoint"));
     if (!batch) {
         co_await refuse(std::move(batch.error()));
         co_return;
@@ -178,15 +158,13 @@ Task<void> BatchRequest::create() {
     wanted.path = "/batches";
     wanted.content_type = "application/json";
     wanted.body = *body;
-    auto answer = co_await ask(wanted);
+    auto answer = co_await ask(std::move(wanted));
     if (answer) {
         co_await take_created(std::move(*batch), std::move(*answer));
         co_return;
     }
     if (sent_) {
-        auto posted = post_batch(*batch, lost_row_of(*batch), *worker_.ledger,
-                                 snapshot_->budgets() ? snapshot_->budgets()->book : nullptr,
-                                 *snapshot_->batches());
+        auto posted = post(*batch, lost_row_of(*batch));
         if (!posted) spdlog::error("id={} {}", request_id_, posted.error().text());
     } else {
         release(*batch);
@@ -215,38 +193,30 @@ Task<void> BatchRequest::take_created(StoredBatch batch, Answer answer) {
         co_return;
     }
     // It may run, and we will never know.
-    auto posted = post_batch(batch, lost_row_of(batch), *worker_.ledger,
-                             snapshot_->budgets() ? snapshot_->budgets()->book : nullptr, store);
+    auto posted = post(batch, lost_row_of(batch));
     if (!posted) spdlog::error("id={} {}", request_id_, posted.error().text());
     co_await pass_on(answer);
 }
 
 Task<void> BatchRequest::one_batch() {
-    auto batch = snapshot_->batches()->find_batch(id_, owner());
-    if (!batch || !*batch) {
-        Error error = batch ? no_batch(id_) : no_store(batch.error());
-        co_await refuse(std::move(error));
+    auto batch = own_batch();
+    if (!batch) {
+        co_await refuse(std::move(batch.error()));
         co_return;
     }
-    auto found = find_provider((*batch)->provider);
-    if (!found) {
-        co_await refuse(std::move(found.error()));
-        co_return;
-    }
-    provider_ = *found;
     const bool cancels = place_.kind == Place::Kind::kBatchCancel;
     Ask wanted;
     wanted.method = cancels ? "POST" : "GET";
     wanted.path = "/batches/" + id_;
     if (cancels) wanted.path += "/cancel";
-    auto answer = co_await ask(wanted);
+    auto answer = co_await ask(std::move(wanted));
     if (!answer) {
         co_await refuse(std::move(answer.error()));
         co_return;
     }
     const auto state = wire::openai::read_batch_state(answer->body);
     if (answer->status == 200 && state) {
-        auto seen = co_await see(std::move(**batch), *state);
+        auto seen = co_await see(std::move(*batch), *state);
         if (!seen) {
             co_await refuse(std::move(seen.error()), 1);
             co_return;
@@ -271,24 +241,15 @@ Task<Result<void>> BatchRequest::see(StoredBatch batch, BatchState state) {
 }
 
 Task<Result<void>> BatchRequest::settle(const StoredBatch& batch, const BatchState& state) {
-    static const prices::ModelPrices
-        kNone;  // of a model that the configuration does not have any more
+    // Of a model that the configuration does not have any more.
+    static const prices::ModelPrices kNone;
     const pipeline::Model* model = snapshot_->model_at(batch.provider, batch.asked);
-    const bool responses = batch.endpoint == "/v1/responses";
     BatchTally tally(model == nullptr ? kNone : *model->price,
-                     responses ? wire::usage::Flavour::kOpenAiResponses
-                     : provider_->dialect == wire::Dialect::kOpenAiResponses
-                         ? wire::usage::Flavour::kOpenAiChat
-                         : provider_->flavour,
-                     batch.ts_us / 1'000'000);
+                     flavour_of(*provider_, batch.endpoint), batch.ts_us / 1'000'000);
     if (!state.output_file.empty()) {
-        const std::string target =
-            provider_->origin.url.path + "/files/" + state.output_file + "/content";
-        const auto fields = providers::passed_fields(*provider_, *caller_.context().headers, {});
-        net::UpstreamRequest request;
-        request.method = "GET";
-        request.target = target;
-        request.fields = fields;
+        Ask wanted;
+        wanted.path = "/files/" + state.output_file + "/content";
+        const net::UpstreamRequest request = request_of(wanted);
         net::UpstreamCall call(worker_.pool, provider_->origin, *deadline_);
         auto started = co_await call.start(request);
         if (!started) co_return fail(std::move(started.error()));
@@ -318,9 +279,7 @@ Task<Result<void>> BatchRequest::settle(const StoredBatch& batch, const BatchSta
         row.end = row.attempts.front().end = ledger::EndState::kError;
         row.error = "batch_" + state.status;
     }
-    co_return post_batch(batch, std::move(row), *worker_.ledger,
-                         snapshot_->budgets() ? snapshot_->budgets()->book : nullptr,
-                         *snapshot_->batches());
+    co_return post(batch, std::move(row));
 }
 
 /// Pages of the provider's list, until there are as many of the caller's as it wants: the list has those of all keys.
@@ -339,7 +298,7 @@ Task<void> BatchRequest::list() {
     const std::size_t limit = std::clamp<std::uint64_t>(wish, 1, most);
     std::string target = files ? "/files?limit=1000" : "/batches?limit=100";
     for (const std::string_view name : {"order", "purpose"}) {
-        const std::string value = files ? plain_query(source, name) : std::string();
+        const std::string value = files ? plain_query(name) : std::string();
         if (!value.empty()) target += fmt::format("&{}={}", name, value);
     }
     bool has_more = false;
@@ -359,12 +318,12 @@ Task<Result<void>> BatchRequest::collect(const std::string& target, std::size_t 
     // Of keys that have none among very many, so that one request has an end.
     constexpr int kMostPages = 100;
     const bool files = place_.kind == Place::Kind::kFiles;
-    std::string after = plain_query(*caller_.context().headers, "after");
+    std::string after = plain_query("after");
     for (int page = 0; page < kMostPages; ++page) {
         Ask wanted;
         wanted.path = target;
         if (!after.empty()) wanted.path += "&after=" + after;
-        auto answer = co_await ask(wanted);
+        auto answer = co_await ask(std::move(wanted));
         if (!answer) co_return fail(std::move(answer.error()));
         const auto list = wire::openai::read_list(answer->body);
         if (answer->status != 200) {

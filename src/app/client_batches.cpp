@@ -19,23 +19,20 @@
 namespace leeway::app {
 namespace {
 
-Error not_found(std::string_view what, std::string_view id) {
-    return Error{ErrorCode::kNotFound,
-                 fmt::format("No such {}: '{}'.", what, id),
-                 "a key sees its own files and batches only",
-                 {},
-                 "not_found"};
+Error not_found(std::string message, std::string param) {
+    return Error{ErrorCode::kNotFound, std::move(message),
+                 "a key sees its own files and batches only", std::move(param), "not_found"};
 }
 
-/// Ids of providers become parts of our requests.
-bool is_id(std::string_view text) {
-    return !text.empty() && text.size() <= 256 && std::all_of(text.begin(), text.end(), [](char c) {
+}  // namespace
+
+/// What may become a part of our requests as it is.
+bool BatchRequest::is_plain(std::string_view text) noexcept {
+    return std::all_of(text.begin(), text.end(), [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                c == '-' || c == '_' || c == '.';
     });
 }
-
-}  // namespace
 
 Error BatchRequest::no_store(const Error& why) {
     return Error{ErrorCode::kUnavailable,
@@ -112,15 +109,42 @@ Result<const providers::Provider*> BatchRequest::choose_provider() const {
                       "provider_not_found"});
 }
 
-Result<const providers::Provider*> BatchRequest::find_provider(const std::string& name) const {
+Result<void> BatchRequest::go_to(const std::string& provider) {
     for (const providers::Provider& one : snapshot_->all_providers()) {
-        if (one.name == name && one.batches) return &one;
+        if (one.name != provider || !one.batches) continue;
+        provider_ = &one;
+        return {};
     }
     return fail(Error{ErrorCode::kUnavailable,
-                      "The provider '" + name + "' takes no batches any more.",
+                      "The provider '" + provider + "' takes no batches any more.",
                       {},
                       {},
                       "provider_not_found"});
+}
+
+/// A file of the caller; `provider_` is then where it lies. `param`: where the caller named it.
+Result<StoredFile> BatchRequest::own_file(std::string_view id, std::string param) {
+    auto file = snapshot_->batches()->find_file(id, owner());
+    if (!file) return fail(no_store(file.error()));
+    if (!*file)
+        return fail(not_found(fmt::format("No such File object: '{}'.", id), std::move(param)));
+    if (auto there = go_to((*file)->provider); !there) return fail(std::move(there.error()));
+    return std::move(**file);
+}
+
+/// The same of the batch that the address names.
+Result<StoredBatch> BatchRequest::own_batch() {
+    auto batch = snapshot_->batches()->find_batch(id_, owner());
+    if (!batch) return fail(no_store(batch.error()));
+    if (!*batch) return fail(not_found(fmt::format("No batch found with id '{}'.", id_), {}));
+    if (auto there = go_to((*batch)->provider); !there) return fail(std::move(there.error()));
+    return std::move(**batch);
+}
+
+Result<void> BatchRequest::post(const StoredBatch& batch, ledger::RequestRecord row) {
+    return post_batch(batch, std::move(row), *worker_.ledger,
+                      snapshot_->budgets() ? snapshot_->budgets()->book : nullptr,
+                      *snapshot_->batches());
 }
 
 void BatchRequest::start_deadline() {
@@ -129,18 +153,23 @@ void BatchRequest::start_deadline() {
     exchange_.watch(*deadline_);
 }
 
-Task<Result<BatchRequest::Answer>> BatchRequest::ask(const Ask& wanted) {
-    constexpr std::size_t kLongestAnswer = 64ULL * 1024 * 1024;
-    start_deadline();
-    const std::string target = provider_->origin.url.path + wanted.path;
-    const auto fields =
+/// Views into `wanted`.
+net::UpstreamRequest BatchRequest::request_of(Ask& wanted) const {
+    wanted.target = provider_->origin.url.path + wanted.path;
+    wanted.fields =
         providers::passed_fields(*provider_, *caller_.context().headers, wanted.content_type);
-    const std::array<std::string_view, 1> pieces{wanted.body};
     net::UpstreamRequest request;
     request.method = wanted.method;
-    request.target = target;
-    request.fields = fields;
-    if (!wanted.body.empty()) request.body = pieces;
+    request.target = wanted.target;
+    request.fields = wanted.fields;
+    if (!wanted.body.empty()) request.body = std::span(&wanted.body, 1);
+    return request;
+}
+
+Task<Result<BatchRequest::Answer>> BatchRequest::ask(Ask wanted) {
+    constexpr std::size_t kLongestAnswer = 64ULL * 1024 * 1024;
+    start_deadline();
+    const net::UpstreamRequest request = request_of(wanted);
     net::UpstreamCall call(worker_.pool, provider_->origin, *deadline_);
     auto started = co_await call.start(request);
     sent_ = call.sent();
@@ -259,16 +288,17 @@ Task<void> BatchRequest::upload() {
     wanted.path = "/files";
     wanted.content_type = type;
     wanted.body = *body;
-    auto answer = co_await ask(wanted);
+    auto answer = co_await ask(std::move(wanted));
     if (!answer) {
         co_await refuse(std::move(answer.error()));
         co_return;
     }
     if (answer->status == 200) {
+        constexpr std::size_t kLongestId = 256;
         StoredFile file{provider_->name, wire::openai::read_object_id(answer->body), owner(),
                         std::move(*bound)};
-        Result<void> kept = snapshot_->batches()->add_file(file);
-        if (!is_id(file.id) || !kept) {
+        const bool named = !file.id.empty() && file.id.size() <= kLongestId && is_plain(file.id);
+        if (!named || !snapshot_->batches()->add_file(file)) {
             Error error{ErrorCode::kUpstreamInvalid,
                         "the upstream's answer names no file, or its name could not be kept",
                         "send the file again",
@@ -282,54 +312,37 @@ Task<void> BatchRequest::upload() {
 }
 
 Task<void> BatchRequest::one_file() {
-    auto file = snapshot_->batches()->find_file(id_, owner());
-    if (!file || !*file) {
-        Error error = file ? not_found("File object", id_) : no_store(file.error());
-        co_await refuse(std::move(error));
+    auto file = own_file(id_, {});
+    if (!file) {
+        co_await refuse(std::move(file.error()));
         co_return;
     }
-    auto found = find_provider((*file)->provider);
-    if (!found) {
-        co_await refuse(std::move(found.error()));
-        co_return;
-    }
-    provider_ = *found;
     const bool deletes = exchange_.head().method == "DELETE";
     Ask wanted;
     wanted.method = deletes ? "DELETE" : "GET";
     wanted.path = "/files/" + id_;
-    auto answer = co_await ask(wanted);
+    auto answer = co_await ask(std::move(wanted));
     if (!answer) {
         co_await refuse(std::move(answer.error()));
         co_return;
     }
     if (deletes && answer->status == 200) {
-        if (auto removed = snapshot_->batches()->remove_file(**file); !removed)
+        if (auto removed = snapshot_->batches()->remove_file(*file); !removed)
             spdlog::warn("a file that was deleted stays known: {}", removed.error().text());
     }
     co_await pass_on(*answer);
 }
 
 Task<void> BatchRequest::file_content() {
-    auto file = snapshot_->batches()->find_file(id_, owner());
-    if (!file || !*file) {
-        Error error = file ? not_found("File object", id_) : no_store(file.error());
-        co_await refuse(std::move(error));
+    auto file = own_file(id_, {});
+    if (!file) {
+        co_await refuse(std::move(file.error()));
         co_return;
     }
-    auto found = find_provider((*file)->provider);
-    if (!found) {
-        co_await refuse(std::move(found.error()));
-        co_return;
-    }
-    provider_ = *found;
     start_deadline();
-    const std::string target = provider_->origin.url.path + "/files/" + id_ + "/content";
-    const auto asked = providers::passed_fields(*provider_, *caller_.context().headers, {});
-    net::UpstreamRequest request;
-    request.method = "GET";
-    request.target = target;
-    request.fields = asked;
+    Ask wanted;
+    wanted.path = "/files/" + id_ + "/content";
+    const net::UpstreamRequest request = request_of(wanted);
     net::UpstreamCall call(worker_.pool, provider_->origin, *deadline_);
     auto started = co_await call.start(request);
     if (!started) {

@@ -43,6 +43,9 @@ private:
         std::string path;  ///< behind the provider's base, with its query
         std::string_view content_type;
         std::string_view body;
+        // For request_of, which fills them:
+        std::string target;
+        std::vector<net::Field> fields;
     };
 
     Task<void> upload();
@@ -65,13 +68,19 @@ private:
     Task<Result<void>> settle(const StoredBatch& batch, const wire::openai::BatchState& state);
 
     Result<const providers::Provider*> choose_provider() const;
-    Result<const providers::Provider*> find_provider(const std::string& name) const;
-    Task<Result<Answer>> ask(const Ask& wanted);
+    Result<void> go_to(const std::string& provider);
+    Result<StoredFile> own_file(std::string_view id, std::string param);
+    Result<StoredBatch> own_batch();
+    net::UpstreamRequest request_of(Ask& wanted) const;
+    Task<Result<Answer>> ask(Ask wanted);
+    Result<void> post(const StoredBatch& batch, ledger::RequestRecord row);
     void start_deadline();
     Task<void> pass_on(const Answer& answer);
     Task<void> refuse(Error error, std::int64_t retry_after_s = 0);
     std::vector<net::Field> own_fields();
     static Error no_store(const Error& why);
+    static bool is_plain(std::string_view text) noexcept;
+    [[nodiscard]] std::string plain_query(std::string_view name) const;
     [[nodiscard]] const std::string& owner() const { return caller_.context().key_name; }
 
     WorkerState& worker_;

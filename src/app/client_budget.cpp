@@ -265,11 +265,7 @@ std::optional<Error> ClientRequest::keep_intent(const budget::Reservation& wante
     for (const budget::Scope& scope : wanted.scopes) intent.scopes.push_back(to_string(scope));
     if (worker_.ledger->append(intent)) return std::nullopt;
     release_budget();
-    return Error{ErrorCode::kUnavailable,
-                 "the ledger cannot keep records, so no paid work is taken",
-                 "free space on the disk that holds the state folder",
-                 {},
-                 "ledger_unavailable"};
+    return ledger::no_paid_work();
 }
 
 void ClientRequest::release_budget() {

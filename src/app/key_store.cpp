@@ -44,20 +44,6 @@ CREATE TABLE secret (
 
 std::string database_path(const std::string& state_folder) { return state_folder + "/keys.db"; }
 
-std::string joined(const std::vector<std::string>& names) {
-    return fmt::format("{}", fmt::join(names, "\n"));
-}
-
-std::vector<std::string> split(std::string_view text) {
-    std::vector<std::string> out;
-    while (!text.empty()) {
-        const std::size_t end = text.find('\n');
-        out.emplace_back(text.substr(0, end));
-        text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
-    }
-    return out;
-}
-
 Result<std::vector<Credential>> credentials_of(Database& db, const std::string& name) {
     auto query =
         db.prepare("SELECT mac, valid_until_unix_s FROM secret WHERE key = ? ORDER BY number DESC");
@@ -111,8 +97,8 @@ Result<std::vector<StoredKey>> KeyStore::read_all() {
         if (!*row) return out;
         StoredKey key;
         key.spec.name = query->text(0);
-        key.spec.models = split(query->text(1));
-        key.spec.routes = split(query->text(2));
+        key.spec.models = split_lines(query->text(1));
+        key.spec.routes = split_lines(query->text(2));
         key.spec.requests_per_minute = static_cast<std::uint32_t>(query->int64(3));
         key.spec.expires_unix_s = query->optional_int64(4);
         key.created_unix_s = query->int64(5);
@@ -166,8 +152,8 @@ Result<Secret> KeyStore::create(const KeySpec& spec, std::int64_t now) {
         "INSERT INTO key (name, models, routes, requests_per_minute, expires_unix_s, "
         "created_unix_s) VALUES (?, ?, ?, ?, ?, ?)");
     if (!insert) return fail(insert.error());
-    const std::string models = joined(spec.models);
-    const std::string routes = joined(spec.routes);
+    const std::string models = join_lines(spec.models);
+    const std::string routes = join_lines(spec.routes);
     insert->bind(1, std::string_view(spec.name))
         .bind(2, std::string_view(models))
         .bind(3, std::string_view(routes))

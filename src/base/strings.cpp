@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <vector>
 
 namespace leeway {
 namespace {
@@ -71,6 +70,20 @@ std::optional<std::string> nearest(std::string_view word, std::span<const std::s
         }
     }
     return best;
+}
+
+std::vector<std::string> split_lines(std::string_view text) {
+    std::vector<std::string> out;
+    while (!text.empty()) {
+        const std::size_t end = text.find('\n');
+        out.emplace_back(text.substr(0, end));
+        text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
+    }
+    return out;
+}
+
+std::string join_lines(std::span<const std::string> lines) {
+    return fmt::format("{}", fmt::join(lines, "\n"));
 }
 
 std::string human_bytes(std::uint64_t bytes) {

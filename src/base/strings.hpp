@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace leeway {
 
@@ -29,6 +30,9 @@ namespace leeway {
 /// (Damerau–Levenshtein, at most a third of the length, rounded up).
 [[nodiscard]] std::optional<std::string> nearest(std::string_view word,
                                                  std::span<const std::string> candidates);
+/// The lines of `text`, without their ends; `join_lines` puts them together again.
+[[nodiscard]] std::vector<std::string> split_lines(std::string_view text);
+[[nodiscard]] std::string join_lines(std::span<const std::string> lines);
 /// "1.5 KiB" and the like.
 [[nodiscard]] std::string human_bytes(std::uint64_t bytes);
 

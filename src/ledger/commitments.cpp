@@ -70,20 +70,11 @@ Result<std::string> text_of(const ReportOptions& options, std::span<const Commit
     ReportQuery query;
     const std::int64_t now_us = unix_now_us();
     if (auto read = read_times(options, now_us, query); !read) return fail(read.error());
-    auto db = open_for_reading(options.state_dir, options.database);
+    auto db = open_or_empty(options.state_dir, options.database);
     if (!db) return fail(std::move(db.error()));
-    if (!*db) {
-        // Before the first start there is no database: nothing was used.
-        auto empty = Database::in_memory();
-        if (!empty) return fail(std::move(empty.error()));
-        if (auto made = store::migrate(*empty, "ledger", migrations()); !made) {
-            return fail(std::move(made.error()));
-        }
-        *db = std::move(*empty);
-    }
     // The end is exclusive: until the first of a month shows the month before.
     const std::int64_t at_us = query.until_us ? *query.until_us - 1 : now_us;
-    const auto report = build_commitments(**db, commitments, at_us);
+    const auto report = build_commitments(*db, commitments, at_us);
     if (!report) return fail(report.error());
     switch (options.format) {
         case ReportFormat::kTable: return render_commitments_table(*report, options.colour);

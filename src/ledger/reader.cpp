@@ -62,6 +62,18 @@ Result<std::optional<Database>> open_for_reading(const std::string& state_dir,
     return std::optional<Database>(std::move(*db));
 }
 
+Result<Database> open_or_empty(const std::string& state_dir, const Secret& database) {
+    auto db = open_for_reading(state_dir, database);
+    if (!db) return fail(std::move(db.error()));
+    if (*db) return std::move(**db);
+    auto empty = Database::in_memory();
+    if (!empty) return empty;
+    if (auto made = store::migrate(*empty, "ledger", migrations()); !made) {
+        return fail(std::move(made.error()));
+    }
+    return empty;
+}
+
 void replay_for_reader(const std::string& state_dir, const Secret& database, std::FILE* err) {
     const auto replayed = replay_leftovers(state_dir, database);
     if (!replayed) {

@@ -27,6 +27,10 @@ void replay_for_reader(const std::string& state_dir, const Secret& database, std
 [[nodiscard]] Result<std::optional<store::sql::Database>> open_for_reading(
     const std::string& state_dir, const Secret& database = {});
 
+/// The same; an empty one in memory where there is no ledger yet.
+[[nodiscard]] Result<store::sql::Database> open_or_empty(const std::string& state_dir,
+                                                         const Secret& database);
+
 /// Numbers of the table `name` or `label` back to text. Reads the table again when it meets a new number.
 class Names {
 public:

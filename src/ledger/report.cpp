@@ -19,13 +19,15 @@ namespace {
 using store::sql::Database;
 using store::sql::Transaction;
 
-Result<std::string> read_all(Database& db, const ReportOptions& options, std::int64_t now_us,
-                             std::FILE* err) {
+Result<std::string> report_text(const ReportOptions& options, std::FILE* err) {
+    replay_for_reader(options.state_dir, options.database, err);
+    auto db = open_or_empty(options.state_dir, options.database);
+    if (!db) return fail(std::move(db.error()));
     ReportQuery query;
     query.by = options.by;
     query.filters = options.filters;
-    if (auto read = read_times(options, now_us, query); !read) return fail(read.error());
-    const auto report = build_report(db, query);
+    if (auto read = read_times(options, unix_now_us(), query); !read) return fail(read.error());
+    const auto report = build_report(*db, query);
     if (!report) return fail(report.error());
     for (const std::string& note : report->notes) fmt::print(err, "note: {}\n", note);
     switch (options.format) {
@@ -34,22 +36,6 @@ Result<std::string> read_all(Database& db, const ReportOptions& options, std::in
         case ReportFormat::kCsv: return render_csv(*report);
     }
     return std::string();
-}
-
-Result<std::string> report_text(const ReportOptions& options, std::FILE* err) {
-    replay_for_reader(options.state_dir, options.database, err);
-    auto db = open_for_reading(options.state_dir, options.database);
-    if (!db) return fail(std::move(db.error()));
-    if (!*db) {
-        // Before the first start there is no database: report on an empty one in memory.
-        auto empty = Database::in_memory();
-        if (!empty) return fail(std::move(empty.error()));
-        if (auto made = store::migrate(*empty, "ledger", migrations()); !made) {
-            return fail(std::move(made.error()));
-        }
-        return read_all(*empty, options, unix_now_us(), err);
-    }
-    return read_all(**db, options, unix_now_us(), err);
 }
 
 }  // namespace

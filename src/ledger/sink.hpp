@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/result.hpp"
 #include "ledger/record.hpp"
 
 namespace leeway::ledger {
@@ -19,5 +20,14 @@ public:
     /// False while records cannot be kept: paid work must not be admitted.
     [[nodiscard]] virtual bool healthy() const noexcept = 0;
 };
+
+/// What a caller is told while a sink keeps nothing.
+[[nodiscard]] inline Error no_paid_work() {
+    return Error{ErrorCode::kUnavailable,
+                 "the ledger cannot keep records, so no paid work is taken",
+                 "free space on the disk that holds the state folder",
+                 {},
+                 "ledger_unavailable"};
+}
 
 }  // namespace leeway::ledger

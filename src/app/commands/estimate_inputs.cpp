@@ -19,7 +19,7 @@
 namespace leeway::app {
 namespace {
 
-constexpr std::size_t kMostInput = std::size_t{1} << 30U;
+constexpr std::size_t kMostInputBytes = std::size_t{1} << 30U;
 
 struct CloseFile {
     void operator()(std::FILE* file) const noexcept { std::fclose(file); }
@@ -100,7 +100,7 @@ bool is_csv(const std::string& path) {
 }
 
 Result<lab::Scenario> read_request_file(const std::string& path, const EstimateOptions& options) {
-    const auto body = read_input(path, kMostInput);
+    const auto body = read_input(path, kMostInputBytes);
     if (!body) return fail(body.error());
     std::optional<lab::Dialect> dialect;
     for (std::size_t i = 0; i < lab::kDialectNames.size(); ++i) {
@@ -212,9 +212,9 @@ Result<lab::Scenario> read_scenario(const EstimateOptions& options, lab::Recorde
         if (options.rows.empty()) {
             return fail(ErrorCode::kConfig, "a template needs rows", "--rows FILE.csv or .jsonl");
         }
-        const auto text = read_input(options.prompt_template, kMostInput);
+        const auto text = read_input(options.prompt_template, kMostInputBytes);
         if (!text) return fail(text.error());
-        const auto rows = read_input(options.rows, kMostInput);
+        const auto rows = read_input(options.rows, kMostInputBytes);
         if (!rows) return fail(rows.error());
         return lab::read_template(*text, *rows, is_csv(options.rows));
     }
