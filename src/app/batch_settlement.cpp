@@ -58,11 +58,11 @@ ledger::RequestRecord row_of(const StoredBatch& batch) {
     return out;
 }
 
-ledger::RequestRecord lost_row_of(const StoredBatch& batch) {
+ledger::RequestRecord lost_row_of(const StoredBatch& batch, std::string why) {
     ledger::RequestRecord out = row_of(batch);
     out.http_status = out.attempts.front().http_status = 0;
     out.end = out.attempts.front().end = ledger::EndState::kUnknown;
-    out.error = "outcome_unknown";
+    out.error = std::move(why);
     return out;
 }
 
@@ -70,6 +70,7 @@ Result<void> post_batch(const StoredBatch& batch, ledger::RequestRecord row, led
                         budget::Book* book, BatchStore& store) {
     ledger::AttemptRow& attempt = row.attempts.front();
     const bool budgeted = !batch.scopes.empty();
+    const std::optional<PicoUsd> known = attempt.cost;
     const auto charge =
         ledger::charge_of(attempt, PicoUsd(batch.worst_pico_usd), batch.worst_tokens);
     const bool unknown = !attempt.cost && attempt.usage_state == prices::UsageState::kMissing;
@@ -94,7 +95,17 @@ Result<void> post_batch(const StoredBatch& batch, ledger::RequestRecord row, led
             (void)book->settle(batch.record, 1, amount);
         }
     }
-    return store.settle_batch(batch.record);
+    const auto first = store.settle_batch(batch.record);
+    if (!first) return fail(first.error());
+    if (!*first) return {};  // somebody else was as quick
+    BatchCounters& counters = store.counters();
+    counters.settled.fetch_add(1, std::memory_order_relaxed);
+    if (known) {
+        counters.cost_pico_usd.fetch_add(known->value(), std::memory_order_relaxed);
+    } else {
+        counters.unknown.fetch_add(1, std::memory_order_relaxed);
+    }
+    return {};
 }
 
 void resume_batches(BatchStore& store, ledger::Sink* ledger, budget::Book* book) {

@@ -5,12 +5,15 @@
 #include "ledger/record.hpp"
 #include "ledger/sink.hpp"
 
+#include <string>
+
 namespace leeway::app {
 
 /// The row of a batch, without its end, its usage and its cost.
 [[nodiscard]] ledger::RequestRecord row_of(const StoredBatch& batch);
-/// Its provider may have taken it, and nobody will ever know: it is charged as reserved.
-[[nodiscard]] ledger::RequestRecord lost_row_of(const StoredBatch& batch);
+/// Its provider may have taken it, and nobody will ever know what it cost: it is charged as reserved. `why`: machine word.
+[[nodiscard]] ledger::RequestRecord lost_row_of(const StoredBatch& batch,
+                                                std::string why = "outcome_unknown");
 
 /// Posts `row` to the ledger and to the budgets (null: there are none), and marks the batch as settled. Doing it
 /// again, in this process or after it was killed in between, changes nothing: the row's id was drawn when the batch

@@ -16,7 +16,7 @@ using store::sqlite::Database;
 using store::sqlite::Statement;
 
 // Scopes are joined by line breaks; none holds one.
-constexpr std::array<store::Migration, 1> kMigrations{{{1, R"sql(
+constexpr std::array<store::Migration, 2> kMigrations{{{1, R"sql(
 CREATE TABLE file (
     provider      TEXT    NOT NULL,
     id            TEXT    NOT NULL,
@@ -49,11 +49,15 @@ CREATE TABLE batch (
 ) STRICT;
 CREATE INDEX batch_by_id ON batch (id, key);
 CREATE INDEX batch_open ON batch (settled) WHERE settled = 0;
+)sql"},
+                                                       {2, R"sql(
+ALTER TABLE batch ADD COLUMN state TEXT NOT NULL DEFAULT '';
+ALTER TABLE batch ADD COLUMN expires_s INTEGER NOT NULL DEFAULT 0;
 )sql"}}};
 
 constexpr const char* kBatchColumns =
     "record, provider, id, key, ts_us, endpoint, model, asked, user, tags, session, agent, "
-    "worst_pico_usd, worst_tokens, scopes, settled";
+    "worst_pico_usd, worst_tokens, scopes, settled, state, expires_s";
 
 std::string database_path(const std::string& state_folder) { return state_folder + "/batches.db"; }
 
@@ -77,6 +81,8 @@ StoredBatch batch_of(const Statement& row) {
     out.worst_tokens = row.int64(13);
     out.scopes = split_lines(row.text(14));
     out.settled = row.int64(15) != 0;
+    out.state = row.text(16);
+    out.expires_unix_s = row.int64(17);
     return out;
 }
 
@@ -89,6 +95,15 @@ Result<std::unique_ptr<BatchStore>> BatchStore::open(const std::string& state_fo
     auto db = Database::open(database_path(state_folder), options);
     if (!db) return fail(db.error());
     if (auto ok = store::migrate(*db, "batches", kMigrations); !ok) return fail(ok.error());
+    return std::unique_ptr<BatchStore>(new BatchStore(std::move(*db)));
+}
+
+Result<std::unique_ptr<BatchStore>> BatchStore::open_to_read(const std::string& state_folder) {
+    store::sqlite::OpenOptions options;
+    options.access = store::sqlite::Access::kReadOnly;
+    auto db = Database::open(database_path(state_folder), options);
+    if (!db) return fail(db.error());
+    if (auto ok = store::require_version(*db, "batches", kMigrations); !ok) return fail(ok.error());
     return std::unique_ptr<BatchStore>(new BatchStore(std::move(*db)));
 }
 
@@ -141,8 +156,8 @@ Result<void> BatchStore::remove_file(const StoredFile& file) {
 
 Result<void> BatchStore::begin_batch(const StoredBatch& batch) {
     const std::scoped_lock lock(mutex_);
-    auto insert =
-        db_.prepare("INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)");
+    auto insert = db_.prepare(
+        "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '', 0)");
     if (!insert) return fail(insert.error());
     const std::string scopes = join_lines(batch.scopes);
     insert->bind_blob(1, batch.record.bytes).bind(2, std::string_view(batch.provider));
@@ -156,25 +171,40 @@ Result<void> BatchStore::begin_batch(const StoredBatch& batch) {
     return insert->run();
 }
 
-Result<void> BatchStore::change(const char* sql, const RequestId& record, std::string_view text) {
+Result<void> BatchStore::name_batch(const StoredBatch& batch) {
     const std::scoped_lock lock(mutex_);
-    auto statement = db_.prepare(sql);
-    if (!statement) return fail(statement.error());
-    statement->bind_blob(1, record.bytes);
-    if (!text.empty()) statement->bind(2, text);
-    return statement->run();
-}
-
-Result<void> BatchStore::name_batch(const RequestId& record, std::string_view id) {
-    return change("UPDATE batch SET id = ?2 WHERE record = ?1", record, id);
+    auto update =
+        db_.prepare("UPDATE batch SET id = ?2, state = ?3, expires_s = ?4 WHERE record = ?1");
+    if (!update) return fail(update.error());
+    update->bind_blob(1, batch.record.bytes).bind(2, std::string_view(batch.id));
+    update->bind(3, std::string_view(batch.state)).bind(4, batch.expires_unix_s);
+    return update->run();
 }
 
 Result<void> BatchStore::drop_batch(const RequestId& record) {
-    return change("DELETE FROM batch WHERE record = ?1", record);
+    const std::scoped_lock lock(mutex_);
+    auto remove = db_.prepare("DELETE FROM batch WHERE record = ?1");
+    if (!remove) return fail(remove.error());
+    remove->bind_blob(1, record.bytes);
+    return remove->run();
 }
 
-Result<void> BatchStore::settle_batch(const RequestId& record) {
-    return change("UPDATE batch SET settled = 1 WHERE record = ?1", record);
+Result<void> BatchStore::note_state(const RequestId& record, std::string_view state,
+                                    std::int64_t expires_unix_s) {
+    const std::scoped_lock lock(mutex_);
+    auto update = db_.prepare("UPDATE batch SET state = ?2, expires_s = ?3 WHERE record = ?1");
+    if (!update) return fail(update.error());
+    update->bind_blob(1, record.bytes).bind(2, state).bind(3, expires_unix_s);
+    return update->run();
+}
+
+Result<bool> BatchStore::settle_batch(const RequestId& record) {
+    const std::scoped_lock lock(mutex_);
+    auto update = db_.prepare("UPDATE batch SET settled = 1 WHERE record = ?1 AND settled = 0");
+    if (!update) return fail(update.error());
+    update->bind_blob(1, record.bytes);
+    if (auto done = update->run(); !done) return fail(std::move(done.error()));
+    return db_.changes() > 0;
 }
 
 Result<std::optional<StoredBatch>> BatchStore::find_batch(std::string_view id,
@@ -191,10 +221,10 @@ Result<std::optional<StoredBatch>> BatchStore::find_batch(std::string_view id,
     return batch_of(*query);
 }
 
-Result<std::vector<StoredBatch>> BatchStore::unsettled() {
+Result<std::vector<StoredBatch>> BatchStore::select(const char* where) {
     const std::scoped_lock lock(mutex_);
-    auto query = db_.prepare(
-        fmt::format("SELECT {} FROM batch WHERE settled = 0 ORDER BY ts_us", kBatchColumns));
+    auto query =
+        db_.prepare(fmt::format("SELECT {} FROM batch {} ORDER BY ts_us", kBatchColumns, where));
     if (!query) return fail(query.error());
     std::vector<StoredBatch> out;
     for (;;) {
@@ -202,6 +232,24 @@ Result<std::vector<StoredBatch>> BatchStore::unsettled() {
         if (!row) return fail(row.error());
         if (!*row) return out;
         out.push_back(batch_of(*query));
+    }
+}
+
+Result<std::vector<StoredBatch>> BatchStore::unsettled() { return select("WHERE settled = 0"); }
+
+Result<std::vector<StoredBatch>> BatchStore::all() { return select(""); }
+
+Result<std::vector<std::pair<std::string, std::int64_t>>> BatchStore::standings() {
+    const std::scoped_lock lock(mutex_);
+    auto query = db_.prepare(
+        "SELECT state, count(*) FROM batch WHERE settled = 0 GROUP BY state ORDER BY 1");
+    if (!query) return fail(query.error());
+    std::vector<std::pair<std::string, std::int64_t>> out;
+    for (;;) {
+        const auto row = query->step();
+        if (!row) return fail(row.error());
+        if (!*row) return out;
+        out.emplace_back(query->text(0), query->int64(1));
     }
 }
 

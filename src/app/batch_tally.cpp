@@ -1,7 +1,5 @@
 #include "app/batch_tally.hpp"
 
-#include "wire/openai/batch.hpp"
-
 namespace leeway::app {
 namespace {
 
@@ -53,7 +51,7 @@ void BatchTally::finish() {
 
 void BatchTally::line(std::string_view text) {
     if (text.find_first_not_of(" \t\r") == std::string_view::npos) return;
-    const auto answer = wire::openai::read_batch_answer(text, flavour_);
+    const auto answer = dialect_.read_answer(text, flavour_);
     // Providers do not bill refusals.
     if (answer.status >= 400) return;
     ++answers_;

@@ -3,7 +3,7 @@
 #include "ledger/record.hpp"
 #include "prices/rates.hpp"
 #include "prices/waterfall.hpp"
-#include "wire/usage/flavour.hpp"
+#include "wire/canonical/batch.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -17,9 +17,9 @@ namespace leeway::app {
 class BatchTally {
 public:
     /// `unix_s`: when the batch was asked for.
-    BatchTally(const prices::ModelPrices& prices, wire::usage::Flavour flavour,
-               std::int64_t unix_s) noexcept
-        : prices_(prices), flavour_(flavour), unix_s_(unix_s) {}
+    BatchTally(const prices::ModelPrices& prices, const wire::BatchDialect& dialect,
+               wire::usage::Flavour flavour, std::int64_t unix_s) noexcept
+        : prices_(prices), dialect_(dialect), flavour_(flavour), unix_s_(unix_s) {}
 
     /// More bytes of the output file.
     void feed(std::string_view bytes);
@@ -37,6 +37,7 @@ private:
     void add(const prices::Usage& usage);
 
     const prices::ModelPrices& prices_;
+    const wire::BatchDialect& dialect_;
     const wire::usage::Flavour flavour_;
     const std::int64_t unix_s_;
     std::string rest_;  // of a line whose end has not come yet

@@ -61,6 +61,7 @@ private:
     void on_interrupt(void (*callback)(void*), void* context) override;
 
     Task<Result<void>> read_request();
+    Result<void> read_wait();
     Task<void> follow(pipeline::Verdict verdict);
     Task<void> refuse(Error error, std::int64_t retry_after_s = 0);
     Task<void> deliver_stage_answer(pipeline::StageAnswer answer);
@@ -208,6 +209,8 @@ private:
     bool settled_ = false;
     std::chrono::milliseconds total_{
         0};  // the deadline that the first target set; 0: none was asked yet
+    std::chrono::milliseconds caller_wait_{
+        0};  // that its caller says it can wait; 0: it says nothing
     Duration waited_{};  // between attempts
     bool fell_back_ = false;  // another model than the one chosen is asked
     bool budget_open_ = false;  // reserved and not settled

@@ -224,7 +224,9 @@ void read_commitment(ConfigSource& source, Section section, ProviderConfig& out,
     out.commitments.push_back(std::move(commitment));
 }
 
-void read_tier(ConfigSource& source, Section& section, prices::Tier& out) {
+void read_tier(ConfigSource& source, Section& section, prices::Tier& out,
+               std::chrono::milliseconds& flex_wait) {
+    section.duration("flex_wait", flex_wait, std::chrono::milliseconds(1));
     const auto value = section.raw_scalar("tier");
     if (value && value->text == "batch") {
         source.error(value->mark,
@@ -251,7 +253,7 @@ void read_model(ConfigSource& source, const PlacedText& name, Section& section, 
         source.error(section.mark("file"),
                      "'file' is the name of a file inside local.folder, without a path");
     }
-    read_tier(source, section, out.tier);
+    read_tier(source, section, out.tier, out.flex_wait);
     section.text("vocabulary", out.vocabulary);
     section.text("sha256", out.sha256);
     if (!out.sha256.empty() &&

@@ -23,6 +23,7 @@
 
 namespace leeway::app {
 
+class BatchReader;
 class BatchStore;
 class TokenLearner;
 
@@ -40,6 +41,7 @@ struct Services {
     providers::BreakerBook* breakers = nullptr;  ///< null: none; used while building only
     TokenLearner* learner = nullptr;  ///< likewise
     BatchStore* batches = nullptr;  ///< null: no provider takes batches; outlives every snapshot
+    BatchReader* batch_reader = nullptr;  ///< there where `batches` is
 };
 
 /// One configuration, built into what the data plane runs on. Immutable; each request pins the one it
@@ -108,6 +110,9 @@ public:
     [[nodiscard]] TokenLearner* learner() const noexcept { return learner_; }
     /// Null: no provider takes batches.
     [[nodiscard]] BatchStore* batches() const noexcept { return batches_; }
+    /// Null where `batches` is.
+    [[nodiscard]] BatchReader* batch_reader() const noexcept { return batch_reader_; }
+    [[nodiscard]] const BatchesConfig& batches_config() const noexcept { return batches_config_; }
 
 private:
     Snapshot() = default;
@@ -141,6 +146,8 @@ private:
     limits::LimitBook* limits_ = nullptr;
     TokenLearner* learner_ = nullptr;
     BatchStore* batches_ = nullptr;
+    BatchReader* batch_reader_ = nullptr;
+    BatchesConfig batches_config_;
 };
 
 }  // namespace leeway::app
