@@ -20,6 +20,20 @@ wire::usage::Flavour flavour_of(const providers::Provider& provider, std::string
 
 }  // namespace
 
+const pipeline::HeaderSource& no_headers() noexcept {
+    class NoHeaders final : public pipeline::HeaderSource {
+    public:
+        std::optional<std::string_view> header(std::string_view /*name*/) const override {
+            return std::nullopt;
+        }
+        std::optional<std::string_view> query(std::string_view /*name*/) const override {
+            return std::nullopt;
+        }
+    };
+    static const NoHeaders none;
+    return none;
+}
+
 Error no_batch_store(const Error& why) {
     return Error{ErrorCode::kUnavailable,
                  "the store of batches cannot be used: " + why.message,
@@ -71,21 +85,28 @@ Task<Result<ProviderReply>> BatchLink::ask(ProviderAsk wanted) {
     co_return out;
 }
 
-Result<void> BatchLink::post(const StoredBatch& batch, ledger::RequestRecord row) {
-    return post_batch(batch, std::move(row), *worker_.ledger,
-                      snapshot_.budgets() ? snapshot_.budgets()->book : nullptr,
-                      *snapshot_.batches());
+Result<void> BatchLink::post(std::span<const StoredBatch> batches,
+                             std::vector<ledger::RequestRecord> rows) {
+    return post_batches(batches, std::move(rows), *worker_.ledger,
+                        snapshot_.budgets() ? snapshot_.budgets()->book : nullptr,
+                        *snapshot_.batches());
+}
+
+/// Keeps what the provider says where it says something new.
+Result<void> BatchLink::note(std::span<const StoredBatch> batches, const wire::BatchState& state) {
+    const StoredBatch& one = batches.front();
+    if (one.settled || (state.status == one.state && state.expires_unix_s == one.expires_unix_s))
+        return {};
+    auto noted = snapshot_.batches()->note_state(batches, state.status, state.expires_unix_s);
+    if (!noted) return fail(no_batch_store(noted.error()));
+    return {};
 }
 
 Task<Result<void>> BatchLink::see(StoredBatch batch, wire::BatchState state) {
     if (batch.id != state.id) co_return Result<void>();
     BatchStore& store = *snapshot_.batches();
-    if (!batch.settled &&
-        (state.status != batch.state || state.expires_unix_s != batch.expires_unix_s)) {
-        auto noted = store.note_state(batch.record, state.status, state.expires_unix_s);
-        if (!noted) co_return fail(no_batch_store(noted.error()));
-    }
-    if (!state.ended()) co_return Result<void>();
+    auto noted = note(std::span(&batch, 1), state);
+    if (!noted || !state.ended()) co_return noted;
     if (!batch.settled) {
         auto settled = co_await settle(batch, state);
         if (!settled) co_return settled;
@@ -136,7 +157,7 @@ Task<Result<void>> BatchLink::settle(const StoredBatch& batch, const wire::Batch
         row.end = row.attempts.front().end = ledger::EndState::kError;
         row.error = "batch_" + state.end;
     }
-    co_return post(batch, std::move(row));
+    co_return post(std::span(&batch, 1), std::vector<ledger::RequestRecord>(1, std::move(row)));
 }
 
 }  // namespace leeway::app

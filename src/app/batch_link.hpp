@@ -8,6 +8,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -57,8 +58,11 @@ public:
     /// The batch is as `state` says. Nobody may be told of its end before this has returned: then its cost lies in the
     /// journal, and the files that it wrote are its owner's.
     Task<Result<void>> see(StoredBatch batch, wire::BatchState state);
-    /// Posts the row of a batch (`post_batch`).
-    Result<void> post(const StoredBatch& batch, ledger::RequestRecord row);
+    /// The same of the batch that all of `lines` were gathered into: each gets a row of its own, and its caller the answer.
+    Task<Result<void>> see_lines(std::vector<StoredBatch> lines, wire::BatchState state);
+    /// `post_batches`.
+    Result<void> post(std::span<const StoredBatch> batches,
+                      std::vector<ledger::RequestRecord> rows);
 
     /// A request whose answer is read piece by piece. It must not move.
     class Sending {
@@ -78,6 +82,9 @@ public:
     [[nodiscard]] WorkerState& worker() const noexcept { return worker_; }
 
 private:
+    struct Lines;
+    Task<Result<void>> read_lines(const std::string& path, Lines& lines);
+    Result<void> note(std::span<const StoredBatch> batches, const wire::BatchState& state);
     Task<Result<void>> settle(const StoredBatch& batch, const wire::BatchState& state);
 
     WorkerState& worker_;
@@ -88,6 +95,8 @@ private:
     bool sent_ = false;
 };
 
+/// Of talks that no caller began.
+[[nodiscard]] const pipeline::HeaderSource& no_headers() noexcept;
 /// The store of batches fails.
 [[nodiscard]] Error no_batch_store(const Error& why);
 

@@ -16,17 +16,6 @@ namespace {
 /// What providers promise; until one of them has told the end of a batch.
 constexpr std::int64_t kUsualLifeSeconds = 24 * 3600;
 
-/// There is no caller whose fields could be passed on.
-class NoHeaders final : public pipeline::HeaderSource {
-public:
-    std::optional<std::string_view> header(std::string_view /*name*/) const override {
-        return std::nullopt;
-    }
-    std::optional<std::string_view> query(std::string_view /*name*/) const override {
-        return std::nullopt;
-    }
-};
-
 /// Somewhere between nothing and `most`.
 Duration jitter(Duration most) {
     return most / 1'000 * static_cast<std::int64_t>(fast_random() % 1'000);
@@ -83,13 +72,19 @@ Task<void> BatchPoller::round() {
             spdlog::error("batches that are under way cannot be read: {}", read.error().text());
         }
     }
-    std::map<std::array<std::uint8_t, 16>, Plan> plans;
-    for (const StoredBatch& batch : open) {
+    // Requests that were gathered into one batch are looked at together.
+    std::map<std::string, std::vector<StoredBatch>> groups;
+    for (StoredBatch& batch : open) {
+        // Without an id its provider is being asked, or never answered.
+        if (!batch.id.empty())
+            groups[fmt::format("{}/{}", batch.provider, batch.id)].push_back(std::move(batch));
+    }
+    std::map<std::string, Plan> plans;
+    for (const auto& [name, group] : groups) {
         if (stopping_) break;
-        if (batch.id.empty()) continue;  // its provider is being asked, or never answered
         const std::int64_t age_s =
-            std::max<std::int64_t>(0, (unix_now_us() - batch.ts_us) / 1'000'000);
-        const auto known = plans_.find(batch.record.bytes);
+            std::max<std::int64_t>(0, (unix_now_us() - group.front().ts_us) / 1'000'000);
+        const auto known = plans_.find(name);
         Plan plan;
         if (known != plans_.end()) {
             plan = known->second;
@@ -100,23 +95,24 @@ Task<void> BatchPoller::round() {
                        std::max<Duration>(first - std::chrono::seconds(age_s), jitter(first));
         }
         if (plan.due <= monotonic_now()) {
-            const Look look = co_await this->look(batch);
+            const Look look = co_await this->look(group);
             plan.failures = look == Look::kFailed ? plan.failures + 1 : 0;
             plan.due = monotonic_now() + wait_before(config, age_s, plan.failures, fast_random());
         }
         next = std::min(next, plan.due - monotonic_now());
-        plans.emplace(batch.record.bytes, plan);
+        plans.emplace(name, plan);
     }
     plans_ = std::move(plans);
     running_.store(false);
     arm(std::max<Duration>(next, std::chrono::milliseconds(10)));
 }
 
-Task<BatchPoller::Look> BatchPoller::look(const StoredBatch& batch) {
-    const NoHeaders nothing;
+/// `group`: one batch, or all requests of one that are not settled.
+Task<BatchPoller::Look> BatchPoller::look(const std::vector<StoredBatch>& group) {
+    const StoredBatch& batch = group.front();
     const std::shared_ptr<const Snapshot> snapshot = worker_.snapshot;
     BatchCounters& counters = snapshot->batches()->counters();
-    BatchLink link(worker_, *snapshot, nothing);
+    BatchLink link(worker_, *snapshot, no_headers());
     // One that has gone from the configuration may come back; until then nobody can be asked.
     if (!link.go_to(batch.provider)) co_return Look::kFailed;
     counters.looks.fetch_add(1, std::memory_order_relaxed);
@@ -133,7 +129,11 @@ Task<BatchPoller::Look> BatchPoller::look(const StoredBatch& batch) {
         const auto state = link.dialect().read_state(answer->body);
         const bool told = answer->status == 200 && state && state->id == batch.id;
         if (told) {
-            done = co_await link.see(batch, *state);
+            if (batch.line.empty()) {
+                done = co_await link.see(batch, *state);
+            } else {
+                done = co_await link.see_lines(group, *state);
+            }
             over = done && state->ended();
         } else if (!is_gone(answer->status)) {
             done = fail(ErrorCode::kUpstreamInvalid,
@@ -147,7 +147,10 @@ Task<BatchPoller::Look> BatchPoller::look(const StoredBatch& batch) {
         if (done && !over && unix_now_us() / 1'000'000 >= expires + grace) {
             spdlog::warn("id={} batch {} has not ended in time; it is charged as reserved",
                          batch.record.text(), batch.id);
-            done = link.post(batch, lost_row_of(batch, "batch_never_ended"));
+            std::vector<ledger::RequestRecord> rows;
+            for (const StoredBatch& one : group)
+                rows.push_back(lost_row_of(one, "batch_never_ended"));
+            done = link.post(group, std::move(rows));
         }
     }
     deadline_ = nullptr;

@@ -4,10 +4,11 @@
 #include "app/config.hpp"
 #include "net/timer.hpp"
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <map>
+#include <string>
+#include <vector>
 
 namespace leeway::app {
 
@@ -34,7 +35,7 @@ public:
                                               std::uint64_t random) noexcept;
 
 private:
-    /// Of one batch, by its record.
+    /// Of one batch of a provider.
     struct Plan {
         TimePoint due{};
         std::uint32_t failures = 0;  ///< one after the other
@@ -43,12 +44,12 @@ private:
 
     static void fire(void* self);
     Task<void> round();
-    Task<Look> look(const StoredBatch& batch);
+    Task<Look> look(const std::vector<StoredBatch>& group);
     void arm(Duration wait) noexcept;
 
     WorkerState& worker_;
     net::Timer timer_;
-    std::map<std::array<std::uint8_t, 16>, Plan> plans_;
+    std::map<std::string, Plan> plans_;
     net::Deadline* deadline_ = nullptr;  // of the look under way
     bool stopping_ = false;
     std::atomic<bool> running_{false};

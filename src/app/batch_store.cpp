@@ -53,11 +53,13 @@ CREATE INDEX batch_open ON batch (settled) WHERE settled = 0;
                                                        {2, R"sql(
 ALTER TABLE batch ADD COLUMN state TEXT NOT NULL DEFAULT '';
 ALTER TABLE batch ADD COLUMN expires_s INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE batch ADD COLUMN line TEXT NOT NULL DEFAULT '';
+ALTER TABLE batch ADD COLUMN route TEXT NOT NULL DEFAULT '';
 )sql"}}};
 
 constexpr const char* kBatchColumns =
     "record, provider, id, key, ts_us, endpoint, model, asked, user, tags, session, agent, "
-    "worst_pico_usd, worst_tokens, scopes, settled, state, expires_s";
+    "worst_pico_usd, worst_tokens, scopes, settled, state, expires_s, line, route";
 
 std::string database_path(const std::string& state_folder) { return state_folder + "/batches.db"; }
 
@@ -83,6 +85,8 @@ StoredBatch batch_of(const Statement& row) {
     out.settled = row.int64(15) != 0;
     out.state = row.text(16);
     out.expires_unix_s = row.int64(17);
+    out.line = row.text(18);
+    out.route = row.text(19);
     return out;
 }
 
@@ -154,65 +158,90 @@ Result<void> BatchStore::remove_file(const StoredFile& file) {
     return remove->run();
 }
 
-Result<void> BatchStore::begin_batch(const StoredBatch& batch) {
+template <class Run>
+Result<std::vector<bool>> BatchStore::for_each(std::span<const StoredBatch> batches,
+                                               const char* sql, Run&& run) {
     const std::scoped_lock lock(mutex_);
-    auto insert = db_.prepare(
-        "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '', 0)");
-    if (!insert) return fail(insert.error());
-    const std::string scopes = join_lines(batch.scopes);
-    insert->bind_blob(1, batch.record.bytes).bind(2, std::string_view(batch.provider));
-    insert->bind(3, std::string_view(batch.id)).bind(4, std::string_view(batch.key));
-    insert->bind(5, batch.ts_us).bind(6, std::string_view(batch.endpoint));
-    insert->bind(7, std::string_view(batch.model)).bind(8, std::string_view(batch.asked));
-    insert->bind(9, std::string_view(batch.user)).bind(10, std::string_view(batch.tags));
-    insert->bind(11, std::string_view(batch.session)).bind(12, std::string_view(batch.agent));
-    insert->bind(13, batch.worst_pico_usd).bind(14, batch.worst_tokens);
-    insert->bind(15, std::string_view(scopes));
-    return insert->run();
+    auto transaction = store::sqlite::Transaction::begin(db_);
+    if (!transaction) return fail(transaction.error());
+    std::vector<bool> changed;
+    for (const StoredBatch& batch : batches) {
+        auto statement = db_.prepare(sql);
+        if (!statement) return fail(statement.error());
+        statement->bind_blob(1, batch.record.bytes);
+        if (auto done = run(*statement, batch); !done) return fail(std::move(done.error()));
+        changed.push_back(db_.changes() > 0);
+    }
+    if (auto done = transaction->commit(); !done) return fail(std::move(done.error()));
+    return changed;
 }
 
-Result<void> BatchStore::name_batch(const StoredBatch& batch) {
-    const std::scoped_lock lock(mutex_);
-    auto update =
-        db_.prepare("UPDATE batch SET id = ?2, state = ?3, expires_s = ?4 WHERE record = ?1");
-    if (!update) return fail(update.error());
-    update->bind_blob(1, batch.record.bytes).bind(2, std::string_view(batch.id));
-    update->bind(3, std::string_view(batch.state)).bind(4, batch.expires_unix_s);
-    return update->run();
+namespace {
+
+Result<void> run_alone(Statement& statement, const StoredBatch& /*batch*/) {
+    return statement.run();
 }
 
-Result<void> BatchStore::drop_batch(const RequestId& record) {
-    const std::scoped_lock lock(mutex_);
-    auto remove = db_.prepare("DELETE FROM batch WHERE record = ?1");
-    if (!remove) return fail(remove.error());
-    remove->bind_blob(1, record.bytes);
-    return remove->run();
+/// Only whether it went well.
+Result<void> done(const Result<std::vector<bool>>& changed) {
+    if (!changed) return fail(changed.error());
+    return {};
 }
 
-Result<void> BatchStore::note_state(const RequestId& record, std::string_view state,
+}  // namespace
+
+Result<void> BatchStore::begin_batches(std::span<const StoredBatch> batches) {
+    return done(for_each(
+        batches,
+        "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '', 0, ?, ?)",
+        [](Statement& insert, const StoredBatch& batch) {
+            const std::string scopes = join_lines(batch.scopes);
+            insert.bind(2, std::string_view(batch.provider)).bind(3, std::string_view(batch.id));
+            insert.bind(4, std::string_view(batch.key)).bind(5, batch.ts_us);
+            insert.bind(6, std::string_view(batch.endpoint));
+            insert.bind(7, std::string_view(batch.model)).bind(8, std::string_view(batch.asked));
+            insert.bind(9, std::string_view(batch.user)).bind(10, std::string_view(batch.tags));
+            insert.bind(11, std::string_view(batch.session));
+            insert.bind(12, std::string_view(batch.agent));
+            insert.bind(13, batch.worst_pico_usd).bind(14, batch.worst_tokens);
+            insert.bind(15, std::string_view(scopes)).bind(16, std::string_view(batch.line));
+            return insert.bind(17, std::string_view(batch.route)).run();
+        }));
+}
+
+Result<void> BatchStore::name_batches(std::span<const StoredBatch> batches) {
+    return done(for_each(batches,
+                         "UPDATE batch SET id = ?2, state = ?3, expires_s = ?4 WHERE record = ?1",
+                         [](Statement& update, const StoredBatch& batch) {
+                             update.bind(2, std::string_view(batch.id));
+                             update.bind(3, std::string_view(batch.state));
+                             return update.bind(4, batch.expires_unix_s).run();
+                         }));
+}
+
+Result<void> BatchStore::drop_batches(std::span<const StoredBatch> batches) {
+    return done(for_each(batches, "DELETE FROM batch WHERE record = ?1", &run_alone));
+}
+
+Result<void> BatchStore::note_state(std::span<const StoredBatch> batches, std::string_view state,
                                     std::int64_t expires_unix_s) {
-    const std::scoped_lock lock(mutex_);
-    auto update = db_.prepare("UPDATE batch SET state = ?2, expires_s = ?3 WHERE record = ?1");
-    if (!update) return fail(update.error());
-    update->bind_blob(1, record.bytes).bind(2, state).bind(3, expires_unix_s);
-    return update->run();
+    return done(for_each(batches, "UPDATE batch SET state = ?2, expires_s = ?3 WHERE record = ?1",
+                         [&](Statement& update, const StoredBatch& /*batch*/) {
+                             return update.bind(2, state).bind(3, expires_unix_s).run();
+                         }));
 }
 
-Result<bool> BatchStore::settle_batch(const RequestId& record) {
-    const std::scoped_lock lock(mutex_);
-    auto update = db_.prepare("UPDATE batch SET settled = 1 WHERE record = ?1 AND settled = 0");
-    if (!update) return fail(update.error());
-    update->bind_blob(1, record.bytes);
-    if (auto done = update->run(); !done) return fail(std::move(done.error()));
-    return db_.changes() > 0;
+Result<std::vector<bool>> BatchStore::settle_batches(std::span<const StoredBatch> batches) {
+    return for_each(batches, "UPDATE batch SET settled = 1 WHERE record = ?1 AND settled = 0",
+                    &run_alone);
 }
 
 Result<std::optional<StoredBatch>> BatchStore::find_batch(std::string_view id,
                                                           std::string_view key) {
     if (id.empty()) return std::nullopt;
     const std::scoped_lock lock(mutex_);
-    auto query =
-        db_.prepare(fmt::format("SELECT {} FROM batch WHERE id = ? AND key = ?", kBatchColumns));
+    auto query = db_.prepare(
+        fmt::format("SELECT {} FROM batch WHERE id = ? AND key = ? AND line = ''", kBatchColumns));
     if (!query) return fail(query.error());
     query->bind(1, id).bind(2, key);
     const auto row = query->step();

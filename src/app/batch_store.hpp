@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -51,6 +52,10 @@ struct StoredBatch {
     std::int64_t worst_pico_usd = 0;
     std::int64_t worst_tokens = 0;
     std::vector<std::string> scopes;  ///< that it is reserved for; empty: no budget was configured
+    /// Not empty: it is one request that was gathered with others, `line` names it in the provider's batch, and all that
+    /// is said of a batch here is said of it alone.
+    std::string line;
+    std::string route;  ///< of such a request
     bool settled = false;  ///< its row is in the ledger's journal
     std::string state;  ///< the provider's word, when it was last asked; empty: it has not been
     std::int64_t expires_unix_s = 0;  ///< as the provider tells; 0: not yet
@@ -75,17 +80,19 @@ public:
                                                               std::string_view key);
     [[nodiscard]] Result<void> remove_file(const StoredFile& file);
 
+    // Of one batch, or of all requests that were gathered into one: all of them or none.
     /// Before it is asked for.
-    [[nodiscard]] Result<void> begin_batch(const StoredBatch& batch);
-    /// Its provider has taken it. `batch` has its name, and how it stands.
-    [[nodiscard]] Result<void> name_batch(const StoredBatch& batch);
+    [[nodiscard]] Result<void> begin_batches(std::span<const StoredBatch> batches);
+    /// Its provider has taken it. They have its name, and how it stands.
+    [[nodiscard]] Result<void> name_batches(std::span<const StoredBatch> batches);
     /// It was refused.
-    [[nodiscard]] Result<void> drop_batch(const RequestId& record);
+    [[nodiscard]] Result<void> drop_batches(std::span<const StoredBatch> batches);
     /// How it stands, as its provider tells.
-    [[nodiscard]] Result<void> note_state(const RequestId& record, std::string_view state,
-                                          std::int64_t expires_unix_s);
-    /// False: it was settled already.
-    [[nodiscard]] Result<bool> settle_batch(const RequestId& record);
+    [[nodiscard]] Result<void> note_state(std::span<const StoredBatch> batches,
+                                          std::string_view state, std::int64_t expires_unix_s);
+    /// For each of them whether it had not been settled before.
+    [[nodiscard]] Result<std::vector<bool>> settle_batches(std::span<const StoredBatch> batches);
+    /// Gathered requests are none that a caller could ask for.
     [[nodiscard]] Result<std::optional<StoredBatch>> find_batch(std::string_view id,
                                                                 std::string_view key);
     /// Those without a row in the ledger, oldest first.
@@ -99,6 +106,10 @@ public:
 
 private:
     [[nodiscard]] Result<std::vector<StoredBatch>> select(const char* where);
+    /// `sql` for each of them in one transaction: `run` fills in all but the record, and runs it. Which changed something.
+    template <class Run>
+    [[nodiscard]] Result<std::vector<bool>> for_each(std::span<const StoredBatch> batches,
+                                                     const char* sql, Run&& run);
     explicit BatchStore(store::sqlite::Database db) : db_(std::move(db)) {}
 
     std::mutex mutex_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "app/line_feed.hpp"
 #include "ledger/record.hpp"
 #include "prices/rates.hpp"
 #include "prices/waterfall.hpp"
@@ -40,7 +41,7 @@ private:
     const wire::BatchDialect& dialect_;
     const wire::usage::Flavour flavour_;
     const std::int64_t unix_s_;
-    std::string rest_;  // of a line whose end has not come yet
+    LineFeed lines_;
     prices::Usage usage_;
     std::int64_t answers_ = 0;
     std::uint64_t price_id_ = 0;

@@ -4,6 +4,7 @@
 #include "app/batch_settlement.hpp"
 #include "app/batch_store.hpp"
 #include "app/batch_tally.hpp"
+#include "app/line_feed.hpp"
 #include "app/worst_case.hpp"
 #include "ledger/ledger.hpp"
 #include "ledger/testing.hpp"
@@ -12,8 +13,10 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <chrono>
 #include <functional>
+#include <span>
 #include <string>
 
 namespace leeway::app {
@@ -251,11 +254,11 @@ TEST(BatchStore, KeepsOwnersApartAndOverStarts) {
         auto store = BatchStore::open(folder.path());
         ASSERT_TRUE(store) << store.error().text();
         ASSERT_TRUE((*store)->add_file({"acme", "file-1", "web", {"/v1/x", "m", 1, 2, 3, 4}}));
-        ASSERT_TRUE((*store)->begin_batch(batch));
+        ASSERT_TRUE((*store)->begin_batches(std::span(&batch, 1)));
         StoredBatch named = batch;
         named.id = "batch_1";
         named.state = "validating";
-        ASSERT_TRUE((*store)->name_batch(named));
+        ASSERT_TRUE((*store)->name_batches(std::span(&named, 1)));
     }
     EXPECT_TRUE(BatchStore::exists(folder.path()));
     auto store = BatchStore::open(folder.path());
@@ -272,19 +275,54 @@ TEST(BatchStore, KeepsOwnersApartAndOverStarts) {
     EXPECT_EQ((*found)->record, batch.record);
     EXPECT_EQ((*found)->state, "validating");
     EXPECT_EQ((*found)->scopes, batch.scopes);
-    ASSERT_TRUE((*store)->note_state(batch.record, "in_progress", 1'800'086'400));
+    ASSERT_TRUE((*store)->note_state(std::span(&batch, 1), "in_progress", 1'800'086'400));
     const auto open = (*store)->unsettled();
     ASSERT_TRUE(open && open->size() == 1U);
     EXPECT_EQ(open->front().state, "in_progress");
     EXPECT_EQ(open->front().expires_unix_s, 1'800'086'400);
     const std::vector<std::pair<std::string, std::int64_t>> one{{"in_progress", 1}};
     EXPECT_EQ(*(*store)->standings(), one);
-    EXPECT_TRUE(*(*store)->settle_batch(batch.record));
-    EXPECT_FALSE(*(*store)->settle_batch(batch.record)) << "it is settled already";
+    EXPECT_TRUE((*store)->settle_batches(std::span(&batch, 1))->front());
+    EXPECT_FALSE((*store)->settle_batches(std::span(&batch, 1))->front()) << "it is already";
     EXPECT_TRUE((*store)->unsettled()->empty());
     EXPECT_TRUE((*store)->standings()->empty());
     ASSERT_TRUE((*store)->remove_file(**file));
     EXPECT_FALSE(*(*store)->find_file("file-1", "web"));
+}
+
+TEST(BatchStore, AGatheredRequestIsNobodysBatch) {
+    const TemporaryFolder folder;
+    auto store = BatchStore::open(folder.path());
+    ASSERT_TRUE(store) << store.error().text();
+    std::array both{batch_of("batch_1"), batch_of("batch_1")};
+    for (StoredBatch& one : both) one.line = one.record.text();
+    both[1].route = "patient";
+    ASSERT_TRUE((*store)->begin_batches(both));
+    EXPECT_FALSE((*store)->begin_batches(both)) << "all of them or none";
+    EXPECT_FALSE(*(*store)->find_batch("batch_1", "web"));
+    const auto open = (*store)->unsettled();
+    ASSERT_TRUE(open && open->size() == 2U);
+    for (const StoredBatch& one : *open) EXPECT_EQ(one.line, one.record.text());
+    EXPECT_EQ((*open)[0].route + (*open)[1].route, "patient");
+    ASSERT_TRUE((*store)->settle_batches(std::span(both).first(1)));
+    EXPECT_EQ(*(*store)->settle_batches(both), (std::vector<bool>{false, true}));
+    ASSERT_TRUE((*store)->drop_batches(both));
+    EXPECT_TRUE((*store)->all()->empty());
+}
+
+TEST(LineFeed, LinesAreWholeHoweverTheTextIsCut) {
+    const std::string text = "a\n\n \nbc\r\n\nd";
+    for (std::size_t step = 1; step <= text.size(); ++step) {
+        LineFeed feed;
+        std::string seen;
+        const auto take = [&](std::string_view line) {
+            seen += "[" + std::string(line) + "]";
+        };
+        for (std::size_t at = 0; at < text.size(); at += step)
+            feed.feed(std::string_view(text).substr(at, step), take);
+        feed.finish(take);
+        EXPECT_EQ(seen, "[a][bc\r][d]") << step;
+    }
 }
 
 TEST(BatchSettlement, PostedTwiceItCostsOnce) {
@@ -292,7 +330,7 @@ TEST(BatchSettlement, PostedTwiceItCostsOnce) {
     auto store = BatchStore::open(folder.path());
     ASSERT_TRUE(store) << store.error().text();
     const StoredBatch batch = batch_of("batch_1");
-    ASSERT_TRUE((*store)->begin_batch(batch));
+    ASSERT_TRUE((*store)->begin_batches(std::span(&batch, 1)));
     for (int start = 0; start < 2; ++start) {
         ledger::LedgerOptions options;
         options.state_dir = folder.path();
@@ -302,7 +340,8 @@ TEST(BatchSettlement, PostedTwiceItCostsOnce) {
             ledger::RequestRecord row = row_of(batch);
             row.cost = row.attempts.front().cost = PicoUsd(700);
             row.usage_state = row.attempts.front().usage_state = prices::UsageState::kFinal;
-            ASSERT_TRUE(post_batch(batch, row, (*ledger)->sink(0), nullptr, **store));
+            ASSERT_TRUE(
+                post_batches(std::span(&batch, 1), {row}, (*ledger)->sink(0), nullptr, **store));
             ASSERT_TRUE((*ledger)->flush());
         }
         EXPECT_EQ((*ledger)->stats().open_intents, 0U);
@@ -322,8 +361,8 @@ TEST(BatchSettlement, WhatNobodyKnowsStaysChargedAsReserved) {
     const StoredBatch lost = batch_of("");
     StoredBatch running = batch_of("batch_2");
     running.scopes = {"team:p"};
-    ASSERT_TRUE((*store)->begin_batch(lost));
-    ASSERT_TRUE((*store)->begin_batch(running));
+    const std::array both{lost, running};
+    ASSERT_TRUE((*store)->begin_batches(both));
     ledger::LedgerOptions options;
     options.state_dir = folder.path();
     auto ledger = ledger::Ledger::open(options);

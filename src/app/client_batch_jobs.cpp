@@ -2,7 +2,6 @@
 #include "app/batch_settlement.hpp"
 #include "app/budget_policy.hpp"
 #include "app/client_batches.hpp"
-#include "app/worst_case.hpp"
 #include "json/node.hpp"
 
 #include <fmt/format.h>
@@ -30,72 +29,12 @@ Result<StoredBatch> BatchRequest::plan(const BatchBound& bound) {
     const pipeline::Model* model = batch_model(bound, provider, why);
     if (model == nullptr) return fail(std::move(why));
     caller_.take_dimensions();
-    const pipeline::RequestContext& context = caller_.context();
-    StoredBatch out;
-    out.provider = provider;
-    out.key = owner();
-    out.record = context.id;
-    out.ts_us = context.arrived_unix_us;
-    out.endpoint = bound.endpoint;
-    out.model = model->name;
-    out.asked = bound.model;
-    out.user = context.dimensions.user;
-    out.tags = context.dimensions.tags;
-    out.session = context.dimensions.session;
-    out.agent = context.dimensions.agent;
+    StoredBatch out = planned_batch(caller_.context(), bound, *model);
     if (snapshot_->budgets() != nullptr) {
-        if (auto error = reserve(out, bound, *model)) return fail(std::move(*error));
+        if (auto error = reserve_batch(*snapshot_, caller_.context(), bound, *model, out))
+            return fail(std::move(*error));
     }
     return out;
-}
-
-/// Reserves the most that the batch can cost, in all budgets that apply.
-std::optional<Error> BatchRequest::reserve(StoredBatch& batch, const BatchBound& bound,
-                                           const pipeline::Model& model) {
-    budget::Book& book = *snapshot_->budgets()->book;
-    const auto scopes = scopes_of(caller_.context());
-    const bool hard_usd = book.limits(scopes, budget::Unit::kUsd, true);
-    const bool hard = hard_usd || book.limits(scopes, budget::Unit::kTokens, true);
-    if (book.waiting()) {
-        return Error{ErrorCode::kUnavailable,
-                     "the ledger's database has not answered yet, and budgets need it",
-                     {},
-                     {},
-                     "ledger_unavailable"};
-    }
-    if (hard && book.shared()) {
-        return Error{ErrorCode::kForbidden,
-                     "A hard budget that several gateways share applies to this key: it takes no "
-                     "batches.",
-                     "use a key without one",
-                     {},
-                     "budget_shared"};
-    }
-    if (hard && bound.unbounded > 0) {
-        return Error{ErrorCode::kInvalidRequest,
-                     fmt::format("A hard budget applies to this key, and the cost of request {} of "
-                                 "the batch has no bound.",
-                                 bound.unbounded),
-                     "give each a limit on its answer, and no input by reference",
-                     place_.dialect == wire::Dialect::kAnthropic ? "requests" : "file",
-                     "budget_batch_unbounded"};
-    }
-    const auto longest = snapshot_->provider(model).origin.timeouts.total * bound.lines;
-    const auto cost = worst_cost(*model.price, batch.ts_us / 1'000'000, longest, bound.input_tokens,
-                                 bound.output_tokens);
-    if (!cost && hard_usd) return price_unknown(model.name);
-    budget::Reservation wanted;
-    wanted.operation = batch.record;
-    wanted.scopes = scopes;
-    wanted.worst.pico_usd = cost.value_or(0);
-    wanted.worst.tokens = capped(Int128{bound.input_tokens} + bound.output_tokens);
-    wanted.floor = wanted.worst;
-    wanted.now_s = batch.ts_us / 1'000'000;
-    if (const auto refusal = book.reserve(wanted)) return budget_exceeded(*refusal);
-    batch.worst_pico_usd = wanted.worst.pico_usd;
-    batch.worst_tokens = wanted.worst.tokens;
-    for (const budget::Scope& scope : scopes) batch.scopes.push_back(to_string(scope));
-    return std::nullopt;
 }
 
 void BatchRequest::release(const StoredBatch& batch) {
@@ -161,7 +100,7 @@ Task<void> BatchRequest::create_from(BatchBound bound, std::string_view body) {
         co_return;
     }
     // Before a byte goes upstream, so that nothing is bought that nobody remembers.
-    if (auto begun = store().begin_batch(*batch); !begun) {
+    if (auto begun = store().begin_batches(std::span(&*batch, 1)); !begun) {
         release(*batch);
         Error error = no_batch_store(begun.error());
         co_await refuse(std::move(error), 1);
@@ -180,11 +119,11 @@ Task<void> BatchRequest::create_from(BatchBound bound, std::string_view body) {
         co_return;
     }
     if (link_.sent()) {
-        auto posted = link_.post(*batch, lost_row_of(*batch));
+        auto posted = link_.post(std::span(&*batch, 1), {lost_row_of(*batch)});
         if (!posted) spdlog::error("id={} {}", request_id_, posted.error().text());
     } else {
         release(*batch);
-        (void)store().drop_batch(batch->record);
+        (void)store().drop_batches(std::span(&*batch, 1));
     }
     co_await refuse(std::move(answer.error()));
 }
@@ -195,7 +134,7 @@ Task<void> BatchRequest::take_created(StoredBatch batch, ProviderReply answer) {
     const bool told_by_proxy = answer.status == 502 || answer.status == 504;
     if (answer.status >= 400 && !told_by_proxy) {
         release(batch);
-        (void)store().drop_batch(batch.record);
+        (void)store().drop_batches(std::span(&batch, 1));
         co_await pass_on(answer);
         co_return;
     }
@@ -206,7 +145,7 @@ Task<void> BatchRequest::take_created(StoredBatch batch, ProviderReply answer) {
         batch.id = state->id;
         batch.state = state->status;
         batch.expires_unix_s = state->expires_unix_s;
-        kept = store().name_batch(batch);
+        kept = store().name_batches(std::span(&batch, 1));
     }
     if (named && kept) {
         store().counters().made.fetch_add(1, std::memory_order_relaxed);
@@ -215,7 +154,7 @@ Task<void> BatchRequest::take_created(StoredBatch batch, ProviderReply answer) {
         co_return;
     }
     // It may run, and we will never know.
-    auto posted = link_.post(batch, lost_row_of(batch));
+    auto posted = link_.post(std::span(&batch, 1), {lost_row_of(batch)});
     if (!posted) spdlog::error("id={} {}", request_id_, posted.error().text());
     co_await pass_on(answer);
 }

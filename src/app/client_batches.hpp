@@ -44,8 +44,6 @@ private:
     Task<bool> settle_first(StoredBatch batch);
     Task<void> take_created(StoredBatch batch, ProviderReply answer);
     Result<StoredBatch> plan(const BatchBound& bound);
-    std::optional<Error> reserve(StoredBatch& batch, const BatchBound& bound,
-                                 const pipeline::Model& model);
     void release(const StoredBatch& batch);
     Result<StoredBatch> own_batch();
 

@@ -159,7 +159,12 @@ Task<void> ClientRequest::follow(pipeline::Verdict verdict) {
             if (route.target != nullptr && route.baseline != nullptr)
                 context_.model = route.baseline;
         }
-        co_await forward();
+        const bool waits = gathers();
+        if (waits) {
+            co_await gather();
+        } else {
+            co_await forward();
+        }
     }
 }
 
@@ -196,6 +201,11 @@ Task<void> ClientRequest::deliver_stage_answer(pipeline::StageAnswer answer) {
     outcome.finish_reason = answer.finish_reason;
     record_.source = ledger::Source::kExactCache;
     settle(outcome, ledger::EndState::kOk);
+    co_await send_whole(answer);
+}
+
+/// The caller's own dialect already.
+Task<void> ClientRequest::send_whole(const pipeline::StageAnswer& answer) {
     if (answer.form == pipeline::AnswerForm::kJson) {
         co_await exchange_.respond(200, answer_fields("application/json", true), *answer.body);
         co_return;

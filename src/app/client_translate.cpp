@@ -125,7 +125,7 @@ Result<std::string> ClientRequest::upstream_body(const providers::Provider& prov
 void ClientRequest::choose_tier(const providers::Provider& provider) {
     context_.tier_word = {};
     const pipeline::Route* route = context_.route;
-    const bool by_route = route != nullptr && route->tier != prices::Tier::kStandard;
+    const bool by_route = route != nullptr && route->tier == prices::Tier::kFlex;
     prices::Tier tier = by_route ? route->tier : context_.model->tier;
     const bool own_wait = route != nullptr && route->flex_wait.count() > 0;
     const auto enough = own_wait ? route->flex_wait : context_.model->flex_wait;

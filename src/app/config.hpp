@@ -163,6 +163,13 @@ enum class ExactCacheMode : std::uint8_t {
     kOn,  ///< every request of the route
 };
 
+/// How requests of a route are gathered into batches.
+struct GatherConfig {
+    std::chrono::milliseconds least_wait{60 * 60'000};  ///< of callers who can wait for a batch
+    std::chrono::milliseconds window{10'000};  ///< how long the first request waits for others
+    std::uint32_t requests = 500;  ///< the most of one batch
+};
+
 struct RouteConfig {
     std::string name;
     std::string model;  ///< target; may be empty for the route "default"
@@ -173,6 +180,7 @@ struct RouteConfig {
     std::chrono::seconds cache_ttl{0};  ///< 0: the global `cache.ttl`
     prices::Tier tier = prices::Tier::kStandard;  ///< asked for where the caller says nothing
     std::chrono::milliseconds flex_wait{0};  ///< as of a model, before its own; 0: the model's
+    GatherConfig gather;  ///< of tier batch
     std::uint32_t holdout_ppm = 0;  ///< share of requests answered without stages, per million
 };
 

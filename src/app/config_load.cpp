@@ -95,7 +95,7 @@ void read_holdout(ConfigSource& source, Section& section, std::uint32_t& ppm) {
 
 void read_route(ConfigSource& source, const PlacedText& name, Section& section, Draft& draft) {
     RouteConfig out;
-    RouteMarks marks{name.mark, {}, {}, {}, {}};
+    RouteMarks marks{name.mark, {}, {}, {}, {}, {}};
     out.name = name.text;
     section.text("model", out.model);
     section.text("baseline", out.baseline);
@@ -119,7 +119,8 @@ void read_route(ConfigSource& source, const PlacedText& name, Section& section, 
     section.list("fallbacks", marks.fallbacks);
     for (const PlacedText& model : marks.fallbacks) out.fallbacks.push_back(model.text);
     read_holdout(source, section, out.holdout_ppm);
-    read_tier(source, section, out.tier, out.flex_wait);
+    read_tier(source, section, out.tier, out.flex_wait, &out.gather);
+    marks.tier = section.mark("tier");
     Section cache = section.section("cache");
     cache.choice<ExactCacheMode>("exact", out.exact_cache,
                                  {{"auto", ExactCacheMode::kAuto},

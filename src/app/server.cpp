@@ -146,7 +146,8 @@ Result<std::shared_ptr<const Snapshot>> Server::build_snapshot(const Config& con
     if (auto opened = open_batches(config); !opened) return fail(std::move(opened.error()));
     const Services services{cache_services_, *host,          books_.current(), &book_,
                             &limits_,        &vocabularies_, leases_.get(),    &tokens_,
-                            &breakers_,      learner_.get(), batches_.get(),   &batch_reader_};
+                            &breakers_,      learner_.get(), batches_.get(),   &batch_reader_,
+                            &batch_waiters_};
     auto snapshot = Snapshot::build(config, keys_, services, address->is_loopback());
     // Only now, when nothing can be refused any more.
     if (snapshot) hosts_->use(std::move(*host));
@@ -449,6 +450,7 @@ Server::~Server() {
     if (hosts_) hosts_->stop();
     tokens_.stop();
     batch_reader_.stop();
+    batch_waiters_.stop();
     cache_.reset();
     workers_.clear();
     learner_.reset();

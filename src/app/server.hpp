@@ -4,6 +4,7 @@
 #include "app/alert_sender.hpp"
 #include "app/batch_reader.hpp"
 #include "app/batch_store.hpp"
+#include "app/batch_waiters.hpp"
 #include "app/commands.hpp"
 #include "app/config.hpp"
 #include "app/key_store.hpp"
@@ -96,6 +97,7 @@ private:
     std::unique_ptr<BatchStore> batches_;  // null: no provider has taken batches yet
     std::atomic<BatchStore*> batches_seen_{nullptr};  // the same, for other threads
     BatchReader batch_reader_;
+    BatchWaiters batch_waiters_;
     std::atomic<bool> book_refused_{false};  // the newest one; an older one is in use, or none
     std::vector<std::unique_ptr<Worker>> workers_;
     std::unique_ptr<admin::AdminServer> admin_;

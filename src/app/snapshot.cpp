@@ -107,6 +107,7 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::build(
     out->learner_ = services.learner;
     out->batches_ = services.batches;
     out->batch_reader_ = services.batch_reader;
+    out->batch_waiters_ = services.batch_waiters;
     out->batches_config_ = config.batches;
     if (!config.budgets.empty()) {
         out->budgets_.book = services.budgets;
@@ -256,6 +257,9 @@ Result<void> Snapshot::add_routes(const Config& config) {
         to.holdout_ppm = from.holdout_ppm;
         to.tier = from.tier;
         to.flex_wait = from.flex_wait;
+        to.gather_wait = from.gather.least_wait;
+        to.gather_window = from.gather.window;
+        to.gather_requests = from.gather.requests;
         for (const std::string& other : from.fallbacks) to.fallbacks.push_back(model(other));
         to.exact_cache = cache_mode(from.exact_cache);
         to.cache_ttl = from.cache_ttl.count() > 0 ? from.cache_ttl : config.cache.ttl;

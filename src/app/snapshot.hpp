@@ -25,6 +25,7 @@ namespace leeway::app {
 
 class BatchReader;
 class BatchStore;
+class BatchWaiters;
 class TokenLearner;
 
 /// What a snapshot is built on: stores, which outlive every configuration, and the model host.
@@ -42,6 +43,7 @@ struct Services {
     TokenLearner* learner = nullptr;  ///< likewise
     BatchStore* batches = nullptr;  ///< null: no provider takes batches; outlives every snapshot
     BatchReader* batch_reader = nullptr;  ///< there where `batches` is
+    BatchWaiters* batch_waiters = nullptr;  ///< likewise
 };
 
 /// One configuration, built into what the data plane runs on. Immutable; each request pins the one it
@@ -112,6 +114,7 @@ public:
     [[nodiscard]] BatchStore* batches() const noexcept { return batches_; }
     /// Null where `batches` is.
     [[nodiscard]] BatchReader* batch_reader() const noexcept { return batch_reader_; }
+    [[nodiscard]] BatchWaiters* batch_waiters() const noexcept { return batch_waiters_; }
     [[nodiscard]] const BatchesConfig& batches_config() const noexcept { return batches_config_; }
 
 private:
@@ -147,6 +150,7 @@ private:
     TokenLearner* learner_ = nullptr;
     BatchStore* batches_ = nullptr;
     BatchReader* batch_reader_ = nullptr;
+    BatchWaiters* batch_waiters_ = nullptr;
     BatchesConfig batches_config_;
 };
 

@@ -9,9 +9,11 @@ Worker::Worker(unsigned index, const net::ServerOptions& options, ledger::Sink* 
     : index_(index),
       state_(loop_),
       gateway_(state_),
+      gatherer_(state_),
       poller_(state_),
       server_(loop_, options, gateway_) {
     state_.ledger = ledger;
+    state_.gatherer = &gatherer_;
     state_.snapshot = std::move(snapshot);
 }
 

@@ -46,6 +46,10 @@ struct Route {
     /// The class of service that is asked for where the caller names none; standard: the model's.
     prices::Tier tier = prices::Tier::kStandard;
     std::chrono::milliseconds flex_wait{0};  ///< as of a model, and before its own; 0: the model's
+    // Of tier batch: requests whose caller can wait that long are gathered, so many at most and so long.
+    std::chrono::milliseconds gather_wait{0};
+    std::chrono::milliseconds gather_window{0};
+    std::uint32_t gather_requests = 0;
 };
 
 }  // namespace leeway::pipeline

@@ -197,7 +197,7 @@ def test_routes_and_models_ask_for_flex_and_save_by_it(gateway, upstream):
     assert status == 200 and typed.last[1] == {"service_tier": "flex", "model": "big-4", "input": "hello"}, typed.last
     typed.shutdown()
     gateway.stop()
-    gateway.config.write_text(text.replace("routes:\n", "routes:\n  patient: {model: big-1, tier: batch}\n"))
+    gateway.config.write_text(text.replace("big-2: {provider: acme, tier: flex}", "big-2: {provider: acme, tier: batch}"))
     check = subprocess.run([gateway.binary, "serve", "--config", str(gateway.config)], capture_output=True, text=True,
                            timeout=60)
-    assert check.returncode == 1 and "/v1/batches" in check.stderr, check.stderr
+    assert check.returncode == 1 and "tier: batch is of routes" in check.stderr, check.stderr

@@ -7,6 +7,7 @@
 #include "net/http_parser.hpp"
 #include "wire/canonical/batch.hpp"
 #include "wire/canonical/codec.hpp"
+#include "wire/openai/batch.hpp"
 #include "wire/openai/multipart.hpp"
 
 #include <array>
@@ -200,6 +201,8 @@ void batches(std::string_view text) {
     if (const auto list = wire::read_list(text)) {
         for (const std::string_view item : list->items) require(json::validate(item).has_value());
     }
+    if (const auto line = wire::openai::read_batch_line(text))
+        require(line->body.empty() || json::validate(line->body).has_value());
     const bool valid = json::validate(text).has_value();
     for (const Dialect kind : {Dialect::kOpenAiChat, Dialect::kAnthropic}) {
         const wire::BatchDialect& dialect = wire::batch_dialect_of(kind);

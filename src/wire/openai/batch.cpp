@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 namespace leeway::wire::openai {
 namespace {
@@ -179,6 +180,39 @@ BatchAnswer read_batch_answer(std::string_view line, usage::Flavour flavour) {
         }
     }
     out.usage = usage.result();
+    return out;
+}
+
+std::optional<BatchLine> read_batch_line(std::string_view line) {
+    const auto tokens = json::thread_indexer().index(line);
+    if (!tokens) return std::nullopt;
+    json::Cursor cursor(*tokens);
+    BatchLine out;
+    std::string scratch;
+    std::string_view key;
+    if (!cursor.open_object()) return std::nullopt;
+    while (cursor.next_member(key)) {
+        if (key == "custom_id" && cursor.kind() == '"') {
+            std::string_view raw;
+            if (!cursor.string(raw)) break;
+            out.custom_id = json::decoded(raw, cursor.escaped(), scratch);
+        } else if (key == "response" && cursor.kind() == '{') {
+            if (!cursor.open_object()) break;
+            while (cursor.next_member(key)) {
+                const std::size_t begin = cursor.offset();
+                std::string_view number;
+                if (key == "status_code" && cursor.kind() >= '1' && cursor.kind() <= '9') {
+                    if (cursor.number(number) && number.size() == 3)
+                        std::from_chars(number.data(), number.data() + 3, out.status);
+                } else if (cursor.skip() && key == "body") {
+                    out.body = line.substr(begin, cursor.value_end() - begin);
+                }
+            }
+        } else if (!cursor.skip()) {
+            break;
+        }
+    }
+    if (!cursor.end() || out.custom_id.empty()) return std::nullopt;
     return out;
 }
 

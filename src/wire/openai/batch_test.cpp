@@ -122,6 +122,23 @@ TEST(BatchState, TellsHowABatchEndedAndWhereItsAnswersAre) {
     EXPECT_FALSE(read_batch_state(R"({"id":"b"})"));
 }
 
+TEST(BatchLine, TellsWhoseAnswerItIs) {
+    const std::string text =
+        R"({"id":"x","custom_id":"a\u0062","error":null,"response":{"status_code":429,"body":{"n": 1.50}}})";
+    const auto line = read_batch_line(text);
+    ASSERT_TRUE(line);
+    EXPECT_EQ(line->custom_id, "ab");
+    EXPECT_EQ(line->status, 429);
+    EXPECT_EQ(line->body, R"({"n": 1.50})");
+    const auto none = read_batch_line(R"({"custom_id":"a","response":null,"error":{"code":"x"}})");
+    ASSERT_TRUE(none);
+    EXPECT_EQ(none->status, 0);
+    EXPECT_TRUE(none->body.empty());
+    EXPECT_FALSE(read_batch_line(R"({"response":{"status_code":200,"body":{}}})"));
+    for (std::size_t size = 0; size < text.size(); ++size)
+        EXPECT_FALSE(read_batch_line(std::string_view(text).substr(0, size))) << size;
+}
+
 TEST(BatchList, ItemsKeepTheirBytes) {
     const auto page = read_list(R"({"object":"list", "data":[ {"id": "a"}, {"id":"b","x":1.50}],)"
                                 R"("has_more":true})");
