@@ -13,6 +13,9 @@
 namespace leeway::app {
 namespace {
 
+/// Of an input file: providers take more, but it is held in memory.
+constexpr std::size_t kMostBytes = 32ULL * 1024 * 1024;
+
 Error refused(int status) {
     return Error{ErrorCode::kUpstreamInvalid,
                  fmt::format("the batch of this request was refused: the upstream answered with "
@@ -42,9 +45,10 @@ void BatchGatherer::add(StoredBatch batch, std::string text, const pipeline::Rou
         parcel = std::make_unique<Parcel>(*this, key);
         parcel->timer.arm(monotonic_now() + route.gather_window);
     }
+    parcel->bytes += text.size();
     parcel->batches.push_back(std::move(batch));
     parcel->lines.push_back(std::move(text));
-    if (parcel->batches.size() >= route.gather_requests) close(key);
+    if (parcel->batches.size() >= route.gather_requests || parcel->bytes >= kMostBytes) close(key);
 }
 
 bool BatchGatherer::take_back(const RequestId& record) {

@@ -36,6 +36,7 @@ private:
         net::Timer timer;
         std::vector<StoredBatch> batches;
         std::vector<std::string> lines;  // of the same
+        std::size_t bytes = 0;  // of the lines, of those that were taken back too
     };
     static void fire(void* parcel);
     void close(const std::string& key);

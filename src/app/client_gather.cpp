@@ -128,6 +128,7 @@ Task<void> ClientRequest::deliver_line(Result<LineReply> reply) {
     outcome.no_store = true;
     Error error;
     pipeline::StageAnswer answer;
+    bool failed = true;
     if (!reply) {
         error = std::move(reply.error());
     } else if (reply->status != 200) {
@@ -144,11 +145,11 @@ Task<void> ClientRequest::deliver_line(Result<LineReply> reply) {
         if (body && dialect_ != wire::Dialect::kOpenAiChat) told = in_callers_dialect(answer);
         if (!body) error = std::move(body.error());
         if (!told) error = std::move(told.error());
+        failed = !body || !told;
         if (told) answer = std::move(*told);
         record_.cost = reply->cost;
         record_.baseline = reply->baseline;
     }
-    const bool failed = !error.message.empty();
     if (failed) {
         co_await refuse(std::move(error));
         co_return;
