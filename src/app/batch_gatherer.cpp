@@ -165,6 +165,7 @@ Task<void> BatchGatherer::make(BatchLink& link, Parcel& parcel, std::string file
                      {},
                      "outcome_unknown"};
     std::vector<ledger::RequestRecord> rows;
+    rows.reserve(parcel.batches.size());
     for (const StoredBatch& batch : parcel.batches) rows.push_back(lost_row_of(batch));
     tell_all(link, parcel, std::move(rows), lost);
 }
@@ -172,6 +173,7 @@ Task<void> BatchGatherer::make(BatchLink& link, Parcel& parcel, std::string file
 /// Nothing was bought: each gets a row that says so, and its reservation is free again.
 void BatchGatherer::give_back(BatchLink& link, const Parcel& parcel, const Error& why) {
     std::vector<ledger::RequestRecord> rows;
+    rows.reserve(parcel.batches.size());
     for (const StoredBatch& batch : parcel.batches) rows.push_back(free_row_of(batch, why.reason));
     tell_all(link, parcel, std::move(rows), why);
 }

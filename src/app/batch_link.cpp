@@ -157,7 +157,9 @@ Task<Result<void>> BatchLink::settle(const StoredBatch& batch, const wire::Batch
         row.end = row.attempts.front().end = ledger::EndState::kError;
         row.error = "batch_" + state.end;
     }
-    co_return post(std::span(&batch, 1), std::vector<ledger::RequestRecord>(1, std::move(row)));
+    std::vector<ledger::RequestRecord> rows;
+    rows.push_back(std::move(row));
+    co_return post(std::span(&batch, 1), std::move(rows));
 }
 
 }  // namespace leeway::app

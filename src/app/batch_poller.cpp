@@ -122,7 +122,6 @@ Task<BatchPoller::Look> BatchPoller::look(const std::vector<StoredBatch>& group)
     auto answer = co_await link.ask(std::move(wanted));
     Result<void> done;
     bool over = false;
-    std::string why;
     if (!answer) {
         done = fail(std::move(answer.error()));
     } else {
@@ -148,6 +147,7 @@ Task<BatchPoller::Look> BatchPoller::look(const std::vector<StoredBatch>& group)
             spdlog::warn("id={} batch {} has not ended in time; it is charged as reserved",
                          batch.record.text(), batch.id);
             std::vector<ledger::RequestRecord> rows;
+            rows.reserve(group.size());
             for (const StoredBatch& one : group)
                 rows.push_back(lost_row_of(one, "batch_never_ended"));
             done = link.post(group, std::move(rows));

@@ -45,7 +45,7 @@ bool ClientRequest::gathers() const {
            !wire::openai::find_member(context_.body, "service_tier").present() &&
            provider.batches && provider.dialect == wire::Dialect::kOpenAiChat &&
            context_.model->targets.empty() && worker_.ledger != nullptr &&
-           snapshot_->batches() != nullptr;
+           worker_.gatherer != nullptr && snapshot_->batches() != nullptr;
 }
 
 /// Its line of the input file.
