@@ -140,6 +140,10 @@ Task<void> ClientRequest::follow(pipeline::Verdict verdict) {
             if (route.target != nullptr && route.baseline != nullptr)
                 context_.model = route.baseline;
         }
+        if (auto lost = no_holder()) {
+            co_await refuse(std::move(lost->error));
+            co_return;
+        }
         co_await forward();
     }
 }

@@ -106,6 +106,7 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::build(
     out->limits_ = services.limits;
     out->learner_ = services.learner;
     out->batches_ = services.batches;
+    out->responses_ = services.responses;
     if (!config.budgets.empty()) {
         out->budgets_.book = services.budgets;
         out->budgets_.leases = services.leases;

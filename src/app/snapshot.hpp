@@ -24,6 +24,7 @@
 namespace leeway::app {
 
 class BatchStore;
+class ResponseStore;
 class TokenLearner;
 
 /// What a snapshot is built on: stores, which outlive every configuration, and the model host.
@@ -40,6 +41,7 @@ struct Services {
     providers::BreakerBook* breakers = nullptr;  ///< null: none; used while building only
     TokenLearner* learner = nullptr;  ///< likewise
     BatchStore* batches = nullptr;  ///< null: no provider takes batches; outlives every snapshot
+    ResponseStore* responses = nullptr;  ///< null: none are kept; outlives every snapshot
 };
 
 /// One configuration, built into what the data plane runs on. Immutable; each request pins the one it
@@ -108,6 +110,8 @@ public:
     [[nodiscard]] TokenLearner* learner() const noexcept { return learner_; }
     /// Null: no provider takes batches.
     [[nodiscard]] BatchStore* batches() const noexcept { return batches_; }
+    /// Null: no responses are kept.
+    [[nodiscard]] ResponseStore* responses() const noexcept { return responses_; }
 
 private:
     Snapshot() = default;
@@ -141,6 +145,7 @@ private:
     limits::LimitBook* limits_ = nullptr;
     TokenLearner* learner_ = nullptr;
     BatchStore* batches_ = nullptr;
+    ResponseStore* responses_ = nullptr;
 };
 
 }  // namespace leeway::app
