@@ -477,6 +477,7 @@ void ClientRequest::ended_unheard(Error error, Failure& failure) {
     wire::usage::UsageReading usage;
     if (own) {
         usage = own->usage;
+        if (held_tokens_ > 0) usage.usage[prices::Bucket::kInput] += held_tokens_;
         attempt_.usage_quality = own->quality;
     }
     broke_off(200, error, usage);

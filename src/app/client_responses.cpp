@@ -104,7 +104,7 @@ Error ClientRequest::out_of_reach() const {
                      fmt::format("Item with id '{}' not found.", missing_item_),
                      "items are kept where `store` is not false",
                      "input",
-                     {}};
+                     "item_not_found"};
     }
     Error error = *unreadable_;
     const bool kept = snapshot_->responses() != nullptr;

@@ -9,6 +9,7 @@
 #include <spdlog/spdlog.h>
 
 namespace leeway::app {
+
 ResponseRequest::ResponseRequest(WorkerState& worker, net::Exchange& exchange, const Place& place,
                                  std::string_view id)
     : worker_(worker),
