@@ -148,6 +148,7 @@ private:
     // client_responses.cpp: what callers of Responses let us, or a provider, keep
     Result<std::string_view> recall(std::string_view body);
     Result<bool> recall_previous(std::vector<std::string>& earlier);
+    Result<void> recall_items(const std::vector<std::string>& ids);
     Error out_of_reach() const;
     std::optional<pipeline::Reject> no_holder() const;
     void keep_response(std::string& told, pipeline::AnswerForm form);

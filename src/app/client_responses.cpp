@@ -46,16 +46,8 @@ Result<std::string_view> ClientRequest::recall(std::string_view body) {
         if (!recalled) return fail(std::move(recalled.error()));
         ours = *recalled;
     }
-    const std::int64_t now_s = context_.arrived_unix_us / 1'000'000;
-    for (const std::string& id : wanted->references) {
-        auto item = store->find_item(id, context_.key_name, now_s);
-        if (!item) return fail(responses_unavailable(item.error()));
-        if (*item) {
-            items_.emplace(id, std::move(**item));
-        } else if (missing_item_.empty()) {
-            missing_item_ = id;
-        }
-    }
+    if (auto found = recall_items(wanted->references); !found)
+        return fail(std::move(found.error()));
     if (!ours && items_.empty()) return body;
     if (auto written = wire::openai::write_out(*node, earlier, items_); !written)
         return fail(std::move(written.error()));
@@ -89,6 +81,26 @@ Result<bool> ClientRequest::recall_previous(std::vector<std::string>& earlier) {
     return true;
 }
 
+/// Items of ours that the request refers to.
+Result<void> ClientRequest::recall_items(const std::vector<std::string>& ids) {
+    if (ids.empty()) return {};
+    auto found = snapshot_->responses()->find_items(ids, context_.key_name,
+                                                    context_.arrived_unix_us / 1'000'000);
+    if (!found) return fail(responses_unavailable(found.error()));
+    items_ = std::move(*found);
+    std::size_t bytes = 0;  // an item may be named many times
+    for (const std::string& id : ids) {
+        const auto item = items_.find(id);
+        if (item != items_.end()) {
+            bytes += item->second.size();
+        } else if (missing_item_.empty()) {
+            missing_item_ = id;
+        }
+    }
+    if (bytes <= kLongestConversation) return {};
+    return fail(ResponseStore::too_long("input"));
+}
+
 /// Why a provider that does not have what the request names cannot take it.
 Error ClientRequest::out_of_reach() const {
     if (!holder_.empty()) {
@@ -102,9 +114,7 @@ Error ClientRequest::out_of_reach() const {
     if (!missing_item_.empty()) {
         return Error{ErrorCode::kNotFound,
                      fmt::format("Item with id '{}' not found.", missing_item_),
-                     "items are kept where `store` is not false",
-                     "input",
-                     "item_not_found"};
+                     "items are kept where `store` is not false", "input", "item_not_found"};
     }
     Error error = *unreadable_;
     const bool kept = snapshot_->responses() != nullptr;

@@ -49,8 +49,10 @@ CREATE INDEX item_by_id ON item (id);
 
 // What a row takes beside its texts, about.
 constexpr std::int64_t kRowBytes = 256;
-// So many are deleted in one transaction: others wait for it.
-constexpr int kStep = 32;
+// So many rows are written or deleted at a time, as others wait for it.
+constexpr std::size_t kMostItems = 4096;
+constexpr int kStep = 8;
+constexpr int kMostGivenUp = 64;
 constexpr std::int64_t kSweepSeconds = 60;
 constexpr std::int64_t kWriteSeconds = 2;
 
@@ -97,6 +99,12 @@ Error responses_unavailable(const Error& why) {
                  why.hint,
                  {},
                  "responses_unavailable"};
+}
+
+Error ResponseStore::too_long(std::string param) {
+    return Error{ErrorCode::kPayloadTooLarge, "The conversation is too long to be continued.",
+                 "begin a new one with what matters of it", std::move(param),
+                 "conversation_too_long"};
 }
 
 struct ResponseStore::Row {
@@ -152,7 +160,9 @@ Result<std::int64_t> ResponseStore::add(const Row& row) {
     const auto added = insert->step();
     if (!added) return fail(added.error());
     const std::int64_t number = *added ? insert->int64(0) : 0;
-    insert->reset();
+    if (*added) {
+        if (const auto done = insert->step(); !done) return fail(done.error());
+    }
     return number;
 }
 
@@ -207,8 +217,10 @@ Result<int> ResponseStore::erase(const char* sql, std::int64_t first, std::int64
 
 Result<void> ResponseStore::make_room(std::int64_t bytes, std::int64_t spared) {
     const auto most = static_cast<std::int64_t>(config_.disk_bytes);
-    if (bytes_ + bytes > most) {
-        if (auto erased = erase(kDeleteOldest, spared, kStep); !erased) return fail(erased.error());
+    for (int i = 0; i < kMostGivenUp && bytes_ + bytes > most; ++i) {
+        const auto erased = erase(kDeleteOldest, spared, 1);
+        if (!erased) return fail(erased.error());
+        if (*erased == 0) break;
     }
     if (bytes_ + bytes <= most) return {};
     return fail(Error{ErrorCode::kUnavailable, "responses.disk is used up", {}, {}, "no_room"});
@@ -217,9 +229,12 @@ Result<void> ResponseStore::make_room(std::int64_t bytes, std::int64_t spared) {
 Result<void> ResponseStore::keep(const KeptResponse& response) {
     const std::int64_t bytes = size_of(response);
     const std::scoped_lock lock(mutex_);
-    if (static_cast<std::uint64_t>(bytes) > std::min(config_.entry_bytes, config_.disk_bytes)) {
+    const bool many = response.input.size() + response.whole.output.size() > kMostItems;
+    if (many ||
+        static_cast<std::uint64_t>(bytes) > std::min(config_.entry_bytes, config_.disk_bytes)) {
         return fail(Error{ErrorCode::kPayloadTooLarge,
-                          "the response is larger than responses.entry",
+                          many ? "the response has too many items"
+                               : "the response is larger than responses.entry",
                           {},
                           {},
                           "too_large"});
@@ -314,10 +329,7 @@ Result<std::vector<std::string>> ResponseStore::conversation(std::int64_t number
             if (!*row) break;
             sum += query->text(0).size();
             if (sum > most) {
-                return fail(Error{ErrorCode::kPayloadTooLarge,
-                                  "The conversation is too long to be continued.",
-                                  "begin a new one with what matters of it", "previous_response_id",
-                                  "conversation_too_long"});
+                return fail(too_long("previous_response_id"));
             }
             out.emplace_back(query->text(0));
         }
@@ -325,20 +337,25 @@ Result<std::vector<std::string>> ResponseStore::conversation(std::int64_t number
     return out;
 }
 
-Result<std::optional<std::string>> ResponseStore::find_item(std::string_view id,
-                                                            std::string_view key,
-                                                            std::int64_t now_unix_s) {
+Result<wire::openai::ItemsById> ResponseStore::find_items(std::span<const std::string> ids,
+                                                          std::string_view key,
+                                                          std::int64_t now_unix_s) {
     const std::scoped_lock lock(mutex_);
     auto query = db_.prepare(
         "SELECT item.body FROM item JOIN response ON response.number = item.response WHERE "
         "item.id = ?1 AND response.key = ?2 AND response.expires_s > ?3 ORDER BY item.rowid DESC "
         "LIMIT 1");
     if (!query) return fail(query.error());
-    query->bind(1, id).bind(2, key).bind(3, now_unix_s);
-    const auto row = query->step();
-    if (!row) return fail(row.error());
-    if (!*row) return std::nullopt;
-    return std::string(query->text(0));
+    wire::openai::ItemsById out;
+    for (const std::string& id : ids) {
+        if (out.contains(id)) continue;
+        query->bind(1, std::string_view(id)).bind(2, key).bind(3, now_unix_s);
+        const auto row = query->step();
+        if (!row) return fail(row.error());
+        if (*row) out.emplace(id, query->text(0));
+        query->reset();
+    }
+    return out;
 }
 
 Result<std::string> ResponseStore::read(std::int64_t number) {

@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -73,12 +74,15 @@ public:
     /// "previous_gone", and kPayloadTooLarge when they have more than `most` bytes.
     [[nodiscard]] Result<std::vector<std::string>> conversation(std::int64_t number,
                                                                 std::size_t most);
-    /// The newest item with this id; nullopt: the owner has none.
-    [[nodiscard]] Result<std::optional<std::string>> find_item(std::string_view id,
-                                                               std::string_view key,
-                                                               std::int64_t now_unix_s);
+    /// The newest item with each of these ids, where the owner has one.
+    [[nodiscard]] Result<wire::openai::ItemsById> find_items(std::span<const std::string> ids,
+                                                             std::string_view key,
+                                                             std::int64_t now_unix_s);
     /// The response as it was told.
     [[nodiscard]] Result<std::string> read(std::int64_t number);
+
+    /// The same error for what `param` names.
+    [[nodiscard]] static Error too_long(std::string param);
 
     struct Page {
         std::vector<std::string> items;

@@ -51,6 +51,13 @@ protected:
         EXPECT_TRUE(found);
         return found && *found ? (*found)->number : 0;
     }
+    std::string found_item(const std::string& id, const std::string& key = "web",
+                           std::int64_t now = kNow) {
+        const Texts ids{id, "unknown", id};
+        const auto found = store_->find_items(ids, key, now);
+        EXPECT_TRUE(found);
+        return found && found->contains(id) ? found->find(id)->second : std::string();
+    }
     Texts conversation(const std::string& id) {
         const auto items = store_->conversation(number(id), 1'000'000);
         EXPECT_TRUE(items) << items.error().text();
@@ -71,8 +78,8 @@ TEST_F(ResponseStoreTest, AnOwnerSeesItsOwnAlsoAfterARestart) {
     EXPECT_EQ(number("resp_1", ""), 0);
     EXPECT_NE(number("resp_2", ""), 0);
     EXPECT_EQ(number("resp_2", "web"), 0);
-    EXPECT_EQ(*store_->find_item("in_resp_1", "web", kNow), item("in_resp_1").body);
-    EXPECT_FALSE(*store_->find_item("in_resp_1", "other", kNow));
+    EXPECT_EQ(found_item("in_resp_1"), item("in_resp_1").body);
+    EXPECT_EQ(found_item("in_resp_1", "other"), "");
     const auto told = store_->read(number("resp_1"));
     ASSERT_TRUE(told) << told.error().text();
     EXPECT_EQ(*told, R"({"id":"resp_1","output":[{"id":"out_resp_1","text":"x"}],"usage":null})");
@@ -115,7 +122,7 @@ TEST_F(ResponseStoreTest, AGapEndsAConversation) {
     const auto items = store_->conversation(number("c"), 1'000'000);
     ASSERT_FALSE(items);
     EXPECT_EQ(items.error().reason, "previous_gone");
-    EXPECT_FALSE(*store_->find_item("in_a", "web", kNow));
+    EXPECT_EQ(found_item("in_a"), "");
 }
 
 TEST_F(ResponseStoreTest, WhatIsDeletedIsInNoFileAnyMore) {
@@ -143,7 +150,7 @@ TEST_F(ResponseStoreTest, WhatIsOverIsDeletedUnlessAConversationLivesOnIt) {
     ASSERT_TRUE(store_->keep(late));
     EXPECT_NE(number("a", "web", end - 1), 0);
     EXPECT_EQ(number("a", "web", end), 0) << "over for its owner at once";
-    EXPECT_FALSE(*store_->find_item("in_a", "web", end));
+    EXPECT_EQ(found_item("in_a", "web", end), "");
     const std::int64_t before = store_->bytes();
     store_->tend(end);
     EXPECT_LT(store_->bytes(), before) << "the lone one is gone";
@@ -186,6 +193,10 @@ TEST_F(ResponseStoreTest, WhatIsTooLargeIsNotKept) {
     const auto kept = store_->keep(large);
     ASSERT_FALSE(kept);
     EXPECT_EQ(kept.error().reason, "too_large");
+    store_->configure({});
+    KeptResponse many = response("a");
+    for (int i = 0; i < 5000; ++i) many.input.push_back(item("i"));
+    EXPECT_FALSE(store_->keep(many));
     EXPECT_EQ(store_->bytes(), 0);
 }
 
