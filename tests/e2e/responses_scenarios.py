@@ -2,6 +2,7 @@
 none, by the provider where it speaks Responses."""
 import contextlib
 import json
+import sqlite3
 
 import openai
 
@@ -21,8 +22,7 @@ def place(gateway, more=""):
     """The gateway over a provider of each dialect; `more` stands at the end of the configuration."""
     provider = DialectProvider()
     try:
-        if more:
-            gateway.config.write_text(gateway.config.read_text() + more)
+        gateway.config.write_text(gateway.config.read_text().replace("requests_per_minute: 3", "requests_per_minute: 999") + more)
         dialect_scenarios.configure(gateway, provider, ", retries: {attempts: 0}, breaker: {failures: 0}")
         yield provider, sdk(gateway).responses
     finally:
@@ -258,7 +258,7 @@ def test_responses_money_is_that_of_the_whole_conversation(gateway, upstream):
             with contextlib.suppress(openai.APIError):
                 for _ in responses.create(model="m-exact", input="cut", stream=True, max_output_tokens=50, **fields):
                     pass
-            return gateway.rows()[-1]["usage"]["input"]
+            return gateway.rows()[-1]["usage"]["prompt_tokens"]
 
         alone = cut()
         first = responses.create(model="m-exact", input="word " * 1000, max_output_tokens=50)
@@ -302,4 +302,5 @@ def test_responses_of_a_gateway_that_keeps_none(gateway, upstream):
         assert status == 400 and "keeps no responses" in message, message
         responses.create(model="m-responses", input="Hi", previous_response_id="resp_5")
         assert provider.last[1]["previous_response_id"] == "resp_5"
-        assert not (gateway.state / "responses.db").exists()
+        with contextlib.closing(sqlite3.connect(gateway.state / "responses.db")) as db:  # of the start before
+            assert db.execute("SELECT count(*) FROM response").fetchone() == (0,)
