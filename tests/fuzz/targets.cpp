@@ -122,7 +122,8 @@ void answer_json(std::string_view text) {
         const wire::Codec& to = wire::codec_of(caller);
         require(json::validate(to.write_error(refusal)).has_value());
         if (!answer) continue;
-        require(json::validate(to.write_answer(*answer, {"id", "m", 1, true})).has_value());
+        require(json::validate(to.write_answer(*answer, {"id", "m", 1, true, "previous", true}))
+                    .has_value());
     }
 }
 
@@ -167,7 +168,8 @@ void stream(std::string_view text) {
         require(whole.events[i].text == halves.events[i].text);
     }
     for (const Dialect caller : kCallers) {
-        const auto writer = wire::codec_of(caller).stream_writer({"id", "m", 1, true});
+        const auto writer =
+            wire::codec_of(caller).stream_writer({"id", "m", 1, true, "previous", true});
         std::string out;
         for (const wire::StreamEvent& event : whole.events) writer->write(event, out);
         wire::openai::SseScanner scanner;
