@@ -12,7 +12,6 @@ namespace leeway::app {
 namespace {
 
 using store::sqlite::Database;
-using store::sqlite::Statement;
 using store::sqlite::Transaction;
 
 // What is continued has a smaller number, so that no chain comes round. A response's own items follow one another:

@@ -99,7 +99,7 @@ Result<void> write_out(Node& body, const std::vector<std::string>& earlier,
     if (input.is_string()) {
         Node message = Node::object();
         message.at("role") = Node::string("user");
-        message.at("content") = std::move(input);
+        message.at("content") = std::exchange(input, Node());
         all.elements.push_back(std::move(message));
     } else if (!input.is_array() && !input.is_null()) {
         return fail(wrong_type("input", "a string or an array"));
