@@ -154,7 +154,7 @@ std::vector<const pipeline::Model*> ClientRequest::places(const pipeline::Model&
 
 /// Who is asked next; null: all were. Nearly all requests end at the first, so the others are not looked for before.
 const pipeline::Model* ClientRequest::next_target(Course& course) const {
-    if (course.next == 0 && course.chosen->targets.empty()) {
+    if (course.next == 0 && course.chosen->targets.empty() && holder_.empty()) {
         course.next = 1;
         return course.chosen;
     }
@@ -164,6 +164,17 @@ const pipeline::Model* ClientRequest::next_target(Course& course) const {
 
 /// The places of the chosen model, and then those of the models that may stand in for it.
 std::vector<const pipeline::Model*> ClientRequest::targets(const pipeline::Model& chosen) const {
+    std::vector<const pipeline::Model*> out = places_and_fallbacks(chosen);
+    if (!holder_.empty()) {
+        // Only the provider that keeps a conversation can continue it.
+        std::erase_if(
+            out, [&](const pipeline::Model* model) { return model->provider_name != holder_; });
+    }
+    return out;
+}
+
+std::vector<const pipeline::Model*> ClientRequest::places_and_fallbacks(
+    const pipeline::Model& chosen) const {
     std::vector<const pipeline::Model*> out = places(chosen);
     if (context_.held_out) return out;  // shows what there is without us
     const auto* key = static_cast<const guard::auth::KeySpec*>(context_.key);
@@ -466,6 +477,7 @@ void ClientRequest::ended_unheard(Error error, Failure& failure) {
     wire::usage::UsageReading usage;
     if (own) {
         usage = own->usage;
+        if (held_tokens_ > 0) usage.usage[prices::Bucket::kInput] += held_tokens_;
         attempt_.usage_quality = own->quality;
     }
     broke_off(200, error, usage);

@@ -75,7 +75,8 @@ Result<budget::Amount> ClientRequest::worst_case(std::int64_t answer, bool needs
                                                              occurrences(body, "\"input_audio\"") +
                                                              occurrences(body, "\"file\"") + 1
                                                        : 0;
-    const Int128 input = input_bound(bytes, context_.view.message_count, media);
+    const Int128 input = input_bound(bytes, context_.view.message_count, media) +
+                         std::max<std::int64_t>(held_tokens_, 0);
     const Int128 output = Int128{answer} * std::max<std::int64_t>(context_.view.n, 1);
     budget::Amount out;
     out.tokens = capped(input + output);
@@ -179,6 +180,13 @@ std::optional<pipeline::Reject> ClientRequest::reserve_budget() {
     const std::int64_t now_s = context_.arrived_unix_us / 1'000'000;
     const bool needs_price = book.limits(scopes, budget::Unit::kUsd, true);
     const pipeline::Model* const asked = context_.model;
+    if (held_tokens_ < 0 && (needs_price || book.limits(scopes, budget::Unit::kTokens, true))) {
+        return pipeline::Reject{
+            Error{ErrorCode::kInvalidRequest,
+                  "A hard budget applies to this key, and nobody told how long the conversation is "
+                  "that is to be continued.",
+                  "send its items in `input` instead", "previous_response_id", "budget_unbounded"}};
+    }
     std::optional<budget::Refusal> refusal;
     budget::Reservation wanted;
     std::int64_t answer = 0;

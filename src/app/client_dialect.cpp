@@ -49,7 +49,9 @@ std::string_view ClientRequest::endpoint_name() const {
 
 wire::AnswerFor ClientRequest::answer_for() const {
     wire::AnswerFor to;
-    to.id = header_texts_[0];
+    to.id = response_id_.empty() ? header_texts_[0] : response_id_;
+    to.previous = previous_;
+    to.stored = keeps_;
     to.model = context_.view.model;
     to.now_unix_s = context_.arrived_unix_us / 1'000'000;
     to.include_usage = context_.view.include_usage;
@@ -83,8 +85,13 @@ std::string ClientRequest::opaque_body(std::string_view body) const {
 
 /// Reads a body in the caller's dialect and returns what the stages see of it.
 Result<std::string_view> ClientRequest::take_in(std::string_view body) {
-    original_ = body;
     header_texts_[0] = context_.id.text();
+    if (dialect_ == Dialect::kOpenAiResponses) {
+        auto recalled = recall(body);
+        if (!recalled) return fail(std::move(recalled.error()));
+        body = *recalled;
+    }
+    original_ = body;
     auto request = wire::codec_of(dialect_).read_request(body);
     if (request) {
         if (dialect_ == Dialect::kGemini) {
@@ -103,6 +110,7 @@ Result<std::string_view> ClientRequest::take_in(std::string_view body) {
         unreadable_ = std::move(written.error());
     } else if (request.error().reason == "untranslatable") {
         unreadable_ = std::move(request.error());
+        unreadable_ = out_of_reach();
     } else {
         return fail(std::move(request.error()));
     }
@@ -115,20 +123,25 @@ bool ClientRequest::translates(const providers::Provider& provider) const {
 }
 
 /// What a stage keeps is in OpenAI's chat dialect.
-Result<pipeline::StageAnswer> ClientRequest::in_callers_dialect(
-    pipeline::StageAnswer answer) const {
+Result<pipeline::StageAnswer> ClientRequest::in_callers_dialect(pipeline::StageAnswer answer) {
     const wire::Codec& codec = wire::codec_of(dialect_);
     std::string out;
     if (answer.form == pipeline::AnswerForm::kJson) {
-        const auto read = chat().read_answer(*answer.body, wire::usage::Flavour::kOpenAiChat);
+        auto read = chat().read_answer(*answer.body, wire::usage::Flavour::kOpenAiChat);
         if (!read) return fail(read.error());
+        if (!response_id_.empty()) read->id.clear();
         out = codec.write_answer(*read, answer_for());
     } else {
-        const auto events = events_of(*answer.body);
+        auto events = events_of(*answer.body);
         if (!events) return fail(events.error());
         const auto writer = codec.stream_writer(answer_for());
-        for (const wire::StreamEvent& event : *events) writer->write(event, out);
+        for (wire::StreamEvent& event : *events) {
+            if (!response_id_.empty() && event.kind == wire::StreamEvent::Kind::kStart)
+                event.id.clear();
+            writer->write(event, out);
+        }
     }
+    keep_response(out, answer.form);
     answer.body = std::make_shared<const std::string>(std::move(out));
     return answer;
 }

@@ -66,7 +66,8 @@ std::optional<pipeline::Reject> ClientRequest::limit_request() {
     const Int128 answer =
         Int128{std::max<std::int64_t>(context_.view.answer_limit().value_or(0), 0)} *
         std::max<std::int64_t>(context_.view.n, 1);
-    const auto input = static_cast<std::int64_t>(context_.body.size()) / kBytesPerToken;
+    const auto input = static_cast<std::int64_t>(context_.body.size()) / kBytesPerToken +
+                       std::max<std::int64_t>(held_tokens_, 0);
     const auto tokens = static_cast<std::int64_t>(std::min<Int128>(answer + input, kMostTokens));
     refusal = book->admit(scopes_of(context_), {false, tokens}, now, tokens_ticket_, limit_view_);
     if (refusal) return rejection(*refusal);

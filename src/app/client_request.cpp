@@ -159,6 +159,10 @@ Task<void> ClientRequest::follow(pipeline::Verdict verdict) {
             if (route.target != nullptr && route.baseline != nullptr)
                 context_.model = route.baseline;
         }
+        if (auto lost = no_holder()) {
+            co_await refuse(std::move(lost->error));
+            co_return;
+        }
         const bool waits = gathers();
         if (waits) {
             co_await gather();

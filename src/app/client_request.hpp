@@ -11,6 +11,7 @@
 #include "providers/breaker.hpp"
 #include "providers/provider.hpp"
 #include "wire/canonical/codec.hpp"
+#include "wire/openai/responses_items.hpp"
 #include "wire/openai/sse.hpp"
 #include "wire/openai/stream_observer.hpp"
 
@@ -93,6 +94,7 @@ private:
     };
     const pipeline::Model* next_target(Course& course) const;
     std::vector<const pipeline::Model*> targets(const pipeline::Model& chosen) const;
+    std::vector<const pipeline::Model*> places_and_fallbacks(const pipeline::Model& chosen) const;
     std::vector<const pipeline::Model*> places(const pipeline::Model& model) const;
     enum class Next : std::uint8_t {
         kAgain,  ///< the same target, after a wait
@@ -149,12 +151,22 @@ private:
     Result<std::string_view> take_in(std::string_view body);
     std::string opaque_body(std::string_view body) const;
     bool translates(const providers::Provider& provider) const;
-    Result<pipeline::StageAnswer> in_callers_dialect(pipeline::StageAnswer answer) const;
+    Result<pipeline::StageAnswer> in_callers_dialect(pipeline::StageAnswer answer);
     wire::AnswerFor answer_for() const;
     std::string_view endpoint_name() const;
 
+    // client_responses.cpp: what callers of Responses let us, or a provider, keep
+    Result<std::string_view> recall(std::string_view body);
+    Result<bool> recall_previous(std::vector<std::string>& earlier);
+    Result<void> recall_items(const std::vector<std::string>& ids);
+    Error out_of_reach() const;
+    std::optional<pipeline::Reject> no_holder() const;
+    void keep_response(std::string& told, pipeline::AnswerForm form);
+    void remember_held(std::string_view id, const wire::usage::UsageReading& usage);
+
     // client_translate.cpp: callers and providers whose dialects differ
     struct Translation;
+    std::string body_as_it_came() const;
     Result<std::string> upstream_body(const providers::Provider& provider);
     void choose_tier(const providers::Provider& provider);
     prices::Tier tier_asked(const providers::Provider& provider) const;
@@ -205,6 +217,16 @@ private:
     std::string address_model_;
     bool address_stream_ = false;
     std::string losses_;  // value of x-leeway-dropped
+    // Of callers of Responses:
+    bool keeps_ = false;  // the answer is to be kept
+    std::string response_id_;  // ours
+    std::string_view told_;  // the body as it came
+    std::string recalled_;  // the same with what it continues
+    std::string previous_;  // what it continues; empty: nothing
+    std::string holder_;  // the provider that keeps `previous_`; empty: we do
+    std::int64_t held_tokens_ = 0;  // of what it continues there; −1: nobody told
+    wire::openai::ItemsById items_;  // that it refers to, of ours
+    std::string missing_item_;  // the first that it refers to and we do not have
     const std::shared_ptr<const Snapshot> snapshot_;  // pinned
     pipeline::RequestContext context_;
     pipeline::Runner runner_;

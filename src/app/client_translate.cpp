@@ -46,6 +46,19 @@ std::string with_tier(std::string body, std::string_view tier) {
     return body;
 }
 
+/// A body of Responses with this limit on the answer instead of its own.
+std::string with_limit(std::string body, std::optional<std::int64_t> tokens) {
+    if (!tokens) return body;
+    constexpr std::string_view kKey = "max_output_tokens";
+    const wire::openai::Span own = wire::openai::find_member(body, kKey);
+    if (own.present()) {
+        body.replace(own.offset, own.length, std::to_string(*tokens));
+    } else {
+        body.insert(body.find('{') + 1, fmt::format("\"{}\":{},", kKey, *tokens));
+    }
+    return body;
+}
+
 }  // namespace
 
 /// A stream on its way from one dialect to another, or, where both are the same, as it is.
@@ -60,6 +73,7 @@ struct ClientRequest::Translation {
     std::vector<wire::StreamEvent> events;
     std::string out;
     wire::usage::UsageReading usage;
+    std::string id;  ///< as the provider calls the answer
     std::string model;
     wire::StopReason stop = wire::StopReason::kUnset;
     std::size_t calls = 0;
@@ -70,6 +84,14 @@ struct ClientRequest::Translation {
     std::optional<Error> broken;
 };
 
+/// For an upstream of the caller's own dialect.
+std::string ClientRequest::body_as_it_came() const {
+    if (dialect_ == Dialect::kGemini || context_.view.model == context_.model->upstream_name)
+        return with_tier(std::string(original_), context_.tier_word);
+    return with_tier(wire::with_model(original_, context_.model->upstream_name),
+                     context_.tier_word);
+}
+
 /// The body for an upstream of another dialect, or of the caller's own that is not chat.
 Result<std::string> ClientRequest::upstream_body(const providers::Provider& provider) {
     if (context_.endpoint != pipeline::Endpoint::kChatCompletions) {
@@ -79,15 +101,11 @@ Result<std::string> ClientRequest::upstream_body(const providers::Provider& prov
                           "ask a model of a provider with dialect openai", "model",
                           "untranslatable"});
     }
-    if (provider.dialect == dialect_ && context_.edits().empty()) {
-        if (dialect_ == Dialect::kGemini || context_.view.model == context_.model->upstream_name)
-            return with_tier(std::string(original_), context_.tier_word);
-        return with_tier(wire::with_model(original_, context_.model->upstream_name),
-                         context_.tier_word);
-    }
-    if (unreadable_) return fail(*unreadable_);
-    std::string edited;
+    const bool same = provider.dialect == dialect_;
     const bool has_edits = !context_.edits().empty();
+    if (!holder_.empty() && !(same && provider.name == holder_)) return fail(out_of_reach());
+    if (same && !has_edits) return body_as_it_came();
+    std::string edited;
     if (has_edits) {
         json::Splice splice(context_.body);
         for (const auto& edit : context_.edits()) {
@@ -95,15 +113,21 @@ Result<std::string> ClientRequest::upstream_body(const providers::Provider& prov
         }
         edited = splice.str();
     }
+    std::optional<wire::ChatRequest> chat;
     if (!request_ || has_edits) {
-        auto chat = wire::codec_of(Dialect::kOpenAiChat)
+        auto read = wire::codec_of(Dialect::kOpenAiChat)
                         .read_request(has_edits ? std::string_view(edited) : context_.body);
-        if (!chat) return fail(std::move(chat.error()));
-        if (request_) {
-            request_->max_tokens = chat->max_tokens;  // all that stages change by now
-        } else {
-            request_ = std::move(*chat);
-        }
+        if (!read) return fail(std::move(read.error()));
+        chat = std::move(*read);
+    }
+    // What the provider keeps is named in words that no other dialect has.
+    if (same && dialect_ == Dialect::kOpenAiResponses)
+        return with_limit(body_as_it_came(), chat->max_tokens);
+    if (unreadable_) return fail(*unreadable_);
+    if (chat && request_) {
+        request_->max_tokens = chat->max_tokens;  // all that stages change by now
+    } else if (chat) {
+        request_ = std::move(*chat);
     }
     wire::RequestTarget target;
     target.model = context_.model->upstream_name;
@@ -195,7 +219,13 @@ Task<void> ClientRequest::deliver_translated(net::UpstreamCall& call,
         captured = wire::codec_of(Dialect::kOpenAiChat).write_answer(*answer, answer_for());
         if (captured.size() <= context_.capture_bytes) outcome.captured = captured;
     }
-    if (!same) text = ours.write_answer(*answer, answer_for());
+    if (same) {
+        remember_held(answer->id, answer->usage);
+    } else {
+        if (!response_id_.empty()) answer->id.clear();
+        text = ours.write_answer(*answer, answer_for());
+        keep_response(text, pipeline::AnswerForm::kJson);
+    }
     settle(outcome, ledger::EndState::kOk);
     const std::string_view told = same ? std::string_view(*body) : std::string_view(text);
     co_await exchange_.respond(status, answer_fields({}, true), told);
@@ -213,6 +243,7 @@ Task<void> ClientRequest::stream_translated(net::UpstreamCall& call,
         work.writer = wire::codec_of(dialect_).stream_writer(answer_for());
     if (context_.capture_bytes > 0 && !unreadable_) {
         wire::AnswerFor whole = answer_for();
+        whole.id = header_texts_[0];
         whole.include_usage = true;
         work.kept = wire::codec_of(Dialect::kOpenAiChat).stream_writer(whole);
     }
@@ -250,7 +281,10 @@ Task<void> ClientRequest::stream_translated(net::UpstreamCall& call,
 
 void ClientRequest::follow_event(Translation& work, const wire::StreamEvent& event) {
     switch (event.kind) {
-        case Event::kStart: work.model = event.model; break;
+        case Event::kStart:
+            work.id = event.id;
+            work.model = event.model;
+            break;
         case Event::kStop:
             if (event.choice == 0 || work.stop == wire::StopReason::kUnset) work.stop = event.stop;
             break;
@@ -265,7 +299,14 @@ void ClientRequest::follow_event(Translation& work, const wire::StreamEvent& eve
         work.kept->write(event, work.captured);
         if (work.captured.size() > context_.capture_bytes) work.kept.reset();
     }
-    if (work.writer) work.writer->write(event, work.out);
+    if (!work.writer) return;
+    if (event.kind == Event::kStart && !response_id_.empty()) {
+        wire::StreamEvent ours = event;
+        ours.id.clear();
+        work.writer->write(ours, work.out);
+    } else {
+        work.writer->write(event, work.out);
+    }
 }
 
 void ClientRequest::translate(Translation& work, std::string_view bytes) {
@@ -317,6 +358,7 @@ void ClientRequest::settle_translation(Translation& work, ledger::EndState end) 
                                           worker_.tokenizers.of(rule), work.meter);
         if (own && usage.state == prices::UsageState::kMissing) {
             usage.usage = own->usage.usage;
+            if (held_tokens_ > 0) usage.usage[prices::Bucket::kInput] += held_tokens_;
             usage.state = own->usage.state;
             attempt_.usage_quality = record_.usage_quality = own->quality;
         } else if (usage.state != prices::UsageState::kMissing) {
@@ -335,6 +377,11 @@ void ClientRequest::settle_translation(Translation& work, ledger::EndState end) 
     outcome.usage_state = usage.state;
     outcome.finish_reason = finish;
     outcome.model_reported = work.model;
+    if (!work.writer) {
+        remember_held(work.id, usage);
+    } else if (outcome.complete) {
+        keep_response(work.out, pipeline::AnswerForm::kEventStream);
+    }
     settle(outcome, end);
 }
 

@@ -225,6 +225,14 @@ struct CacheConfig {
     std::chrono::seconds ttl{24 * 3600};
 };
 
+/// Responses of callers that our providers do not keep themselves.
+struct ResponsesConfig {
+    bool store = true;
+    std::chrono::seconds retention{30 * 24 * 3600};
+    std::uint64_t disk_bytes = 1024ULL * 1024 * 1024;  ///< of all that is kept
+    std::uint64_t entry_bytes = 16ULL * 1024 * 1024;  ///< a larger response is not kept
+};
+
 struct LedgerConfig {
     bool enabled = true;
     Secret database;  ///< URL of a PostgreSQL database; empty: a SQLite file in the state folder
@@ -277,6 +285,7 @@ struct Config {
     Secret budget_leases;
     CacheConfig cache;
     BatchesConfig batches;
+    ResponsesConfig responses;
     LedgerConfig ledger;
     PricesConfig prices;
     LogConfig log;

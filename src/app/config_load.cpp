@@ -199,6 +199,12 @@ void read_rest(ConfigSource& source, Section& top, Config& config) {
     batches.duration("longest_wait", config.batches.longest_wait, std::chrono::milliseconds(10));
     batches.seconds("grace", config.batches.grace, std::chrono::seconds(0));
     batches.finish();
+    Section responses = top.section("responses");
+    responses.on_off("store", config.responses.store);
+    responses.seconds("retention", config.responses.retention, std::chrono::seconds(1));
+    responses.bytes("disk", config.responses.disk_bytes, 1 * kMiB, 1024 * kTiB);
+    responses.bytes("entry", config.responses.entry_bytes, 1 * kKiB, 1 * kGiB);
+    responses.finish();
 
     Section ledger = top.section("ledger");
     ledger.on_off("enabled", config.ledger.enabled);

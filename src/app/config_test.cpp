@@ -88,6 +88,7 @@ keys:
      expires: 2999-12-31}
 cache: {memory: 1MiB, disk: 0, entry: 2KiB, ttl: 5m}
 batches: {first_look: 2m, longest_wait: 1h, grace: 2h}
+responses: {store: off, retention: 2d, disk: 5MiB, entry: 4KiB}
 ledger: {enabled: off, durability: full, retention_days: 30}
 log: {level: debug, format: json}
 local: {folder: models, threads: 2, parallel: 8, context: 8192, memory: 1GiB}
@@ -118,6 +119,10 @@ local: {folder: models, threads: 2, parallel: 8, context: 8192, memory: 1GiB}
     EXPECT_EQ(config.batches.first_look.count(), 120'000);
     EXPECT_EQ(config.batches.longest_wait.count(), 3'600'000);
     EXPECT_EQ(config.batches.grace.count(), 7'200);
+    EXPECT_FALSE(config.responses.store);
+    EXPECT_EQ(config.responses.retention.count(), 172'800);
+    EXPECT_EQ(config.responses.disk_bytes, 5u << 20);
+    EXPECT_EQ(config.responses.entry_bytes, 4096u);
     EXPECT_FALSE(config.ledger.enabled);
     EXPECT_TRUE(config.ledger.full_durability);
     EXPECT_EQ(config.local.folder, "/project/models");
@@ -449,6 +454,10 @@ TEST(Config, ShippedFileStatesTheDefaults) {
     EXPECT_EQ(config.cache.disk_bytes, plain.cache.disk_bytes);
     EXPECT_EQ(config.cache.entry_bytes, plain.cache.entry_bytes);
     EXPECT_EQ(config.cache.ttl, plain.cache.ttl);
+    EXPECT_EQ(config.responses.store, plain.responses.store);
+    EXPECT_EQ(config.responses.retention, plain.responses.retention);
+    EXPECT_EQ(config.responses.disk_bytes, plain.responses.disk_bytes);
+    EXPECT_EQ(config.responses.entry_bytes, plain.responses.entry_bytes);
     EXPECT_EQ(config.ledger.enabled, plain.ledger.enabled);
     EXPECT_EQ(config.ledger.full_durability, plain.ledger.full_durability);
     EXPECT_EQ(config.log.level, plain.log.level);

@@ -2,6 +2,7 @@
 
 #include "app/client_batches.hpp"
 #include "app/client_request.hpp"
+#include "app/client_stored.hpp"
 #include "app/places.hpp"
 #include "wire/anthropic/models_list.hpp"
 #include "wire/canonical/codec.hpp"
@@ -125,6 +126,11 @@ Task<void> Gateway::handle(net::Exchange& exchange) {
             allowed.erase(head, 6);
         Error error = wrong_method(method, path, std::move(allowed));
         co_await send_error(exchange, dialect, std::move(error), methods);
+        co_return;
+    }
+    if (place.kind == kResponse || place.kind == kResponseInput || place.kind == kResponseCancel) {
+        ResponseRequest request(worker_, exchange, place, found->model);
+        co_await request.run();
         co_return;
     }
     if (place.kind >= kFiles) {

@@ -61,6 +61,8 @@ constexpr std::string_view kSchemas = R"json({
   "model": {"type": "string", "minLength": 1},
   "input": {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "object"}}]},
   "instructions": {"type": "string"},
+  "previous_response_id": {"type": ["string", "null"]},
+  "store": {"type": ["boolean", "null"]},
   "stream": {"type": "boolean"},
   "max_output_tokens": {"type": "integer", "minimum": 1, "maximum": 1000000},
   "tools": {"type": "array", "items": {"type": "object"}}}},
@@ -137,6 +139,9 @@ std::string_view schema_of(const Place& place) {
                                                      : "CountTokensRequest";
         case PlaceKind::kModels:
         case PlaceKind::kModel:
+        case PlaceKind::kResponse:
+        case PlaceKind::kResponseInput:
+        case PlaceKind::kResponseCancel:
         case PlaceKind::kFiles:
         case PlaceKind::kFile:
         case PlaceKind::kFileContent:

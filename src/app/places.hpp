@@ -19,6 +19,9 @@ struct Place {
         kCountTokens,
         kModels,  ///< the list
         kModel,   ///< one entry of it
+        kResponse,  ///< one that is kept
+        kResponseInput,  ///< what it was made from
+        kResponseCancel,
         kFiles,   ///< the caller's files, and a new one
         kFile,
         kFileContent,
@@ -57,17 +60,20 @@ inline constexpr std::string_view kReadingAndDeleting = "GET, HEAD, DELETE";
         case kModels:
         case kModel:
         case kFileContent:
+        case kResponseInput:
         case kBatchResults: return kReading;
         case kBatch:
             return place.dialect == wire::Dialect::kAnthropic ? kReadingAndDeleting : kReading;
         case kFiles:
         case kBatches: return kReadingAndPosting;
+        case kResponse:
         case kFile: return kReadingAndDeleting;
         case kChat:
         case kCompletions:
         case kEmbeddings:
         case kRerank:
         case kCountTokens:
+        case kResponseCancel:
         case kBatchCancel: break;
     }
     return kPosting;

@@ -45,7 +45,8 @@ TEST(Places, OtherPathsAreNone) {
     for (const char* path :
          {"/", "/v1", "/v1/chat", "/v1/chat/completions/", "/v1/modelsx", "/v1beta/modelsx",
           "/v1/messages/count", "/v3/rerank", "/v1/files/", "/v1/files/a/b",
-          "/v1/messages/batches/a/b", "/v1/files/a/b/content", "/v1/batches/a/b/cancel"}) {
+          "/v1/messages/batches/a/b", "/v1/files/a/b/content", "/v1/batches/a/b/cancel",
+          "/v1/responses/", "/v1/responses/a/b", "/v1/responses/a/cancel/b"}) {
         EXPECT_FALSE(find_place(path)) << path;
     }
 }

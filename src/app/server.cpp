@@ -144,14 +144,29 @@ Result<std::shared_ptr<const Snapshot>> Server::build_snapshot(const Config& con
     auto host = hosts_->host_for(config);
     if (!host) return fail(std::move(host.error()));
     if (auto opened = open_batches(config); !opened) return fail(std::move(opened.error()));
-    const Services services{cache_services_, *host,          books_.current(), &book_,
-                            &limits_,        &vocabularies_, leases_.get(),    &tokens_,
-                            &breakers_,      learner_.get(), batches_.get(),   &batch_reader_,
-                            &batch_waiters_};
+    if (auto opened = open_responses(config); !opened) return fail(std::move(opened.error()));
+    const Services services{
+        cache_services_,  *host,
+        books_.current(), &book_,
+        &limits_,         &vocabularies_,
+        leases_.get(),    &tokens_,
+        &breakers_,       learner_.get(),
+        batches_.get(),   &batch_reader_,
+        &batch_waiters_,  config.responses.store ? responses_.get() : nullptr,
+    };
     auto snapshot = Snapshot::build(config, keys_, services, address->is_loopback());
     // Only now, when nothing can be refused any more.
     if (snapshot) hosts_->use(std::move(*host));
+    if (snapshot && responses_) responses_->configure(config.responses);
     return snapshot;
+}
+
+Result<void> Server::open_responses(const Config& config) {
+    if (responses_ || !config.responses.store) return {};
+    auto store = ResponseStore::open(config_.server.state, config.responses);
+    if (!store) return fail(std::move(store.error()));
+    responses_ = std::move(*store);
+    return {};
 }
 
 /// The store of batches, where a provider takes them or took them before.
@@ -266,6 +281,7 @@ void Server::tend() {
         }
     }
     hosts_->end_unused();
+    if (responses_) responses_->tend(unix_now_us() / 1'000'000);
     watch_ledger();
     if (book_.waiting() && !ledger_failing_) {
         if (auto used = use_budgets(config_); !used) {

@@ -9,6 +9,7 @@
 #include "app/config.hpp"
 #include "app/key_store.hpp"
 #include "app/price_layers.hpp"
+#include "app/response_store.hpp"
 #include "app/snapshot.hpp"
 #include "app/token_learner.hpp"
 #include "app/worker.hpp"
@@ -56,6 +57,7 @@ private:
     Result<void> use_budgets(const Config& config);
     void use_limits(const Config& config);
     Result<void> open_batches(const Config& config);
+    Result<void> open_responses(const Config& config);
     [[nodiscard]] Result<void> load_prices(const Config& config);
     [[nodiscard]] bool keys_changed();
     Result<void> put_to_work(const Config& config);
@@ -98,6 +100,7 @@ private:
     std::atomic<BatchStore*> batches_seen_{nullptr};  // the same, for other threads
     BatchReader batch_reader_;
     BatchWaiters batch_waiters_;
+    std::unique_ptr<ResponseStore> responses_;  // null: none have been kept yet
     std::atomic<bool> book_refused_{false};  // the newest one; an older one is in use, or none
     std::vector<std::unique_ptr<Worker>> workers_;
     std::unique_ptr<admin::AdminServer> admin_;

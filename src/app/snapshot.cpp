@@ -109,6 +109,7 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::build(
     out->batch_reader_ = services.batch_reader;
     out->batch_waiters_ = services.batch_waiters;
     out->batches_config_ = config.batches;
+    out->responses_ = services.responses;
     if (!config.budgets.empty()) {
         out->budgets_.book = services.budgets;
         out->budgets_.leases = services.leases;

@@ -26,6 +26,7 @@ namespace leeway::app {
 class BatchReader;
 class BatchStore;
 class BatchWaiters;
+class ResponseStore;
 class TokenLearner;
 
 /// What a snapshot is built on: stores, which outlive every configuration, and the model host.
@@ -44,6 +45,7 @@ struct Services {
     BatchStore* batches = nullptr;  ///< null: no provider takes batches; outlives every snapshot
     BatchReader* batch_reader = nullptr;  ///< there where `batches` is
     BatchWaiters* batch_waiters = nullptr;  ///< likewise
+    ResponseStore* responses = nullptr;  ///< null: none are kept; outlives every snapshot
 };
 
 /// One configuration, built into what the data plane runs on. Immutable; each request pins the one it
@@ -116,6 +118,8 @@ public:
     [[nodiscard]] BatchReader* batch_reader() const noexcept { return batch_reader_; }
     [[nodiscard]] BatchWaiters* batch_waiters() const noexcept { return batch_waiters_; }
     [[nodiscard]] const BatchesConfig& batches_config() const noexcept { return batches_config_; }
+    /// Null: no responses are kept.
+    [[nodiscard]] ResponseStore* responses() const noexcept { return responses_; }
 
 private:
     Snapshot() = default;
@@ -152,6 +156,7 @@ private:
     BatchReader* batch_reader_ = nullptr;
     BatchWaiters* batch_waiters_ = nullptr;
     BatchesConfig batches_config_;
+    ResponseStore* responses_ = nullptr;
 };
 
 }  // namespace leeway::app

@@ -45,7 +45,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
+    def do_GET(self):
+        """Of a response that it keeps: says what it was asked."""
+        with self.server.lock:
+            self.server.requests.append((self.path, None, dict(self.headers.items())))
+        return self.json(200, {"id": "resp_9", "object": "response", "deleted": self.command == "DELETE",
+                               "asked": f"{self.command} {self.path}"})
+
+    do_DELETE = do_GET
+
     def do_POST(self):
+        if self.path.endswith("/cancel"):
+            return self.do_GET()
         body = self.rfile.read(int(self.headers["content-length"]))
         server = self.server
         if self.path == "/token":

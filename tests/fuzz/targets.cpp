@@ -9,6 +9,7 @@
 #include "wire/canonical/codec.hpp"
 #include "wire/openai/batch.hpp"
 #include "wire/openai/multipart.hpp"
+#include "wire/openai/responses_items.hpp"
 
 #include <array>
 #include <string>
@@ -98,10 +99,32 @@ void chunked(std::string_view text) {
 }
 
 // ---------------------------------------------------------------- bodies
+/// What a request of Responses names of what is kept is never overlooked, and can be written out.
+void recall(std::string_view text) {
+    auto node = json::parse_node(text);
+    if (!node || !node->is_object()) return;
+    const auto wanted = wire::openai::read_recall(*node);
+    if (!wanted || wanted->empty()) return;
+    require(wire::openai::may_recall(text));
+    const std::string kept = R"({"id":"msg_1","type":"message","role":"user","content":"x"})";
+    wire::openai::ItemsById known;
+    for (const std::string& id : wanted->references) {
+        if (!id.empty()) known.emplace(id, kept);
+    }
+    if (const json::Node* input = node->find("input")) {
+        for (const auto& item : wire::openai::input_items(*input, known, "r")) {
+            require(!item.id.empty() && json::validate(item.body).has_value());
+        }
+    }
+    if (wire::openai::write_out(*node, {kept}, known))
+        require(json::validate(node->json()).has_value());
+}
+
 /// A request of a caller, as each provider would get it.
 template <Dialect kDialect>
 void request_json(std::string_view text) {
     if (!json::validate(text)) return;  // who reads a request has checked that
+    if constexpr (kDialect == Dialect::kOpenAiResponses) recall(text);
     const auto request = wire::codec_of(kDialect).read_request(text);
     if (!request) return;
     for (const Dialect provider : kProviders) {
@@ -123,7 +146,8 @@ void answer_json(std::string_view text) {
         const wire::Codec& to = wire::codec_of(caller);
         require(json::validate(to.write_error(refusal)).has_value());
         if (!answer) continue;
-        require(json::validate(to.write_answer(*answer, {"id", "m", 1, true})).has_value());
+        require(json::validate(to.write_answer(*answer, {"id", "m", 1, true, "previous", true}))
+                    .has_value());
     }
 }
 
@@ -168,7 +192,8 @@ void stream(std::string_view text) {
         require(whole.events[i].text == halves.events[i].text);
     }
     for (const Dialect caller : kCallers) {
-        const auto writer = wire::codec_of(caller).stream_writer({"id", "m", 1, true});
+        const auto writer =
+            wire::codec_of(caller).stream_writer({"id", "m", 1, true, "previous", true});
         std::string out;
         for (const wire::StreamEvent& event : whole.events) writer->write(event, out);
         wire::openai::SseScanner scanner;

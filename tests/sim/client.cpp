@@ -125,7 +125,8 @@ void Client::send_request() {
     leaves_later_ = world.strikes(Fault::client_gone_later);
     std::string text = request_text();
     world.tell(fmt::format("r{} is sent", now.number));
-    if (world.strikes(Fault::client_pipelines))
+    pipelined_ = world.strikes(Fault::client_pipelines);
+    if (pipelined_)
         text += "GET /v1/models HTTP/1.1\r\nhost: leeway\r\n\r\n";
     if (world.strikes(Fault::client_slow_writer)) {
         slow_ = true;
@@ -248,7 +249,7 @@ void Client::answered() {
         if (!wrong.empty()) world.violated(fmt::format("r{}: {}", now.number, wrong));
     }
     if (world.trace) std::printf("%s\n", reader_.body().c_str());
-    const bool close = reader_.field("connection") == "close" || !whole;
+    const bool close = reader_.field("connection") == "close" || !whole || pipelined_;
     finish();
     if (close) return end_->close();
     reader_.next();

@@ -49,6 +49,7 @@ private:
     bool stream_ = false;
     bool running_ = false;
     bool slow_ = false;
+    bool pipelined_ = false;  // the answer to what came behind the request is not waited for
     bool leaves_later_ = false;
 };
 

@@ -68,6 +68,8 @@ struct AnswerFor {
     std::string_view model;  ///< as the caller named it
     std::int64_t now_unix_s = 0;
     bool include_usage = true;  ///< OpenAI chat streams: the caller wants the usage chunk
+    std::string_view previous = {};  ///< Responses: the one that is continued; empty: none
+    bool stored = false;  ///< Responses: the answer is kept
 };
 
 /// One dialect as a provider speaks it. Immutable; any thread.

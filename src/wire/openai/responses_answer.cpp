@@ -147,9 +147,10 @@ void write_response(Writer& json, const ResponseObject& response) {
             write_output_item(json, part, item_id(part.kind, response.id, i), "completed");
         }
     }
-    json.close_array().key("parallel_tool_calls").boolean(true).key("previous_response_id").null();
+    json.close_array().key("parallel_tool_calls").boolean(true).key("previous_response_id");
+    response.previous.empty() ? json.null() : json.string(response.previous);
     json.key("reasoning").object().key("effort").null().key("summary").null().close_object();
-    json.key("store").boolean(false).key("temperature").null();
+    json.key("store").boolean(response.stored).key("temperature").null();
     json.key("text")
         .object()
         .key("format")
@@ -227,6 +228,8 @@ std::string ResponsesCodec::write_answer(const ChatAnswer& answer, const AnswerF
     response.stop = choice.stop;
     response.items = &choice.parts;
     response.usage = &answer.usage;
+    response.previous = to.previous;
+    response.stored = to.stored;
     std::string out;
     Writer json(out);
     write_response(json, response);

@@ -4,8 +4,8 @@
 
 namespace leeway::wire::openai {
 
-/// OpenAI's Responses. Nothing is stored here: `previous_response_id` is refused by `read_request`, whoever keeps
-/// responses puts the earlier turns into `input` first.
+/// OpenAI's Responses. Nothing is stored here: `previous_response_id` and `item_reference` are refused by
+/// `read_request`; whoever keeps responses writes them out in `input` first (responses_items.hpp).
 class ResponsesCodec final : public Codec {
 public:
     [[nodiscard]] Result<ChatRequest> read_request(std::string_view body) const override;

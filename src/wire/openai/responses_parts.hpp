@@ -35,6 +35,8 @@ struct ResponseObject {
     const std::vector<Part>* items = nullptr;
     const usage::UsageReading* usage = nullptr;
     const Error* error = nullptr;
+    std::string_view previous;  ///< `previous_response_id`; empty: null
+    bool stored = false;
 };
 void write_response(json::Writer& json, const ResponseObject& response);
 

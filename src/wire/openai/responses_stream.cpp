@@ -135,7 +135,11 @@ Result<void> Reader::read(const SseEvent& event, std::vector<StreamEvent>& out) 
 class EventWriter final : public StreamWriter {
 public:
     explicit EventWriter(const AnswerFor& to)
-        : id_(to.id), model_(to.model), created_(to.now_unix_s) {}
+        : id_(to.id),
+          model_(to.model),
+          previous_(to.previous),
+          created_(to.now_unix_s),
+          stored_(to.stored) {}
     void write(const StreamEvent& event, std::string& out) override;
 
 private:
@@ -157,7 +161,9 @@ private:
 
     std::string id_;
     std::string model_;
+    std::string previous_;
     std::int64_t created_;
+    bool stored_;
     std::int64_t sequence_ = 0;
     bool started_ = false;
     bool failed_ = false;
@@ -199,6 +205,8 @@ void EventWriter::whole(std::string_view type, std::string_view status, const Er
     response.items = &items_;
     response.usage = &usage_;
     response.error = error;
+    response.previous = previous_;
+    response.stored = stored_ && error == nullptr;
     write_response(json, response);
     close(json, out);
 }

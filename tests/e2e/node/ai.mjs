@@ -90,17 +90,17 @@ function make(modelOf, options, embedding) {
 
 const openaiOptions = (r) => ({ openai: given({
   user: r.user, metadata: r.metadata, parallelToolCalls: r.parallel, reasoningEffort: r.think, forceReasoning: r.think && true,
-  reasoningSummary: r.think && r.summary, store: r.store, strictJsonSchema: true }) });
+  reasoningSummary: r.think && r.summary, strictJsonSchema: true }) });
 
 export function ai_openai_chat(url, apiKey) {
   const provider = createOpenAI({ baseURL: url + "/v1", apiKey });
   return make((model) => provider.chat(model), openaiOptions, (model) => provider.embedding(model));
 }
 
-// The SDK names earlier items by their ids, which only a provider that keeps them understands, unless it is told that none does.
+// The SDK names earlier items by their ids: those that the gateway keeps, where the provider does not.
 export function ai_openai_responses(url, apiKey) {
   const provider = createOpenAI({ baseURL: url + "/v1", apiKey });
-  const options = (r) => openaiOptions({ ...r, summary: "auto", store: r.same ? undefined : false });
+  const options = (r) => openaiOptions({ ...r, summary: "auto" });
   return make((model) => provider.responses(model), options, (model) => provider.embedding(model));
 }
 
