@@ -88,6 +88,15 @@ constexpr std::string_view kSchemas = R"json({
   "generationConfig": {"type": "object", "properties": {
     "maxOutputTokens": {"type": "integer", "minimum": 1, "maximum": 1000000},
     "temperature": {"type": "number", "minimum": 0, "maximum": 2}}}}},
+"EmbedContentRequest": {"type": "object", "required": ["content"], "properties": {
+  "content": {"type": "object", "required": ["parts"], "properties": {
+    "parts": {"type": "array", "minItems": 1, "items": {"type": "object", "required": ["text"],
+      "properties": {"text": {"type": "string", "minLength": 1}}}}}},
+  "taskType": {"type": "string"}, "title": {"type": "string"},
+  "outputDimensionality": {"type": "integer", "minimum": 1}}},
+"BatchEmbedContentsRequest": {"type": "object", "required": ["requests"], "properties": {
+  "requests": {"type": "array", "minItems": 1,
+    "items": {"$ref": "#/components/schemas/EmbedContentRequest"}}}},
 "BatchRequest": {"type": "object", "required": ["input_file_id", "endpoint", "completion_window"], "properties": {
   "input_file_id": {"type": "string", "minLength": 1}, "endpoint": {"type": "string"},
   "completion_window": {"const": "24h"}, "metadata": {"type": ["object", "null"]}}},
@@ -126,7 +135,10 @@ constexpr std::string_view kAdminPaths = R"json(
 std::string_view schema_of(const Place& place) {
     switch (place.kind) {
         case PlaceKind::kCompletions: return "CompletionRequest";
-        case PlaceKind::kEmbeddings: return "EmbeddingRequest";
+        case PlaceKind::kEmbeddings:
+            if (place.dialect != Dialect::kGemini) return "EmbeddingRequest";
+            return place.pattern.ends_with(":embedContent") ? "EmbedContentRequest"
+                                                            : "BatchEmbedContentsRequest";
         case PlaceKind::kRerank: return "RerankRequest";
         case PlaceKind::kCountTokens:
             return place.dialect == Dialect::kGemini ? "GenerateContentRequest"
