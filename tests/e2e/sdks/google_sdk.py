@@ -119,4 +119,5 @@ class GenerateContent(Client):
         return self.api.models.count_tokens(model=r["model"], contents=r["text"]).total_tokens
 
     def embed(self, model, texts):
-        return [one.values for one in self.api.models.embed_content(model=model, contents=texts).embeddings]
+        contents = [types.Content(parts=[types.Part(text=text)]) for text in texts]  # texts alone would be one content
+        return [one.values for one in self.api.models.embed_content(model=model, contents=contents).embeddings]
