@@ -5,6 +5,7 @@
 #include "app/config_values.hpp"
 #include "guard/budget/postgres_lease.hpp"
 #include "guard/budget/redis_lease.hpp"
+#include "net/listener.hpp"
 #include "telemetry/log.hpp"
 
 #include <fmt/ranges.h>
