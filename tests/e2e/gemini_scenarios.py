@@ -5,6 +5,8 @@ import urllib.error
 import urllib.request
 
 import openai
+from bad_input import restart
+from budget_scenarios import standing
 from dialect_provider import TEXT, DialectProvider
 from dialect_scenarios import TARGETS, configure
 from gateway import KEY
@@ -145,6 +147,29 @@ def test_gemini_embeddings_are_priced_and_cached(gateway, upstream):
         assert own["cost_pico_usd"] == own["usage"]["prompt_tokens"] * 2_500_000, own
         assert told["usage"]["state"] == "final" and told["usage"]["prompt_tokens"] == 5, told
         assert told["cost_pico_usd"] == 5 * 2_500_000, told
+
+
+def test_gemini_embeddings_under_a_budget(gateway, upstream):
+    with Setting(gateway) as provider:
+        restart(gateway, ("keys:\n", "budgets:\n  - {name: all, scope: global, tokens: 700, per: month}\nkeys:\n"))
+        client = openai.OpenAI(base_url=gateway.url + "/v1", api_key=KEY, max_retries=0)
+        for target, spent in (("gemini", None), ("chat", 5), ("cohere", 6)):
+            before = standing(gateway, "all")
+            status, answer, _ = post(gateway, f"/v1beta/models/m-{target}:batchEmbedContents", {"requests": [content("a cat")]})
+            assert status == 200, answer
+            row = gateway.rows()[-1]
+            assert spent in (None, row["usage"]["prompt_tokens"]), row
+            assert standing(gateway, "all")["spent_tokens"] - before["spent_tokens"] == row["usage"]["prompt_tokens"] > 0, (target, row)
+        calls = len(provider.server.requests)
+        status, answer, _ = post(gateway, "/v1beta/models/m-gemini:embedContent", content("a dog " * 400))
+        assert status == 429 and json.loads(answer)["error"]["status"] == "RESOURCE_EXHAUSTED", answer
+        try:
+            client.embeddings.create(model="m-cohere", input=["a dog " * 400])
+        except openai.RateLimitError as error:
+            assert error.code == "budget_exceeded", error
+        else:
+            raise AssertionError("it passed its budget")
+        assert len(provider.server.requests) == calls
 
 
 def test_gemini_what_chat_cannot_say_is_another_request(gateway, upstream):

@@ -23,8 +23,9 @@ Result<bool> ArrayScanner::take(char c) {
         const bool opens = c == '[' && !std::exchange(opened_, true);
         const bool closes = c == ']' && opened_ && !std::exchange(closed_, true);
         if (opens || closes || (c == ',' && opened_ && !closed_)) return false;
-        if (c != '{' || !opened_ || closed_)
+        if (c != '{' || closed_)
             return fault("The provider's stream is no array of objects.", "json_stream_malformed");
+        if (!std::exchange(opened_, true)) closed_ = true;  // one answer alone
         element_ = kData;
     }
     if (element_.size() >= kMostBytes)
@@ -81,7 +82,7 @@ void ContentScanner::feed(std::string_view chunk) noexcept {
     if (!known_) {
         while (!chunk.empty() && is_space(chunk.front())) chunk.remove_prefix(1);
         known_ = !chunk.empty();
-        is_array_ = known_ && chunk.front() == '[';
+        is_array_ = known_ && (chunk.front() == '[' || chunk.front() == '{');
     }
     chosen().feed(chunk);
 }

@@ -9,9 +9,10 @@
 namespace leeway::wire::gemini {
 
 /// The scanner of streamGenerateContent as it comes without `alt=sse`: one JSON array (application/json) whose elements
-/// are the events. An event's `data` is its element, without line ends, and its `raw` is what the event would have been
-/// in text/event-stream. Whatever the chunks are. What is not an object between the brackets is a failure, with reason
-/// "json_stream_malformed"; an element of more than 16 MiB one with "json_stream_too_long". Elements are not judged.
+/// are the events, or one answer alone, of a server that does not stream. An event's `data` is its element, without line
+/// ends, and its `raw` is what the event would have been in text/event-stream. Whatever the chunks are. What is not an
+/// object there is a failure, with reason "json_stream_malformed"; an element of more than 16 MiB one with
+/// "json_stream_too_long". Elements are not judged.
 class ArrayScanner final : public openai::EventScanner {
 public:
     void feed(std::string_view chunk) noexcept override { chunk_ = chunk; }

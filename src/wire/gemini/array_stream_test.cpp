@@ -59,10 +59,13 @@ TEST(ArrayScanner, GivesTheElementsWhereverItIsCut) {
 
 TEST(ArrayScanner, RefusesWhatIsNoArrayOfObjects) {
     for (const std::string_view text :
-         {"[1]", "[\"a\"]", "[{}]{}", "[{}][", "[{}]]", "[[{}]]", "nonsense"}) {
+         {"[1]", "[\"a\"]", "[{}]{}", "[{}][", "[{}]]", "[[{}]]", "nonsense", "{}{}", "{},", "]"}) {
         EXPECT_EQ(scan<ArrayScanner>({text}).failure, "json_stream_malformed") << text;
     }
     EXPECT_EQ(scan<ArrayScanner>({"[]"}).failure, "");
+    const Scanned alone = scan<ContentScanner>({" {\"a\":", "{}}\n"});
+    EXPECT_EQ(alone.data, std::vector<std::string>{"{\"a\":{}}"});
+    EXPECT_FALSE(alone.left);
     std::string large = "[{\"a\":\"";
     large.append(std::size_t{17} << 20U, 'x');
     EXPECT_EQ(scan<ArrayScanner>({large}).failure, "json_stream_too_long");
