@@ -1,10 +1,13 @@
 """What callers notice first when a gateway is careless, byte by byte: ids, numbers, errors, ends, and who is still at work for
 whom when the caller has gone."""
+import http.server
 import json
 import socket
+import threading
 import time
 import urllib.parse
 
+from bad_input import restart
 from dialect_provider import REQUEST_ID, TEXT, DialectProvider
 from dialect_scenarios import TARGETS, configure, post
 from gateway import KEY
@@ -182,6 +185,65 @@ def test_faithful_every_answer_has_a_request_id(gateway, upstream):
             if more:  # whatever framing the provider has
                 assert headers["content-type"].startswith("text/event-stream"), headers["content-type"]
     over_all(gateway, scenario)
+
+
+# Answers that no writer of JSON would write so, and streams with comments, ids, blanks and both ends of lines.
+ODD_ANSWERS = {
+    "chat": b'{ "usage":{"total_tokens":3,"completion_tokens":1,"prompt_tokens":2},"x":1.0e+2, "choices":[ {"finish_reason":"stop",'
+            b'"message":{"content":"\\u0047r\\/","role":"assistant"},"index":0}],"id":"c"}\n',
+    "responses": b'{ "status":"completed","x":1.50, "output":[{"type":"message","content":[{"text":"a\\/","type":"output_text"}]}],'
+                 b'"usage":{"output_tokens":1,"input_tokens":2},"id":"r","object":"response"}',
+    "anthropic": b'{"stop_reason":"end_turn", "x":-0.0,"content":[ {"text":"a\\/","type":"text"}],"usage":{"output_tokens":1,'
+                 b'"input_tokens":2},"type":"message","role":"assistant","id":"m","model":"x"}',
+    "gemini": b'{"usageMetadata":{"promptTokenCount":2,"candidatesTokenCount":1,"totalTokenCount":3},"x":1E5, "candidates":[ '
+              b'{"finishReason":"STOP","content":{"parts":[{"text":"a\\/"}],"role":"model"}}]}'}
+ODD_STREAMS = {
+    "chat": b': hello\n\nid: 7\ndata: {"choices":[{"delta":{"content":"\\u0047"} ,"index":0}],"x":1.0}\r\n\r\n'
+            b'data:{"choices":[{"finish_reason":"stop","delta":{},"index":0}]}\n\n: bye\n\ndata: [DONE]\n\n',
+    "responses": b': hello\n\nid: 7\nevent: response.created\ndata: {"response":{"id":"r"} , "type":"response.created","x":1.0}\n\n'
+                 b'event: response.completed\r\ndata: {"type":"response.completed","response":{"status":"completed","output":[]}}\r\n\r\n',
+    "anthropic": b': hello\n\nid: 7\nevent: message_start\ndata: {"message":{"usage":{"input_tokens":2,"output_tokens":1} } , '
+                 b'"type":"message_start","x":1.0}\n\nevent: message_delta\r\ndata: {"usage":{"output_tokens":1},"delta":{"stop_reason":'
+                 b'"end_turn"},"type":"message_delta"}\r\n\r\nevent: message_stop\ndata:{"type":"message_stop"}\n\n',
+    "gemini": b': hello\n\nid: 7\ndata: {"x":1.0, "candidates":[{"content":{"parts":[{"text":"\\u0047"}]}}]}\r\n\r\n'
+              b'data:{"candidates":[ {"finishReason":"STOP","content":{"parts":[]}}]}\n\n: bye\n\n'}
+
+
+class OddProvider(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        ends = (("/chat/completions", "chat"), ("/responses", "responses"), ("/messages", "anthropic"), ("", "gemini"))
+        name = next(name for end, name in ends if self.path.endswith(end))
+        stream = self.headers["accept"] == "text/event-stream"
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream" if stream else "application/json")
+        self.end_headers()
+        self.wfile.write((ODD_STREAMS if stream else ODD_ANSWERS)[name])
+
+
+def test_faithful_answers_stay_byte_for_byte(gateway, upstream):
+    """In the caller's own dialect nothing is written anew: numbers, escapes, order of keys, comments, ids, ends of lines."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), OddProvider)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_address[1]}/v1"
+    dialects = {"chat": "openai", "responses": "responses", "anthropic": "anthropic", "gemini": "gemini"}
+    providers = "".join(f'  o-{name}: {{dialect: {dialect}, base_url: "{url}", api_key: k}}\n' for name, dialect in dialects.items())
+    models = "".join(f"  m-{name}: {{provider: o-{name}}}\n" for name in dialects)
+    try:
+        restart(gateway, ("providers:\n", "providers:\n" + providers), ("models:\n", "models:\n" + models))
+        for name in dialects:
+            for more, told in (({}, ODD_ANSWERS), ({"stream": True}, ODD_STREAMS)):
+                usage = {"stream_options": {"include_usage": True}} if name == "chat" and more else {}
+                path, body = request(name, f"m-{name}", "hello", **more, **usage)
+                status, answer, _ = post(gateway, path, json.dumps(body).encode())
+                assert status == 200 and answer == told[name], (name, answer)
+        assert {row["end"] for row in gateway.rows()} == {"ok"}, gateway.rows()
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def get(gateway, path, key_header, **headers):
