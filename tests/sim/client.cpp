@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <utility>
 
 namespace leeway::sim {
@@ -197,7 +198,13 @@ void Client::over(End::Over) {
 std::string_view Client::text_of(std::string_view body) const {
     // Responses say all of the text again at the end.
     if (dialect_ != Dialect::kResponses) return body;
-    return body.substr(0, body.find(stream_ ? "response.output_text.done" : "\"usage\""));
+    if (!stream_) return body.substr(0, body.find("\"usage\""));
+    std::size_t end = body.size();
+    for (const std::string_view name : {"response.output_text.done", "response.failed",
+                                        "response.incomplete", "response.completed"}) {
+        end = std::min(end, body.find(name));
+    }
+    return body.substr(0, end);
 }
 
 void Client::answered() {
@@ -218,6 +225,7 @@ void Client::answered() {
         const std::string wrong = oracle_.judge(now, text_of(reader_.body()), whole);
         if (!wrong.empty()) world.violated(fmt::format("r{}: {}", now.number, wrong));
     }
+    if (world.trace) std::printf("%s\n", reader_.body().c_str());
     const bool close = reader_.field("connection") == "close" || !whole;
     finish();
     if (close) return end_->close();

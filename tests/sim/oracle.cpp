@@ -164,10 +164,12 @@ void Oracle::judge_ledger(const std::string& state) {
                                        one.number, *row.cost, sum));
         if (called == by_request.end() || row.end == 5) continue;
         const auto& mine = called->second;
-        if (row.attempts.size() < mine.size() && !killed) {
+        const auto heard = static_cast<std::size_t>(std::count_if(
+            mine.begin(), mine.end(), [](const Call* call) { return !call->silent; }));
+        if (row.attempts.size() < heard && !killed) {
             world.violated(
                 fmt::format("request {}: {} calls reached providers, {} attempts have rows",
-                            one.number, mine.size(), row.attempts.size()));
+                            one.number, heard, row.attempts.size()));
         }
         // The attempt that ended well is the last; its call is the last, too.
         const Row::Attempt& last = row.attempts.back();

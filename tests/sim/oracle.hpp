@@ -26,6 +26,7 @@ struct Call {
     std::uint32_t words = 0;  ///< of the whole answer
     std::int64_t cost =
         -1;  ///< in 1e-12 USD, as the usage that was told says; −1: it was not told as it should be
+    bool silent = false;  ///< no byte of an answer left: the gateway may send it again at once
     std::string what;  ///< the fault, for messages
 };
 

@@ -57,6 +57,7 @@ struct Provider::Connection {
     EndPtr end;
     HttpReader reader{true};
     bool busy = false;
+    sim::Call* unheard = nullptr;  // what is being worked at, before a byte of its answer is sent
 };
 
 Provider::Price Provider::price_of(const std::string& model) {
@@ -108,6 +109,9 @@ void Provider::serve(const std::shared_ptr<Connection>& connection) {
     world.tell(fmt::format("call {} is {}", call.number, call.what));
     Duration at = answer.before;
     const EndPtr end = connection->end;
+    connection->unheard = &call;
+    call.silent = answer.head.empty() && answer.then != Answer::Then::kHang;
+    world.after(at, [connection] { connection->unheard = nullptr; });
     bool first = true;
     for (const std::string& part : answer.parts) {
         world.after(at, [end, bytes = first ? answer.head + part : part] { end->send(bytes); });
