@@ -45,6 +45,7 @@ struct ClientRequest::Relay {
     std::string captured;
     std::optional<Error> broken;
     bool no_store = false;
+    bool usage_lost = false;  // the connection broke before it could be told
 };
 
 void ClientRequest::begin_attempt(const providers::Provider& provider) {
@@ -266,6 +267,7 @@ Task<void> ClientRequest::finish_relay(Relay& relay, std::optional<Error> broken
     if (in_event) relay.out.assign(relay.observer.observe(rest));
     const auto facts = relay.observer.facts();
     if (facts.finished || facts.is_error) {
+        relay.usage_lost = broken.has_value();
         settle_relay(relay, facts.is_error ? ledger::EndState::kError : ledger::EndState::kOk);
         if (relay.done || !relay.rewrite) relay.out.clear();
         // Some providers leave it out, and some clients wait for it.
@@ -324,7 +326,8 @@ void ClientRequest::settle_relay(Relay& relay, ledger::EndState end) {
     attempt_.model_reported = facts.model;
     wire::openai::UsageReading usage = facts.usage;
     const bool refused = facts.is_error && relay.meter.empty();
-    if (usage.state == prices::UsageState::kMissing && !facts.finished && !refused) {
+    const bool never_told = facts.finished && !relay.usage_lost;
+    if (usage.state == prices::UsageState::kMissing && !never_told && !refused) {
         count_own(relay, usage);
     }
     end_attempt(200, end, usage);

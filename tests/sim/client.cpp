@@ -1,5 +1,6 @@
 #include "sim/client.hpp"
 
+#include "json/node.hpp"
 #include "sim/world.hpp"
 
 #include <fmt/format.h>
@@ -8,6 +9,7 @@
 #include <array>
 #include <cstdio>
 #include <utility>
+#include <vector>
 
 namespace leeway::sim {
 namespace {
@@ -195,16 +197,36 @@ void Client::over(End::Over) {
     end_->close();
 }
 
-std::string_view Client::text_of(std::string_view body) const {
-    // Responses say all of the text again at the end.
-    if (dialect_ != Dialect::kResponses) return body;
-    if (!stream_) return body.substr(0, body.find("\"usage\""));
-    std::size_t end = body.size();
-    for (const std::string_view name : {"response.output_text.done", "response.failed",
-                                        "response.incomplete", "response.completed"}) {
-        end = std::min(end, body.find(name));
+/// The text that the answer shows, as an SDK would put it together. What cannot be read as JSON is left out.
+std::string Client::text_of(std::string_view body) const {
+    using Path = std::vector<std::string_view>;
+    static const std::array<Path, 3> kWhole{Path{"choices", "", "message", "content"},
+                                            Path{"content", "", "text"},
+                                            Path{"output", "", "content", "", "text"}};
+    static const std::array<Path, 3> kDelta{Path{"choices", "", "delta", "content"},
+                                            Path{"delta", "text"}, Path{"delta"}};
+    // An empty step is the first element of an array.
+    const auto at = [](std::string_view json, const Path& path) {
+        const auto parsed = json::parse_node(json);
+        const json::Node* node = parsed ? &*parsed : nullptr;
+        for (const std::string_view step : path) {
+            if (node == nullptr) break;
+            if (step.empty()) {
+                node = node->elements.empty() ? nullptr : node->elements.data();
+            } else {
+                node = node->find(step);
+            }
+        }
+        return node != nullptr && node->is_string() ? node->text : std::string();
+    };
+    const auto place = static_cast<std::size_t>(dialect_);
+    if (!stream_) return at(body, kWhole[place]);
+    std::string out;
+    for (std::size_t line = body.find("data: "); line != std::string_view::npos;
+         line = body.find("data: ", line + 6)) {
+        out += at(body.substr(line + 6, body.find('\n', line) - line - 6), kDelta[place]);
     }
-    return body.substr(0, end);
+    return out;
 }
 
 void Client::answered() {

@@ -35,7 +35,7 @@ private:
     void leave(bool reset);
     void answered();
     void finish();
-    [[nodiscard]] std::string_view text_of(std::string_view body) const;
+    [[nodiscard]] std::string text_of(std::string_view body) const;
     void judge_stream(bool message_whole);
     [[nodiscard]] Asked& asked() { return oracle_.asked[index_]; }
 

@@ -40,6 +40,7 @@ public:
     /// All that was sent has been taken by the other side.
     [[nodiscard]] bool all_taken() const noexcept { return unread_ == 0; }
     [[nodiscard]] bool closed() const noexcept { return closed_; }
+    [[nodiscard]] bool broken() const noexcept { return reset_came_; }
 
     // The gateway's side: see net::Stream.
     void start_read(net::IoOp& op, std::span<char> into);

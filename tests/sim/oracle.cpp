@@ -66,12 +66,11 @@ std::string Oracle::judge(const Asked& request, std::string_view seen, bool whol
     }
     if (!whole) return {};
     if (words.empty()) {
-        // An answer without words: there must be a call that made one.
+        // An answer without words, or none that can be read: there must be a call that made one.
         for (const Call& call : calls) {
-            if (call.group == request.group && call.words == 0 &&
-                (call.truth == Call::Truth::kWhole || call.truth == Call::Truth::kOdd)) {
+            const bool nothing = call.words == 0 && call.truth == Call::Truth::kWhole;
+            if (call.group == request.group && (nothing || call.truth == Call::Truth::kOdd))
                 return {};
-            }
         }
         return "an empty answer is told as whole, which no provider gave";
     }
@@ -178,7 +177,7 @@ void Oracle::judge_ledger(const std::string& state) {
         if (call.truth == Call::Truth::kBroken || call.truth == Call::Truth::kRefused) {
             world.violated(fmt::format("request {}: call {} broke ({}), its row says it went well",
                                        one.number, call.number, call.what));
-        } else if (call.cost >= 0 && (!last.cost || *last.cost != call.cost)) {
+        } else if (call.cost >= 0 && !call.silent && (!last.cost || *last.cost != call.cost)) {
             world.violated(fmt::format("request {}: call {} ({}) costs {}, its row says {}",
                                        one.number, call.number, call.what, call.cost,
                                        last.cost.value_or(-1)));

@@ -57,7 +57,7 @@ struct Provider::Connection {
     EndPtr end;
     HttpReader reader{true};
     bool busy = false;
-    sim::Call* unheard = nullptr;  // what is being worked at, before a byte of its answer is sent
+    sim::Call* current = nullptr;  // what is being worked at
 };
 
 Provider::Price Provider::price_of(const std::string& model) {
@@ -79,6 +79,8 @@ Provider::Provider(Oracle& oracle, std::string address, bool anthropic, std::str
             serve(connection);
         };
         end->on_over = [connection](End::Over) {
+            // It may have taken all of the answer with it.
+            if (connection->current != nullptr) connection->current->silent = true;
             connection->end->close();
         };
     });
@@ -109,26 +111,27 @@ void Provider::serve(const std::shared_ptr<Connection>& connection) {
     world.tell(fmt::format("call {} is {}", call.number, call.what));
     Duration at = answer.before;
     const EndPtr end = connection->end;
-    connection->unheard = &call;
+    connection->current = &call;
     call.silent = answer.head.empty() && answer.then != Answer::Then::kHang;
-    world.after(at, [connection] { connection->unheard = nullptr; });
     bool first = true;
     for (const std::string& part : answer.parts) {
         world.after(at, [end, bytes = first ? answer.head + part : part] { end->send(bytes); });
-        at += answer.between;
+        at += answer.between + std::chrono::microseconds(1);  // works of one moment have no order
         first = false;
     }
     if (first && !answer.head.empty())
         world.after(at, [end, bytes = answer.head] { end->send(bytes); });
     const auto then = answer.then;
-    world.after(at, [this, connection, end, then] {
+    world.after(at + std::chrono::microseconds(1), [this, connection, end, then] {
         switch (then) {
             case Answer::Then::kHang: return;
             case Answer::Then::kReset: return end->reset();
             case Answer::Then::kClose: return end->close();
             case Answer::Then::kKeep: break;
         }
+        if (end->broken()) return;
         connection->busy = false;
+        connection->current = nullptr;
         if (World::get().strikes(Fault::up_closes_idle)) return end->close();
         connection->reader.next();
         serve(connection);
