@@ -98,7 +98,7 @@ TEST(Embeddings, StagesSeeEveryDifference) {
          {std::string(), std::string(R"(,"taskType":"CLUSTERING")"), std::string(R"(,"title":"t")"),
           std::string(R"(,"outputDimensionality":5)"), std::string(R"(,"autoTruncate":true)"),
           std::string(R"(,"autoTruncate":false,"x":1)")}) {
-        const std::string body = "{" + plain + more + "}";
+        const std::string body = std::string("{").append(plain).append(more).append("}");
         seen.push_back(openai::embed_request_for_stages(gemini_request(body)));
         EXPECT_TRUE(json::parse_node(seen.back()).has_value()) << seen.back();
         seen.push_back(

@@ -23,8 +23,9 @@ Result<void> read_texts(const Node& input, EmbedRequest& out) {
         out.texts.push_back(node.text);
         return {};
     };
-    if (!input.is_array()) return add(input);
-    out.list = true;
+    out.texts.clear();  // of a key that is given twice the last counts
+    out.list = input.is_array();
+    if (!out.list) return add(input);
     for (const Node& element : input.elements) {
         if (auto added = add(element); !added) return added;
     }
