@@ -16,7 +16,7 @@ using store::sqlite::Database;
 using store::sqlite::Statement;
 
 // Scopes are joined by line breaks; none holds one.
-constexpr std::array<store::Migration, 1> kMigrations{{{1, R"sql(
+constexpr std::array<store::Migration, 2> kMigrations{{{1, R"sql(
 CREATE TABLE file (
     provider      TEXT    NOT NULL,
     id            TEXT    NOT NULL,
@@ -49,11 +49,17 @@ CREATE TABLE batch (
 ) STRICT;
 CREATE INDEX batch_by_id ON batch (id, key);
 CREATE INDEX batch_open ON batch (settled) WHERE settled = 0;
+)sql"},
+                                                       {2, R"sql(
+ALTER TABLE batch ADD COLUMN state TEXT NOT NULL DEFAULT '';
+ALTER TABLE batch ADD COLUMN expires_s INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE batch ADD COLUMN line TEXT NOT NULL DEFAULT '';
+ALTER TABLE batch ADD COLUMN route TEXT NOT NULL DEFAULT '';
 )sql"}}};
 
 constexpr const char* kBatchColumns =
     "record, provider, id, key, ts_us, endpoint, model, asked, user, tags, session, agent, "
-    "worst_pico_usd, worst_tokens, scopes, settled";
+    "worst_pico_usd, worst_tokens, scopes, settled, state, expires_s, line, route";
 
 std::string database_path(const std::string& state_folder) { return state_folder + "/batches.db"; }
 
@@ -77,6 +83,10 @@ StoredBatch batch_of(const Statement& row) {
     out.worst_tokens = row.int64(13);
     out.scopes = split_lines(row.text(14));
     out.settled = row.int64(15) != 0;
+    out.state = row.text(16);
+    out.expires_unix_s = row.int64(17);
+    out.line = row.text(18);
+    out.route = row.text(19);
     return out;
 }
 
@@ -89,6 +99,15 @@ Result<std::unique_ptr<BatchStore>> BatchStore::open(const std::string& state_fo
     auto db = Database::open(database_path(state_folder), options);
     if (!db) return fail(db.error());
     if (auto ok = store::migrate(*db, "batches", kMigrations); !ok) return fail(ok.error());
+    return std::unique_ptr<BatchStore>(new BatchStore(std::move(*db)));
+}
+
+Result<std::unique_ptr<BatchStore>> BatchStore::open_to_read(const std::string& state_folder) {
+    store::sqlite::OpenOptions options;
+    options.access = store::sqlite::Access::kReadOnly;
+    auto db = Database::open(database_path(state_folder), options);
+    if (!db) return fail(db.error());
+    if (auto ok = store::require_version(*db, "batches", kMigrations); !ok) return fail(ok.error());
     return std::unique_ptr<BatchStore>(new BatchStore(std::move(*db)));
 }
 
@@ -139,50 +158,90 @@ Result<void> BatchStore::remove_file(const StoredFile& file) {
     return remove->run();
 }
 
-Result<void> BatchStore::begin_batch(const StoredBatch& batch) {
+template <class Run>
+Result<std::vector<bool>> BatchStore::for_each(std::span<const StoredBatch> batches,
+                                               const char* sql, Run&& run) {
     const std::scoped_lock lock(mutex_);
-    auto insert =
-        db_.prepare("INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)");
-    if (!insert) return fail(insert.error());
-    const std::string scopes = join_lines(batch.scopes);
-    insert->bind_blob(1, batch.record.bytes).bind(2, std::string_view(batch.provider));
-    insert->bind(3, std::string_view(batch.id)).bind(4, std::string_view(batch.key));
-    insert->bind(5, batch.ts_us).bind(6, std::string_view(batch.endpoint));
-    insert->bind(7, std::string_view(batch.model)).bind(8, std::string_view(batch.asked));
-    insert->bind(9, std::string_view(batch.user)).bind(10, std::string_view(batch.tags));
-    insert->bind(11, std::string_view(batch.session)).bind(12, std::string_view(batch.agent));
-    insert->bind(13, batch.worst_pico_usd).bind(14, batch.worst_tokens);
-    insert->bind(15, std::string_view(scopes));
-    return insert->run();
+    auto transaction = store::sqlite::Transaction::begin(db_);
+    if (!transaction) return fail(transaction.error());
+    std::vector<bool> changed;
+    for (const StoredBatch& batch : batches) {
+        auto statement = db_.prepare(sql);
+        if (!statement) return fail(statement.error());
+        statement->bind_blob(1, batch.record.bytes);
+        if (auto done = run(*statement, batch); !done) return fail(std::move(done.error()));
+        changed.push_back(db_.changes() > 0);
+    }
+    if (auto done = transaction->commit(); !done) return fail(std::move(done.error()));
+    return changed;
 }
 
-Result<void> BatchStore::change(const char* sql, const RequestId& record, std::string_view text) {
-    const std::scoped_lock lock(mutex_);
-    auto statement = db_.prepare(sql);
-    if (!statement) return fail(statement.error());
-    statement->bind_blob(1, record.bytes);
-    if (!text.empty()) statement->bind(2, text);
-    return statement->run();
+namespace {
+
+Result<void> run_alone(Statement& statement, const StoredBatch& /*batch*/) {
+    return statement.run();
 }
 
-Result<void> BatchStore::name_batch(const RequestId& record, std::string_view id) {
-    return change("UPDATE batch SET id = ?2 WHERE record = ?1", record, id);
+/// Only whether it went well.
+Result<void> done(const Result<std::vector<bool>>& changed) {
+    if (!changed) return fail(changed.error());
+    return {};
 }
 
-Result<void> BatchStore::drop_batch(const RequestId& record) {
-    return change("DELETE FROM batch WHERE record = ?1", record);
+}  // namespace
+
+Result<void> BatchStore::begin_batches(std::span<const StoredBatch> batches) {
+    return done(for_each(
+        batches,
+        "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '', 0, ?, ?)",
+        [](Statement& insert, const StoredBatch& batch) {
+            const std::string scopes = join_lines(batch.scopes);
+            insert.bind(2, std::string_view(batch.provider)).bind(3, std::string_view(batch.id));
+            insert.bind(4, std::string_view(batch.key)).bind(5, batch.ts_us);
+            insert.bind(6, std::string_view(batch.endpoint));
+            insert.bind(7, std::string_view(batch.model)).bind(8, std::string_view(batch.asked));
+            insert.bind(9, std::string_view(batch.user)).bind(10, std::string_view(batch.tags));
+            insert.bind(11, std::string_view(batch.session));
+            insert.bind(12, std::string_view(batch.agent));
+            insert.bind(13, batch.worst_pico_usd).bind(14, batch.worst_tokens);
+            insert.bind(15, std::string_view(scopes)).bind(16, std::string_view(batch.line));
+            return insert.bind(17, std::string_view(batch.route)).run();
+        }));
 }
 
-Result<void> BatchStore::settle_batch(const RequestId& record) {
-    return change("UPDATE batch SET settled = 1 WHERE record = ?1", record);
+Result<void> BatchStore::name_batches(std::span<const StoredBatch> batches) {
+    return done(for_each(batches,
+                         "UPDATE batch SET id = ?2, state = ?3, expires_s = ?4 WHERE record = ?1",
+                         [](Statement& update, const StoredBatch& batch) {
+                             update.bind(2, std::string_view(batch.id));
+                             update.bind(3, std::string_view(batch.state));
+                             return update.bind(4, batch.expires_unix_s).run();
+                         }));
+}
+
+Result<void> BatchStore::drop_batches(std::span<const StoredBatch> batches) {
+    return done(for_each(batches, "DELETE FROM batch WHERE record = ?1", &run_alone));
+}
+
+Result<void> BatchStore::note_state(std::span<const StoredBatch> batches, std::string_view state,
+                                    std::int64_t expires_unix_s) {
+    return done(for_each(batches, "UPDATE batch SET state = ?2, expires_s = ?3 WHERE record = ?1",
+                         [&](Statement& update, const StoredBatch& /*batch*/) {
+                             return update.bind(2, state).bind(3, expires_unix_s).run();
+                         }));
+}
+
+Result<std::vector<bool>> BatchStore::settle_batches(std::span<const StoredBatch> batches) {
+    return for_each(batches, "UPDATE batch SET settled = 1 WHERE record = ?1 AND settled = 0",
+                    &run_alone);
 }
 
 Result<std::optional<StoredBatch>> BatchStore::find_batch(std::string_view id,
                                                           std::string_view key) {
     if (id.empty()) return std::nullopt;
     const std::scoped_lock lock(mutex_);
-    auto query =
-        db_.prepare(fmt::format("SELECT {} FROM batch WHERE id = ? AND key = ?", kBatchColumns));
+    auto query = db_.prepare(
+        fmt::format("SELECT {} FROM batch WHERE id = ? AND key = ? AND line = ''", kBatchColumns));
     if (!query) return fail(query.error());
     query->bind(1, id).bind(2, key);
     const auto row = query->step();
@@ -191,10 +250,10 @@ Result<std::optional<StoredBatch>> BatchStore::find_batch(std::string_view id,
     return batch_of(*query);
 }
 
-Result<std::vector<StoredBatch>> BatchStore::unsettled() {
+Result<std::vector<StoredBatch>> BatchStore::select(const char* where) {
     const std::scoped_lock lock(mutex_);
-    auto query = db_.prepare(
-        fmt::format("SELECT {} FROM batch WHERE settled = 0 ORDER BY ts_us", kBatchColumns));
+    auto query =
+        db_.prepare(fmt::format("SELECT {} FROM batch {} ORDER BY ts_us", kBatchColumns, where));
     if (!query) return fail(query.error());
     std::vector<StoredBatch> out;
     for (;;) {
@@ -202,6 +261,24 @@ Result<std::vector<StoredBatch>> BatchStore::unsettled() {
         if (!row) return fail(row.error());
         if (!*row) return out;
         out.push_back(batch_of(*query));
+    }
+}
+
+Result<std::vector<StoredBatch>> BatchStore::unsettled() { return select("WHERE settled = 0"); }
+
+Result<std::vector<StoredBatch>> BatchStore::all() { return select(""); }
+
+Result<std::vector<std::pair<std::string, std::int64_t>>> BatchStore::standings() {
+    const std::scoped_lock lock(mutex_);
+    auto query = db_.prepare(
+        "SELECT state, count(*) FROM batch WHERE settled = 0 GROUP BY state ORDER BY 1");
+    if (!query) return fail(query.error());
+    std::vector<std::pair<std::string, std::int64_t>> out;
+    for (;;) {
+        const auto row = query->step();
+        if (!row) return fail(row.error());
+        if (!*row) return out;
+        out.emplace_back(query->text(0), query->int64(1));
     }
 }
 

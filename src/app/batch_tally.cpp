@@ -1,7 +1,5 @@
 #include "app/batch_tally.hpp"
 
-#include "wire/openai/batch.hpp"
-
 namespace leeway::app {
 namespace {
 
@@ -29,31 +27,15 @@ void add_to(std::optional<prices::Waterfall>& sum, const std::optional<prices::W
 }  // namespace
 
 void BatchTally::feed(std::string_view bytes) {
-    while (!bytes.empty()) {
-        const std::size_t end = bytes.find('\n');
-        if (end == std::string_view::npos) {
-            rest_.append(bytes);
-            return;
-        }
-        if (rest_.empty()) {
-            line(bytes.substr(0, end));
-        } else {
-            rest_.append(bytes.substr(0, end));
-            line(rest_);
-            rest_.clear();
-        }
-        bytes.remove_prefix(end + 1);
-    }
+    lines_.feed(bytes, [this](std::string_view text) { line(text); });
 }
 
 void BatchTally::finish() {
-    line(rest_);
-    rest_.clear();
+    lines_.finish([this](std::string_view text) { line(text); });
 }
 
 void BatchTally::line(std::string_view text) {
-    if (text.find_first_not_of(" \t\r") == std::string_view::npos) return;
-    const auto answer = wire::openai::read_batch_answer(text, flavour_);
+    const auto answer = dialect_.read_answer(text, flavour_);
     // Providers do not bill refusals.
     if (answer.status >= 400) return;
     ++answers_;

@@ -1,9 +1,10 @@
 #pragma once
 
+#include "app/line_feed.hpp"
 #include "ledger/record.hpp"
 #include "prices/rates.hpp"
 #include "prices/waterfall.hpp"
-#include "wire/usage/flavour.hpp"
+#include "wire/canonical/batch.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -17,9 +18,9 @@ namespace leeway::app {
 class BatchTally {
 public:
     /// `unix_s`: when the batch was asked for.
-    BatchTally(const prices::ModelPrices& prices, wire::usage::Flavour flavour,
-               std::int64_t unix_s) noexcept
-        : prices_(prices), flavour_(flavour), unix_s_(unix_s) {}
+    BatchTally(const prices::ModelPrices& prices, const wire::BatchDialect& dialect,
+               wire::usage::Flavour flavour, std::int64_t unix_s) noexcept
+        : prices_(prices), dialect_(dialect), flavour_(flavour), unix_s_(unix_s) {}
 
     /// More bytes of the output file.
     void feed(std::string_view bytes);
@@ -37,9 +38,10 @@ private:
     void add(const prices::Usage& usage);
 
     const prices::ModelPrices& prices_;
+    const wire::BatchDialect& dialect_;
     const wire::usage::Flavour flavour_;
     const std::int64_t unix_s_;
-    std::string rest_;  // of a line whose end has not come yet
+    LineFeed lines_;
     prices::Usage usage_;
     std::int64_t answers_ = 0;
     std::uint64_t price_id_ = 0;

@@ -1,30 +1,21 @@
 #include "app/client_batches.hpp"
 
 #include "app/batch_input.hpp"
-#include "app/batch_settlement.hpp"
-#include "app/budget_policy.hpp"
-#include "app/worst_case.hpp"
-#include "base/clock.hpp"
+#include "app/batch_reader.hpp"
 #include "base/strings.hpp"
 #include "guard/auth/key_directory.hpp"
-#include "json/node.hpp"
-#include "wire/openai/multipart.hpp"
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <array>
 
 namespace leeway::app {
-namespace {
 
-Error not_found(std::string message, std::string param) {
+Error BatchRequest::not_found(std::string message, std::string param) {
     return Error{ErrorCode::kNotFound, std::move(message),
                  "a key sees its own files and batches only", std::move(param), "not_found"};
 }
-
-}  // namespace
 
 /// What may become a part of our requests as it is.
 bool BatchRequest::is_plain(std::string_view text) noexcept {
@@ -34,14 +25,6 @@ bool BatchRequest::is_plain(std::string_view text) noexcept {
     });
 }
 
-Error BatchRequest::no_store(const Error& why) {
-    return Error{ErrorCode::kUnavailable,
-                 "the store of batches cannot be used: " + why.message,
-                 why.hint,
-                 {},
-                 "batches_unavailable"};
-}
-
 BatchRequest::BatchRequest(WorkerState& worker, net::Exchange& exchange, const Place& place,
                            std::string_view id)
     : worker_(worker),
@@ -49,10 +32,11 @@ BatchRequest::BatchRequest(WorkerState& worker, net::Exchange& exchange, const P
       place_(place),
       id_(id),
       caller_(worker, exchange, pipeline::Endpoint::kChatCompletions, place.dialect),
-      snapshot_(worker.snapshot) {}
+      snapshot_(worker.snapshot),
+      link_(worker, *snapshot_, *caller_.context().headers) {}
 
 BatchRequest::~BatchRequest() {
-    if (deadline_) exchange_.unwatch();
+    if (watching_) exchange_.unwatch();
 }
 
 Task<void> BatchRequest::run() {
@@ -80,9 +64,17 @@ Task<void> BatchRequest::run() {
         co_await one_file();
     } else if (place_.kind == kFileContent) {
         co_await file_content();
+    } else if (place_.kind == kBatchResults) {
+        co_await results();
     } else {
         co_await one_batch();
     }
+}
+
+/// Whether the provider's batches are of the kind that is asked for here.
+bool BatchRequest::speaks(const providers::Provider& provider) const noexcept {
+    return provider.batches &&
+           &wire::batch_dialect_of(provider.dialect) == &wire::batch_dialect_of(place_.dialect);
 }
 
 /// The provider of what has no owner yet: the one that is named, or the only one that takes batches.
@@ -90,7 +82,7 @@ Result<const providers::Provider*> BatchRequest::choose_provider() const {
     const auto named = exchange_.head().fields.find("x-leeway-provider");
     const providers::Provider* found = nullptr;
     for (const providers::Provider& one : snapshot_->all_providers()) {
-        if (!one.batches || (named && one.name != *named)) continue;
+        if (!speaks(one) || (named && one.name != *named)) continue;
         if (found != nullptr) {
             return fail(Error{ErrorCode::kInvalidRequest,
                               "Several providers take batches.",
@@ -110,11 +102,7 @@ Result<const providers::Provider*> BatchRequest::choose_provider() const {
 }
 
 Result<void> BatchRequest::go_to(const std::string& provider) {
-    for (const providers::Provider& one : snapshot_->all_providers()) {
-        if (one.name != provider || !one.batches) continue;
-        provider_ = &one;
-        return {};
-    }
+    if (link_.go_to(provider)) return {};
     return fail(Error{ErrorCode::kUnavailable,
                       "The provider '" + provider + "' takes no batches any more.",
                       {},
@@ -122,69 +110,32 @@ Result<void> BatchRequest::go_to(const std::string& provider) {
                       "provider_not_found"});
 }
 
-/// A file of the caller; `provider_` is then where it lies. `param`: where the caller named it.
+/// A file of the caller; the link is then with its provider. `param`: where the caller named it.
 Result<StoredFile> BatchRequest::own_file(std::string_view id, std::string param) {
-    auto file = snapshot_->batches()->find_file(id, owner());
-    if (!file) return fail(no_store(file.error()));
+    auto file = store().find_file(id, owner());
+    if (!file) return fail(no_batch_store(file.error()));
     if (!*file)
         return fail(not_found(fmt::format("No such File object: '{}'.", id), std::move(param)));
     if (auto there = go_to((*file)->provider); !there) return fail(std::move(there.error()));
     return std::move(**file);
 }
 
-/// The same of the batch that the address names.
-Result<StoredBatch> BatchRequest::own_batch() {
-    auto batch = snapshot_->batches()->find_batch(id_, owner());
-    if (!batch) return fail(no_store(batch.error()));
-    if (!*batch) return fail(not_found(fmt::format("No batch found with id '{}'.", id_), {}));
-    if (auto there = go_to((*batch)->provider); !there) return fail(std::move(there.error()));
-    return std::move(**batch);
+/// From now on the caller may hang up.
+void BatchRequest::watch() {
+    if (watching_) return;
+    watching_ = true;
+    exchange_.watch(link_.deadline());
 }
 
-Result<void> BatchRequest::post(const StoredBatch& batch, ledger::RequestRecord row) {
-    return post_batch(batch, std::move(row), *worker_.ledger,
-                      snapshot_->budgets() ? snapshot_->budgets()->book : nullptr,
-                      *snapshot_->batches());
+Task<Result<ProviderReply>> BatchRequest::ask(ProviderAsk wanted) {
+    watch();
+    co_return co_await link_.ask(std::move(wanted));
 }
 
-void BatchRequest::start_deadline() {
-    if (deadline_) return;
-    deadline_.emplace(worker_.loop, provider_->origin.timeouts);
-    exchange_.watch(*deadline_);
-}
-
-/// Views into `wanted`.
-net::UpstreamRequest BatchRequest::request_of(Ask& wanted) const {
-    wanted.target = provider_->origin.url.path + wanted.path;
-    wanted.fields =
-        providers::passed_fields(*provider_, *caller_.context().headers, wanted.content_type);
-    net::UpstreamRequest request;
-    request.method = wanted.method;
-    request.target = wanted.target;
-    request.fields = wanted.fields;
-    if (!wanted.body.empty()) request.body = std::span(&wanted.body, 1);
-    return request;
-}
-
-Task<Result<BatchRequest::Answer>> BatchRequest::ask(Ask wanted) {
-    constexpr std::size_t kLongestAnswer = 64ULL * 1024 * 1024;
-    start_deadline();
-    const net::UpstreamRequest request = request_of(wanted);
-    net::UpstreamCall call(worker_.pool, provider_->origin, *deadline_);
-    auto started = co_await call.start(request);
-    sent_ = call.sent();
-    worker_.metrics.upstream_connection(call.reused());
-    if (!started) co_return fail(std::move(started.error()));
-    Answer out;
-    out.status = call.head().status;
-    for (const net::Field& field : call.head().fields) {
-        if (providers::passes_to_client(field.name))
-            out.fields.emplace_back(field.name, field.value);
-    }
-    auto body = co_await call.read_all(kLongestAnswer);
-    if (!body) co_return fail(std::move(body.error()));
-    out.body.assign(*body);
-    co_return out;
+/// Not on this thread: there may be very many of them, and other requests wait.
+Task<Result<BatchBound>> BatchRequest::read_requests(std::function<Result<BatchBound>()> job) {
+    auto reading = snapshot_->batch_reader()->read(worker_.loop, std::move(job));
+    co_return co_await reading.receive();
 }
 
 std::vector<net::Field> BatchRequest::own_fields() {
@@ -194,7 +145,7 @@ std::vector<net::Field> BatchRequest::own_fields() {
     return out;
 }
 
-Task<void> BatchRequest::pass_on(const Answer& answer) {
+Task<void> BatchRequest::pass_on(const ProviderReply& answer) {
     std::vector<net::Field> fields = own_fields();
     for (const auto& [name, value] : answer.fields) fields.push_back({name, value});
     co_await exchange_.respond(answer.status, fields, answer.body);
@@ -239,51 +190,35 @@ const pipeline::Model* BatchRequest::batch_model(const BatchBound& bound, std::s
     return model;
 }
 
-/// What the lines of an upload can cost, where it is the input of a batch.
-Result<BatchBound> BatchRequest::read_upload(std::string_view body,
-                                             std::string_view content_type) const {
-    auto form = wire::openai::read_form(content_type, body);
-    if (!form) return fail(std::move(form.error()));
-    std::string_view purpose;
-    const wire::openai::FormPart* file = nullptr;
-    for (const wire::openai::FormPart& part : *form) {
-        if (part.name == "purpose") purpose = part.content;
-        if (part.name == "file") file = &part;
-    }
-    if (file == nullptr || purpose.empty()) {
-        return fail(Error{ErrorCode::kInvalidRequest,
-                          "The form needs a 'file' and a 'purpose'.",
-                          {},
-                          file == nullptr ? "file" : "purpose",
-                          "missing_required_parameter"});
-    }
-    if (purpose != "batch") return BatchBound();
-    auto bound = read_batch_input(file->content);
-    if (!bound) return bound;
-    Error why;
-    if (batch_model(*bound, provider_->name, why) == nullptr) return fail(std::move(why));
-    return bound;
-}
-
 Task<void> BatchRequest::upload() {
     auto chosen = choose_provider();
     if (!chosen) {
         co_await refuse(std::move(chosen.error()));
         co_return;
     }
-    provider_ = *chosen;
+    link_.go_to(**chosen);
     auto body = co_await exchange_.read_body();
     if (!body) {
         co_await refuse(std::move(body.error()));
         co_return;
     }
     const std::string_view type = exchange_.head().fields.find("content-type").value_or("");
-    auto bound = read_upload(*body, type);
+    std::function<Result<BatchBound>()> job = [type, text = *body] {
+        return read_batch_upload(type, text);
+    };
+    auto bound = co_await read_requests(std::move(job));
+    Error why;
+    const bool is_input = bound && !bound->endpoint.empty();
     if (!bound) {
-        co_await refuse(std::move(bound.error()));
+        why = std::move(bound.error());
+    } else if (is_input) {
+        (void)batch_model(*bound, link_.provider().name, why);
+    }
+    if (!why.message.empty()) {
+        co_await refuse(std::move(why));
         co_return;
     }
-    Ask wanted;
+    ProviderAsk wanted;
     wanted.method = "POST";
     wanted.path = "/files";
     wanted.content_type = type;
@@ -295,10 +230,10 @@ Task<void> BatchRequest::upload() {
     }
     if (answer->status == 200) {
         constexpr std::size_t kLongestId = 256;
-        StoredFile file{provider_->name, wire::openai::read_object_id(answer->body), owner(),
+        StoredFile file{link_.provider().name, wire::read_object_id(answer->body), owner(),
                         std::move(*bound)};
         const bool named = !file.id.empty() && file.id.size() <= kLongestId && is_plain(file.id);
-        if (!named || !snapshot_->batches()->add_file(file)) {
+        if (!named || !store().add_file(file)) {
             Error error{ErrorCode::kUpstreamInvalid,
                         "the upstream's answer names no file, or its name could not be kept",
                         "send the file again",
@@ -307,6 +242,7 @@ Task<void> BatchRequest::upload() {
             co_await refuse(std::move(error));
             co_return;
         }
+        if (is_input) store().counters().uploads.fetch_add(1, std::memory_order_relaxed);
     }
     co_await pass_on(*answer);
 }
@@ -318,7 +254,7 @@ Task<void> BatchRequest::one_file() {
         co_return;
     }
     const bool deletes = exchange_.head().method == "DELETE";
-    Ask wanted;
+    ProviderAsk wanted;
     wanted.method = deletes ? "DELETE" : "GET";
     wanted.path = "/files/" + id_;
     auto answer = co_await ask(std::move(wanted));
@@ -327,7 +263,7 @@ Task<void> BatchRequest::one_file() {
         co_return;
     }
     if (deletes && answer->status == 200) {
-        if (auto removed = snapshot_->batches()->remove_file(*file); !removed)
+        if (auto removed = store().remove_file(*file); !removed)
             spdlog::warn("a file that was deleted stays known: {}", removed.error().text());
     }
     co_await pass_on(*answer);
@@ -339,12 +275,17 @@ Task<void> BatchRequest::file_content() {
         co_await refuse(std::move(file.error()));
         co_return;
     }
-    start_deadline();
-    Ask wanted;
-    wanted.path = "/files/" + id_ + "/content";
-    const net::UpstreamRequest request = request_of(wanted);
-    net::UpstreamCall call(worker_.pool, provider_->origin, *deadline_);
-    auto started = co_await call.start(request);
+    co_await stream_from("/files/" + id_ + "/content");
+}
+
+/// What the provider has at `path`, without holding all of it.
+Task<void> BatchRequest::stream_from(std::string path) {
+    watch();
+    ProviderAsk wanted;
+    wanted.path = std::move(path);
+    const BatchLink::Sending sending(link_, std::move(wanted));
+    net::UpstreamCall call(worker_.pool, link_.provider().origin, link_.deadline());
+    auto started = co_await call.start(sending.request());
     if (!started) {
         co_await refuse(std::move(started.error()));
         co_return;

@@ -1,7 +1,9 @@
 #include "app/client_request.hpp"
 
+#include "app/config_values.hpp"
 #include "base/clock.hpp"
 #include "base/hash.hpp"
+#include "base/strings.hpp"
 #include "guard/auth/key_directory.hpp"
 #include "wire/openai/request_view.hpp"
 
@@ -102,11 +104,28 @@ Task<Result<void>> ClientRequest::read_request() {
                              "The model '" + context_.view.model + "' does not exist.",
                              "GET /v1/models lists what there is", "model", "model_not_found"});
     }
+    if (auto read = read_wait(); !read) co_return read;
     resolved_ = true;
     context_.dimensions = pipeline::read_dimensions(*this, context_.view, context_.body);
     draw_arm();
     deadline_.emplace(worker_.loop, snapshot_->provider(*context_.model).origin.timeouts);
     co_return Result<void>();
+}
+
+/// How long its caller can wait, where it says so.
+Result<void> ClientRequest::read_wait() {
+    const auto text = header("x-leeway-wait");
+    if (!text) return {};
+    const auto wait = parse_duration(trim(*text));
+    if (!wait) {
+        return fail(Error{ErrorCode::kInvalidRequest,
+                          "The header x-leeway-wait is no duration: " + wait.error().message,
+                          "such as 30s, 10m or 24h",
+                          {},
+                          "invalid_value"});
+    }
+    caller_wait_ = *wait;
+    return {};
 }
 
 void ClientRequest::take_dimensions() {
@@ -140,7 +159,12 @@ Task<void> ClientRequest::follow(pipeline::Verdict verdict) {
             if (route.target != nullptr && route.baseline != nullptr)
                 context_.model = route.baseline;
         }
-        co_await forward();
+        const bool waits = gathers();
+        if (waits) {
+            co_await gather();
+        } else {
+            co_await forward();
+        }
     }
 }
 
@@ -177,6 +201,11 @@ Task<void> ClientRequest::deliver_stage_answer(pipeline::StageAnswer answer) {
     outcome.finish_reason = answer.finish_reason;
     record_.source = ledger::Source::kExactCache;
     settle(outcome, ledger::EndState::kOk);
+    co_await send_whole(answer);
+}
+
+/// The caller's own dialect already.
+Task<void> ClientRequest::send_whole(const pipeline::StageAnswer& answer) {
     if (answer.form == pipeline::AnswerForm::kJson) {
         co_await exchange_.respond(200, answer_fields("application/json", true), *answer.body);
         co_return;

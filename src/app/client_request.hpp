@@ -23,6 +23,8 @@
 
 namespace leeway::app {
 
+struct LineReply;
+
 /// One request of the client API from its head to its ledger row. Worker-local; lives in the frame of
 /// `Gateway::handle`.
 class ClientRequest final : pipeline::HeaderSource, pipeline::Interruption {
@@ -62,9 +64,17 @@ private:
     void on_interrupt(void (*callback)(void*), void* context) override;
 
     Task<Result<void>> read_request();
+    Result<void> read_wait();
     Task<void> follow(pipeline::Verdict verdict);
     Task<void> refuse(Error error, std::int64_t retry_after_s = 0);
     Task<void> deliver_stage_answer(pipeline::StageAnswer answer);
+    Task<void> send_whole(const pipeline::StageAnswer& answer);
+
+    // client_gather.cpp: requests that are gathered into a batch
+    [[nodiscard]] bool gathers() const;
+    [[nodiscard]] Result<std::string> batch_line() const;
+    Task<void> gather();
+    Task<void> deliver_line(Result<LineReply> reply);
 
     /// What is known of a stream when its first bytes are there; the head's views are gone by then.
     struct Opening {
@@ -220,8 +230,11 @@ private:
     bool attempt_open_ = false;
     bool resolved_ = false;  // has a model: worth a ledger row
     bool settled_ = false;
+    bool row_is_written_ = false;  // or will be, by others
     std::chrono::milliseconds total_{
         0};  // the deadline that the first target set; 0: none was asked yet
+    std::chrono::milliseconds caller_wait_{
+        0};  // that its caller says it can wait; 0: it says nothing
     Duration waited_{};  // between attempts
     bool fell_back_ = false;  // another model than the one chosen is asked
     bool budget_open_ = false;  // reserved and not settled

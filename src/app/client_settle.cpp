@@ -110,9 +110,9 @@ void ClientRequest::settle(const pipeline::Outcome& outcome, ledger::EndState en
     if (budget_open_) settle_budget();
     record_.http_status = outcome.status;
     record_.end = end;
-    price(outcome);
+    if (!row_is_written_) price(outcome);
     settle_limits();
-    if (resolved_ && worker_.ledger != nullptr) {
+    if (resolved_ && !row_is_written_ && worker_.ledger != nullptr) {
         record_.id = context_.id;
         record_.ts_us = context_.arrived_unix_us;
         record_.key = context_.key_name;

@@ -132,8 +132,12 @@ void ClientRequest::tell_losses(const wire::Losses& losses) {
 void ClientRequest::choose_tier(const providers::Provider& provider) {
     context_.tier_word = {};
     const pipeline::Route* route = context_.route;
-    const bool by_route = route != nullptr && route->tier != prices::Tier::kStandard;
-    const prices::Tier tier = by_route ? route->tier : context_.model->tier;
+    const bool by_route = route != nullptr && route->tier == prices::Tier::kFlex;
+    prices::Tier tier = by_route ? route->tier : context_.model->tier;
+    const bool own_wait = route != nullptr && route->flex_wait.count() > 0;
+    const auto enough = own_wait ? route->flex_wait : context_.model->flex_wait;
+    const bool can_wait = enough.count() > 0 && caller_wait_ >= enough;
+    if (tier == prices::Tier::kStandard && can_wait) tier = prices::Tier::kFlex;
     if (tier == prices::Tier::kStandard) return;
     const bool known =
         provider.quirks.service_tier || provider.dialect == Dialect::kOpenAiResponses;

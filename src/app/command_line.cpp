@@ -42,6 +42,7 @@ struct Parser {
     bool jsonl = true;
     TokensOptions tokens;
     BudgetsOptions budgets;
+    BatchesOptions batches;
     EstimateOptions estimate;
     ImportOptions imported;
     OpenapiOptions openapi;
@@ -69,6 +70,14 @@ void add_json(CLI::App& command, bool& json) {
 template <class T>
 void choose(CLI::App& command, Parser& parser, const T& options) {
     command.final_callback([&parser, &options] { parser.chosen = options; });
+}
+
+/// The last options of a command that reads a state folder and can write JSON.
+template <class T>
+void finish(CLI::App& command, Parser& parser, T& options) {
+    add_place(command, options.place);
+    add_json(command, options.json);
+    choose(command, parser, options);
 }
 
 CLI::App& add_command(CLI::App& parent, const char* name, const char* what, const char* footer) {
@@ -101,9 +110,7 @@ void add_check(Parser& parser) {
         "Examples:\n"
         "  leeway check\n"
         "  leeway check --config new.yaml --json");
-    add_place(command, parser.check.place);
-    add_json(command, parser.check.json);
-    choose(command, parser, parser.check);
+    finish(command, parser, parser.check);
 }
 
 void add_keys_create(CLI::App& keys, Parser& parser) {
@@ -133,9 +140,7 @@ void add_keys_create(CLI::App& keys, Parser& parser) {
         .add_option("--expires", parser.create.expires,
                     "Date (2027-01-31) or time from now (90d) [never]")
         ->type_name("WHEN");
-    add_place(command, parser.create.place);
-    add_json(command, parser.create.json);
-    choose(command, parser, parser.create);
+    finish(command, parser, parser.create);
 }
 
 void add_keys(Parser& parser) {
@@ -152,16 +157,12 @@ void add_keys(Parser& parser) {
 
     CLI::App& list = add_command(keys, "list", "Show all keys, never their secrets",
                                  "Example:\n  leeway keys list --json");
-    add_place(list, parser.list.place);
-    add_json(list, parser.list.json);
-    choose(list, parser, parser.list);
+    finish(list, parser, parser.list);
 
     CLI::App& revoke = add_command(keys, "revoke", "End a key, now and for good",
                                    "Example:\n  leeway keys revoke web");
     revoke.add_option("name", parser.revoke.name, "Name of the key")->required()->type_name("");
-    add_place(revoke, parser.revoke.place);
-    add_json(revoke, parser.revoke.json);
-    choose(revoke, parser, parser.revoke);
+    finish(revoke, parser, parser.revoke);
 
     CLI::App& rotate =
         add_command(keys, "rotate", "Give a key a new secret; the old one stays valid for a while",
@@ -170,9 +171,7 @@ void add_keys(Parser& parser) {
     rotate
         .add_option("--overlap", parser.rotate.overlap, "How long the old secret stays valid [24h]")
         ->type_name("TIME");
-    add_place(rotate, parser.rotate.place);
-    add_json(rotate, parser.rotate.json);
-    choose(rotate, parser, parser.rotate);
+    finish(rotate, parser, parser.rotate);
 }
 
 void add_report(Parser& parser) {
@@ -271,18 +270,22 @@ void add_reconcile(Parser& parser) {
         .add_option("--fail-above", options.fail_above,
                     "Fail when the money differs by more than this many percent [never]")
         ->type_name("PERCENT");
-    add_json(command, options.json);
-    add_place(command, options.place);
-    choose(command, parser, options);
+    finish(command, parser, options);
 }
 
 void add_budgets(Parser& parser) {
     CLI::App& command =
         add_command(parser.app, "budgets", "What is spent, reserved and left of each budget",
                     "Examples:\n  leeway budgets\n  leeway budgets --json");
-    add_json(command, parser.budgets.json);
-    add_place(command, parser.budgets.place);
-    choose(command, parser, parser.budgets);
+    finish(command, parser, parser.budgets);
+}
+
+void add_batches(Parser& parser) {
+    CLI::App& command =
+        add_command(parser.app, "batches", "The batches whose cost is not known yet",
+                    "Examples:\n  leeway batches\n  leeway batches --all --json");
+    command.add_flag("--all", parser.batches.all, "The settled ones, too");
+    finish(command, parser, parser.batches);
 }
 
 void add_ledger(Parser& parser) {
@@ -313,9 +316,7 @@ void add_models(Parser& parser) {
                     "  leeway models load smollm2\n"
                     "  leeway models try smollm2 \"Why is the sky blue?\"");
     models.require_subcommand(0, 1);
-    add_place(models, parser.models.place);
-    add_json(models, parser.models.json);
-    choose(models, parser, parser.models);
+    finish(models, parser, parser.models);
     struct Entry {
         const char* name;
         Action action;
@@ -557,6 +558,7 @@ CommandLine parse_command_line(std::vector<std::string> arguments) {
     add_keys(*parser);
     add_report(*parser);
     add_budgets(*parser);
+    add_batches(*parser);
     add_ledger(*parser);
     add_reconcile(*parser);
     add_models(*parser);

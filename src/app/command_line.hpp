@@ -9,11 +9,12 @@
 namespace leeway::app {
 
 /// What a command line asks for.
-using Command = std::variant<std::monostate, ServeOptions, CheckOptions, KeysCreateOptions,
-                             KeysListOptions, KeysRevokeOptions, KeysRotateOptions, ReportCommand,
-                             LedgerExportCommand, ReconcileCommand, ModelsOptions, PricesOptions,
-                             ProvidersOptions, ModelHostOptions, TokensOptions, BudgetsOptions,
-                             EstimateOptions, ImportOptions, OpenapiOptions, VersionOptions>;
+using Command =
+    std::variant<std::monostate, ServeOptions, CheckOptions, KeysCreateOptions, KeysListOptions,
+                 KeysRevokeOptions, KeysRotateOptions, ReportCommand, LedgerExportCommand,
+                 ReconcileCommand, ModelsOptions, PricesOptions, ProvidersOptions, ModelHostOptions,
+                 TokensOptions, BudgetsOptions, BatchesOptions, EstimateOptions, ImportOptions,
+                 OpenapiOptions, VersionOptions>;
 
 /// A command, or (std::monostate) nothing to run: then `out` and `err` are to be printed and
 /// `exit_code` returned. 0 after --help, 2 after a mistake.

@@ -182,6 +182,7 @@ TEST(CommandLine, EveryCommandHasHelpWithAnExample) {
                                                {"models", "try"},
                                                {"model-host"},
                                                {"budgets"},
+                                               {"batches"},
                                                {"version"}}) {
         std::vector<std::string> arguments = command;
         arguments.emplace_back("--help");

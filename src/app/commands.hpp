@@ -122,6 +122,14 @@ struct BudgetsOptions {
 /// How each budget stands, from the ledger: whether a gateway runs or not.
 int run_budgets(const BudgetsOptions& options);
 
+struct BatchesOptions {
+    PlaceOptions place;
+    bool json = false;
+    bool all = false;  ///< the settled ones, too
+};
+/// The batches that a gateway knows, whether it runs or not.
+int run_batches(const BatchesOptions& options);
+
 struct LedgerExportCommand {
     PlaceOptions place;
     std::string since;

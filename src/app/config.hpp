@@ -149,6 +149,8 @@ struct ModelConfig {
     std::string vocabulary;  ///< that counts its tokens exactly; empty: found by its name
     std::string sha256;  ///< embedded: expected SHA-256 of the file; empty: not checked
     prices::Tier tier = prices::Tier::kStandard;  ///< asked for where nobody else says
+    std::chrono::milliseconds flex_wait{
+        0};  ///< flex is asked for where callers can wait that long; 0: not
     std::vector<std::string> fallbacks;  ///< models that are asked when it gives no answer
     std::vector<TargetConfig>
         targets;  ///< empty, or `provider` and `upstream_name` are of the first
@@ -162,6 +164,13 @@ enum class ExactCacheMode : std::uint8_t {
     kOn,  ///< every request of the route
 };
 
+/// How requests of a route are gathered into batches.
+struct GatherConfig {
+    std::chrono::milliseconds least_wait{60 * 60'000};  ///< of callers who can wait for a batch
+    std::chrono::milliseconds window{10'000};  ///< how long the first request waits for others
+    std::uint32_t requests = 500;  ///< the most of one batch
+};
+
 struct RouteConfig {
     std::string name;
     std::string model;  ///< target; may be empty for the route "default"
@@ -171,6 +180,8 @@ struct RouteConfig {
     ExactCacheMode exact_cache = ExactCacheMode::kAuto;
     std::chrono::seconds cache_ttl{0};  ///< 0: the global `cache.ttl`
     prices::Tier tier = prices::Tier::kStandard;  ///< asked for where the caller says nothing
+    std::chrono::milliseconds flex_wait{0};  ///< as of a model, before its own; 0: the model's
+    GatherConfig gather;  ///< of tier batch
     std::uint32_t holdout_ppm = 0;  ///< share of requests answered without stages, per million
 };
 
@@ -222,6 +233,14 @@ struct LedgerConfig {
     std::uint32_t retention_days = 0;  ///< 0: keep
 };
 
+/// How batches whose end nobody asks for are looked at.
+struct BatchesConfig {
+    std::chrono::milliseconds first_look{60'000};  ///< after it was made
+    std::chrono::milliseconds longest_wait{15 * 60'000};  ///< between two looks
+    std::chrono::seconds grace{24 *
+                               3600};  ///< after the time at which its provider would let it expire
+};
+
 struct PricesConfig {
     std::string book;  ///< file; absolute. Default: $LEEWAY_PRICES, else where ./run puts it
     bool book_named = false;  ///< the configuration names it, so it must be there
@@ -258,6 +277,7 @@ struct Config {
     /// budgets are this gateway's alone.
     Secret budget_leases;
     CacheConfig cache;
+    BatchesConfig batches;
     LedgerConfig ledger;
     PricesConfig prices;
     LogConfig log;

@@ -224,12 +224,28 @@ void read_commitment(ConfigSource& source, Section section, ProviderConfig& out,
     out.commitments.push_back(std::move(commitment));
 }
 
-void read_tier(ConfigSource& source, Section& section, prices::Tier& out) {
+void read_tier(ConfigSource& source, Section& section, prices::Tier& out,
+               std::chrono::milliseconds& flex_wait, GatherConfig* gather) {
+    section.duration("flex_wait", flex_wait, std::chrono::milliseconds(1));
     const auto value = section.raw_scalar("tier");
+    if (gather != nullptr) {
+        Section gathering = section.section("gather");
+        gathering.duration("least_wait", gather->least_wait, std::chrono::milliseconds(1));
+        gathering.duration("window", gather->window, std::chrono::milliseconds(1));
+        gathering.number("requests", gather->requests, 1, 50'000);
+        gathering.finish();
+        if (section.has("gather") && !(value && value->text == "batch"))
+            source.error(section.mark("gather"), "only a route with tier: batch gathers requests");
+    }
     if (value && value->text == "batch") {
+        if (gather != nullptr) {
+            section.declare("tier");
+            out = prices::Tier::kBatch;
+            return;
+        }
         source.error(value->mark,
-                     "tier: a single request cannot wait for a batch; callers send batches to "
-                     "/v1/batches, and `tier: flex` is for those that can wait a little");
+                     "tier: batch is of routes, whose callers say how long they can wait; "
+                     "`tier: flex` is for those that can wait a little");
         return;
     }
     section.choice<prices::Tier>(
@@ -251,7 +267,7 @@ void read_model(ConfigSource& source, const PlacedText& name, Section& section, 
         source.error(section.mark("file"),
                      "'file' is the name of a file inside local.folder, without a path");
     }
-    read_tier(source, section, out.tier);
+    read_tier(source, section, out.tier, out.flex_wait, nullptr);
     section.text("vocabulary", out.vocabulary);
     section.text("sha256", out.sha256);
     if (!out.sha256.empty() &&

@@ -81,6 +81,28 @@ void check_model(ConfigSource& source, const Config& config, const ModelConfig& 
     }
 }
 
+/// Requests that are gathered go to one place that takes batches, and nobody else waits for their answers.
+void check_gathering(ConfigSource& source, const Config& config, const RouteConfig& route,
+                     const RouteMarks& marks) {
+    const ModelConfig* model = find_named(config.models, route.model);
+    const ProviderConfig* provider =
+        model == nullptr ? nullptr : find_named(config.providers, model->provider);
+    if (route.model.empty()) {
+        source.error(marks.tier, "tier: batch needs a route with a model");
+    } else if (provider != nullptr && (!provider->batches || !model->targets.empty() ||
+                                       provider->dialect != ProviderDialect::kOpenAi)) {
+        source.error(marks.tier,
+                     fmt::format("tier: batch needs a model of one provider of the dialect openai "
+                                 "with `batches: true`, and '{}' is none",
+                                 route.model));
+    }
+    if (contains(route.stages, "exact_cache")) {
+        source.error(marks.tier,
+                     "tier: batch and the stage exact_cache exclude each other: requests for the "
+                     "same answer would wait for the batch, whatever their callers said");
+    }
+}
+
 void check_route(ConfigSource& source, const Config& config, const RouteConfig& route,
                  const RouteMarks& marks, bool has_cache) {
     const std::vector<std::string> models = names_of(config.models);
@@ -110,6 +132,7 @@ void check_route(ConfigSource& source, const Config& config, const RouteConfig& 
                                        route.baseline, route.name));
         }
     }
+    if (route.tier == prices::Tier::kBatch) check_gathering(source, config, route, marks);
     if (has_cache && !contains(route.stages, "exact_cache")) {
         source.warning(marks.cache,
                        fmt::format("route '{}' has cache options, but 'exact_cache' is "

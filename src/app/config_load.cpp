@@ -95,7 +95,7 @@ void read_holdout(ConfigSource& source, Section& section, std::uint32_t& ppm) {
 
 void read_route(ConfigSource& source, const PlacedText& name, Section& section, Draft& draft) {
     RouteConfig out;
-    RouteMarks marks{name.mark, {}, {}, {}, {}};
+    RouteMarks marks{name.mark, {}, {}, {}, {}, {}};
     out.name = name.text;
     section.text("model", out.model);
     section.text("baseline", out.baseline);
@@ -119,7 +119,8 @@ void read_route(ConfigSource& source, const PlacedText& name, Section& section, 
     section.list("fallbacks", marks.fallbacks);
     for (const PlacedText& model : marks.fallbacks) out.fallbacks.push_back(model.text);
     read_holdout(source, section, out.holdout_ppm);
-    read_tier(source, section, out.tier);
+    read_tier(source, section, out.tier, out.flex_wait, &out.gather);
+    marks.tier = section.mark("tier");
     Section cache = section.section("cache");
     cache.choice<ExactCacheMode>("exact", out.exact_cache,
                                  {{"auto", ExactCacheMode::kAuto},
@@ -192,6 +193,12 @@ void read_rest(ConfigSource& source, Section& top, Config& config) {
     cache.bytes("entry", config.cache.entry_bytes, 1 * kKiB, 1 * kGiB);
     cache.seconds("ttl", config.cache.ttl, std::chrono::seconds(1));
     cache.finish();
+
+    Section batches = top.section("batches");
+    batches.duration("first_look", config.batches.first_look, std::chrono::milliseconds(10));
+    batches.duration("longest_wait", config.batches.longest_wait, std::chrono::milliseconds(10));
+    batches.seconds("grace", config.batches.grace, std::chrono::seconds(0));
+    batches.finish();
 
     Section ledger = top.section("ledger");
     ledger.on_off("enabled", config.ledger.enabled);

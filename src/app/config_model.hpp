@@ -36,6 +36,7 @@ struct RouteMarks {
     YAML::Mark model;
     YAML::Mark baseline;
     YAML::Mark cache;
+    YAML::Mark tier;
     std::vector<PlacedText> fallbacks;
 };
 
@@ -69,8 +70,9 @@ void read_discount(ConfigSource& source, Section section, ProviderConfig& out);
 /// Reads one entry of the `commitments:` of a provider.
 void read_commitment(ConfigSource& source, Section section, ProviderConfig& out,
                      ProviderMarks& marks);
-/// Reads the `tier:` of a model or a route.
-void read_tier(ConfigSource& source, Section& section, prices::Tier& out);
+/// Reads the `tier:` and the `flex_wait:` of a model or a route. `gather`: of a route; null: of a model.
+void read_tier(ConfigSource& source, Section& section, prices::Tier& out,
+               std::chrono::milliseconds& flex_wait, GatherConfig* gather);
 /// Reads one entry of `models:` into the draft.
 void read_model(ConfigSource& source, const PlacedText& name, Section& section, Draft& draft);
 /// Reads `tokenizers:` into the draft.

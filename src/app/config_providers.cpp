@@ -296,9 +296,11 @@ void read_provider(ConfigSource& source, const PlacedText& name, Section& sectio
     read_traffic(source, section, out);
     section.number("max_connections", out.max_connections, 1, 65'535);
     section.on_off("batches", out.batches);
-    if (out.batches && out.dialect != Dialect::kOpenAi && out.dialect != Dialect::kResponses) {
+    const bool may_batch = out.dialect == Dialect::kOpenAi || out.dialect == Dialect::kResponses ||
+                           out.dialect == Dialect::kAnthropic;
+    if (out.batches && !may_batch) {
         source.error(section.mark("batches"),
-                     "only providers of the dialects openai and responses take batches");
+                     "only providers of the dialects openai, responses and anthropic take batches");
     }
     section.text("prices", out.price_name);
     section.text("region", out.region);

@@ -2,6 +2,7 @@
 #include "net/address.hpp"
 #include "providers/presets.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -59,7 +60,11 @@ TEST(ConfigProviders, TheFileComesBeforeThePreset) {
               wire::kOpenAiQuirks);
     EXPECT_EQ(good("dialect: openai, base_url: 'https://example.com/v1'").quirks,
               wire::ChatQuirks());
-    EXPECT_TRUE(good("dialect: openai, base_url: 'https://example.com/v1', batches: on").batches);
+    for (const char* dialect : {"openai", "anthropic"}) {
+        EXPECT_TRUE(good(fmt::format("dialect: {}, base_url: 'https://example.com/v1', batches: on",
+                                     dialect))
+                        .batches);
+    }
     EXPECT_FALSE(good("dialect: azure, base_url: 'https://x.openai.azure.com'").quirks.service_tier)
         << "Azure has tiers of deployments instead";
 }
@@ -93,8 +98,8 @@ TEST(ConfigProviders, MistakesAreNamed) {
             .find("/no/file"),
         std::string::npos);
     EXPECT_NE(problem("dialect: embedded, quirks: {top_k: on}").find("quirks"), std::string::npos);
-    EXPECT_NE(problem("dialect: anthropic, base_url: 'http://127.0.0.1/v1', batches: on")
-                  .find("openai and responses"),
+    EXPECT_NE(problem("dialect: gemini, base_url: 'http://127.0.0.1/v1', batches: on")
+                  .find("openai, responses and anthropic"),
               std::string::npos);
 }
 

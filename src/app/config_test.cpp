@@ -82,11 +82,12 @@ models:
         audio_input: 40, audio_output: 80.000000001}}
   tiny: {provider: local, file: tiny.gguf, tags: [a, b]}
 routes:
-  support: {model: tiny, baseline: big, stages: [cache], cache: {exact: on, ttl: 90s}}
+  support: {model: tiny, baseline: big, flex_wait: 10m, stages: [cache], cache: {exact: on, ttl: 90s}}
 keys:
   - {name: web, secret: 0123456789abcdef, models: [big], routes: [support], requests_per_minute: 60,
      expires: 2999-12-31}
 cache: {memory: 1MiB, disk: 0, entry: 2KiB, ttl: 5m}
+batches: {first_look: 2m, longest_wait: 1h, grace: 2h}
 ledger: {enabled: off, durability: full, retention_days: 30}
 log: {level: debug, format: json}
 local: {folder: models, threads: 2, parallel: 8, context: 8192, memory: 1GiB}
@@ -113,6 +114,10 @@ local: {folder: models, threads: 2, parallel: 8, context: 8192, memory: 1GiB}
     EXPECT_EQ(config.keys[0].expires_unix_s, 32'503'593'600);
     EXPECT_EQ(config.cache.disk_bytes, 0u);
     EXPECT_EQ(config.cache.ttl.count(), 300);
+    EXPECT_EQ(config.routes[0].flex_wait.count(), 600'000);
+    EXPECT_EQ(config.batches.first_look.count(), 120'000);
+    EXPECT_EQ(config.batches.longest_wait.count(), 3'600'000);
+    EXPECT_EQ(config.batches.grace.count(), 7'200);
     EXPECT_FALSE(config.ledger.enabled);
     EXPECT_TRUE(config.ledger.full_durability);
     EXPECT_EQ(config.local.folder, "/project/models");

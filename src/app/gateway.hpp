@@ -13,6 +13,8 @@
 
 namespace leeway::app {
 
+class BatchGatherer;
+
 /// What one worker owns and what a request needs of it. Worker-local.
 struct WorkerState {
     explicit WorkerState(net::EventLoop& l) : loop(l), pool(l) {}
@@ -23,6 +25,7 @@ struct WorkerState {
     WorkerTokenizers tokenizers;
     std::map<std::string, providers::RetryBudget, std::less<>> retry_budgets;  ///< by provider
     ledger::Sink* ledger = nullptr;            ///< null: the ledger is switched off
+    BatchGatherer* gatherer = nullptr;
 };
 
 /// The client API: takes each request through its life (docs/life_of_a_request.md). Worker-local.

@@ -24,6 +24,7 @@ struct Runner {
     int operator()(const leeway::app::ModelHostOptions& o) const { return run_model_host(o); }
     int operator()(const leeway::app::TokensOptions& o) const { return run_tokens(o); }
     int operator()(const leeway::app::BudgetsOptions& o) const { return run_budgets(o); }
+    int operator()(const leeway::app::BatchesOptions& o) const { return run_batches(o); }
     int operator()(const leeway::app::EstimateOptions& o) const { return run_estimate(o); }
     int operator()(const leeway::app::ImportOptions& o) const { return run_import(o); }
     int operator()(const leeway::app::OpenapiOptions& o) const { return run_openapi(o); }

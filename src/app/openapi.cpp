@@ -101,6 +101,10 @@ constexpr std::string_view kSchemas = R"json({
 "BatchRequest": {"type": "object", "required": ["input_file_id", "endpoint", "completion_window"], "properties": {
   "input_file_id": {"type": "string", "minLength": 1}, "endpoint": {"type": "string"},
   "completion_window": {"const": "24h"}, "metadata": {"type": ["object", "null"]}}},
+"MessageBatchRequest": {"type": "object", "required": ["requests"], "properties": {
+  "requests": {"type": "array", "minItems": 1, "items": {"type": "object", "required": ["custom_id", "params"],
+    "properties": {"custom_id": {"type": "string", "minLength": 1, "maxLength": 64},
+      "params": {"$ref": "#/components/schemas/MessagesRequest"}}}}}},
 "FileUpload": {"type": "object", "required": ["purpose", "file"], "properties": {
   "purpose": {"type": "string"}, "file": {"type": "string", "format": "binary"}}},
 "OpenAiError": {"type": "object", "required": ["error"], "properties": {"error": {"type": "object",
@@ -150,8 +154,10 @@ std::string_view schema_of(const Place& place) {
         case PlaceKind::kFile:
         case PlaceKind::kFileContent:
         case PlaceKind::kBatch:
-        case PlaceKind::kBatchCancel: return {};
-        case PlaceKind::kBatches: return "BatchRequest";
+        case PlaceKind::kBatchCancel:
+        case PlaceKind::kBatchResults: return {};
+        case PlaceKind::kBatches:
+            return place.dialect == Dialect::kAnthropic ? "MessageBatchRequest" : "BatchRequest";
         case PlaceKind::kChat: break;
     }
     if (place.dialect == Dialect::kAnthropic) return "MessagesRequest";

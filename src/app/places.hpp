@@ -25,6 +25,7 @@ struct Place {
         kBatches,  ///< the caller's batches, and a new one
         kBatch,
         kBatchCancel,
+        kBatchResults,  ///< of a batch without files
     };
     Kind kind = Kind::kChat;
     wire::Dialect dialect = wire::Dialect::kOpenAiChat;
@@ -56,7 +57,9 @@ inline constexpr std::string_view kReadingAndDeleting = "GET, HEAD, DELETE";
         case kModels:
         case kModel:
         case kFileContent:
-        case kBatch: return kReading;
+        case kBatchResults: return kReading;
+        case kBatch:
+            return place.dialect == wire::Dialect::kAnthropic ? kReadingAndDeleting : kReading;
         case kFiles:
         case kBatches: return kReadingAndPosting;
         case kFile: return kReadingAndDeleting;

@@ -42,9 +42,10 @@ TEST(Places, NamesOfModelsMayHoldColonsAndSlashes) {
 }
 
 TEST(Places, OtherPathsAreNone) {
-    for (const char* path : {"/", "/v1", "/v1/chat", "/v1/chat/completions/", "/v1/modelsx",
-                             "/v1beta/modelsx", "/v1/messages/count", "/v3/rerank", "/v1/files/",
-                             "/v1/files/a/b", "/v1/files/a/b/content", "/v1/batches/a/b/cancel"}) {
+    for (const char* path :
+         {"/", "/v1", "/v1/chat", "/v1/chat/completions/", "/v1/modelsx", "/v1beta/modelsx",
+          "/v1/messages/count", "/v3/rerank", "/v1/files/", "/v1/files/a/b",
+          "/v1/messages/batches/a/b", "/v1/files/a/b/content", "/v1/batches/a/b/cancel"}) {
         EXPECT_FALSE(find_place(path)) << path;
     }
 }

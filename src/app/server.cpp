@@ -146,7 +146,8 @@ Result<std::shared_ptr<const Snapshot>> Server::build_snapshot(const Config& con
     if (auto opened = open_batches(config); !opened) return fail(std::move(opened.error()));
     const Services services{cache_services_, *host,          books_.current(), &book_,
                             &limits_,        &vocabularies_, leases_.get(),    &tokens_,
-                            &breakers_,      learner_.get(), batches_.get()};
+                            &breakers_,      learner_.get(), batches_.get(),   &batch_reader_,
+                            &batch_waiters_};
     auto snapshot = Snapshot::build(config, keys_, services, address->is_loopback());
     // Only now, when nothing can be refused any more.
     if (snapshot) hosts_->use(std::move(*host));
@@ -166,6 +167,7 @@ Result<void> Server::open_batches(const Config& config) {
     auto store = BatchStore::open(config_.server.state);
     if (!store) return fail(std::move(store.error()));
     batches_ = std::move(*store);
+    batches_seen_.store(batches_.get());
     return {};
 }
 
@@ -428,7 +430,8 @@ void Server::drain(const std::function<bool()>& hurry) {
     spdlog::info("draining: {} connections", connections());
     for (auto& worker : workers_) worker->drain();
     const auto empty = [this] {
-        return connections() == 0;
+        return std::all_of(workers_.begin(), workers_.end(),
+                           [](const auto& worker) { return worker->idle(); });
     };
     wait_until(monotonic_now() + config_.server.drain_timeout, true, empty);
     if (!empty()) {
@@ -446,6 +449,8 @@ Server::~Server() {
     // All of them post to the workers' loops what was waited for, so those must still be there.
     if (hosts_) hosts_->stop();
     tokens_.stop();
+    batch_reader_.stop();
+    batch_waiters_.stop();
     cache_.reset();
     workers_.clear();
     learner_.reset();

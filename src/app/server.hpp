@@ -2,7 +2,9 @@
 
 #include "admin/admin_server.hpp"
 #include "app/alert_sender.hpp"
+#include "app/batch_reader.hpp"
 #include "app/batch_store.hpp"
+#include "app/batch_waiters.hpp"
 #include "app/commands.hpp"
 #include "app/config.hpp"
 #include "app/key_store.hpp"
@@ -67,6 +69,7 @@ private:
     [[nodiscard]] std::string process_metrics() const;
     [[nodiscard]] std::string budget_metrics() const;
     [[nodiscard]] std::string breaker_metrics() const;
+    [[nodiscard]] std::string batch_metrics() const;
     [[nodiscard]] std::string calibration_metrics() const;
     [[nodiscard]] std::size_t connections() const;
 
@@ -92,6 +95,9 @@ private:
     providers::BreakerBook breakers_;
     std::unique_ptr<TokenLearner> learner_;
     std::unique_ptr<BatchStore> batches_;  // null: no provider has taken batches yet
+    std::atomic<BatchStore*> batches_seen_{nullptr};  // the same, for other threads
+    BatchReader batch_reader_;
+    BatchWaiters batch_waiters_;
     std::atomic<bool> book_refused_{false};  // the newest one; an older one is in use, or none
     std::vector<std::unique_ptr<Worker>> workers_;
     std::unique_ptr<admin::AdminServer> admin_;

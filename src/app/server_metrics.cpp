@@ -139,6 +139,40 @@ std::string Server::breaker_metrics() const {
     return out;
 }
 
+std::string Server::batch_metrics() const {
+    std::string out;
+    BatchStore* const batches = batches_seen_.load();
+    if (batches == nullptr) return out;
+    const BatchCounters& counters = batches->counters();
+    const auto count = [&out](std::string_view name, std::string_view help, std::uint64_t value) {
+        append_help(out, name, "counter", help);
+        append_sample(out, name, {}, std::to_string(value));
+    };
+    count("leeway_batch_uploads_total", "Input files of batches that a provider took.",
+          counters.uploads.load());
+    count("leeway_batches_made_total", "Batches that a provider took.", counters.made.load());
+    count("leeway_batch_looks_total", "Looks at batches whose end nobody asked for.",
+          counters.looks.load());
+    count("leeway_batch_failed_looks_total", "Of these, without an outcome.",
+          counters.failed_looks.load());
+    count("leeway_batches_settled_total", "Batches with a row in the ledger.",
+          counters.settled.load());
+    count("leeway_batches_unknown_total", "Of these, whose cost nobody knows.",
+          counters.unknown.load());
+    append_help(out, "leeway_batches_cost_usd_total", "counter", "What the settled ones cost.");
+    append_sample(out, "leeway_batches_cost_usd_total", {},
+                  to_usd_string(PicoUsd(counters.cost_pico_usd.load())));
+    append_help(out, "leeway_batches", "gauge",
+                "Batches that are not settled, by what their provider last said of them.");
+    if (const auto standings = batches->standings()) {
+        for (const auto& [state, number] : *standings) {
+            append_sample(out, "leeway_batches", {{"state", state.empty() ? "unknown" : state}},
+                          std::to_string(number));
+        }
+    }
+    return out;
+}
+
 std::string Server::calibration_metrics() const {
     std::string out;
     const auto slots = learner_->book().slots();
@@ -194,6 +228,7 @@ std::string Server::process_metrics() const {
     }
     out += budget_metrics();
     out += breaker_metrics();
+    out += batch_metrics();
     out += calibration_metrics();
     const auto cache = cache_->stats();
     line("leeway_exact_cache_memory_bytes", "gauge", "Answers in memory.", cache.memory_bytes);

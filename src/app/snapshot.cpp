@@ -108,6 +108,9 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::build(
     out->limits_ = services.limits;
     out->learner_ = services.learner;
     out->batches_ = services.batches;
+    out->batch_reader_ = services.batch_reader;
+    out->batch_waiters_ = services.batch_waiters;
+    out->batches_config_ = config.batches;
     if (!config.budgets.empty()) {
         out->budgets_.book = services.budgets;
         out->budgets_.leases = services.leases;
@@ -180,6 +183,7 @@ Result<void> Snapshot::fill_model(const Config& config, const ModelConfig& from,
         std::make_shared<const prices::ModelPrices>(prices_of(config, from, services.prices.get()));
     to.provider_name = from.provider;
     to.tier = from.tier;
+    to.flex_wait = from.flex_wait;
     for (std::size_t i = 0; i < config.providers.size(); ++i) {
         if (config.providers[i].name != from.provider) continue;
         to.provider = static_cast<std::uint32_t>(i);
@@ -254,6 +258,10 @@ Result<void> Snapshot::add_routes(const Config& config) {
         to.baseline = from.baseline.empty() ? nullptr : model(from.baseline);
         to.holdout_ppm = from.holdout_ppm;
         to.tier = from.tier;
+        to.flex_wait = from.flex_wait;
+        to.gather_wait = from.gather.least_wait;
+        to.gather_window = from.gather.window;
+        to.gather_requests = from.gather.requests;
         for (const std::string& other : from.fallbacks) to.fallbacks.push_back(model(other));
         to.exact_cache = cache_mode(from.exact_cache);
         to.cache_ttl = from.cache_ttl.count() > 0 ? from.cache_ttl : config.cache.ttl;

@@ -23,7 +23,9 @@
 
 namespace leeway::app {
 
+class BatchReader;
 class BatchStore;
+class BatchWaiters;
 class TokenLearner;
 
 /// What a snapshot is built on: stores, which outlive every configuration, and the model host.
@@ -40,6 +42,8 @@ struct Services {
     providers::BreakerBook* breakers = nullptr;  ///< null: none; used while building only
     TokenLearner* learner = nullptr;  ///< likewise
     BatchStore* batches = nullptr;  ///< null: no provider takes batches; outlives every snapshot
+    BatchReader* batch_reader = nullptr;  ///< there where `batches` is
+    BatchWaiters* batch_waiters = nullptr;  ///< likewise
 };
 
 /// One configuration, built into what the data plane runs on. Immutable; each request pins the one it
@@ -108,6 +112,10 @@ public:
     [[nodiscard]] TokenLearner* learner() const noexcept { return learner_; }
     /// Null: no provider takes batches.
     [[nodiscard]] BatchStore* batches() const noexcept { return batches_; }
+    /// Null where `batches` is.
+    [[nodiscard]] BatchReader* batch_reader() const noexcept { return batch_reader_; }
+    [[nodiscard]] BatchWaiters* batch_waiters() const noexcept { return batch_waiters_; }
+    [[nodiscard]] const BatchesConfig& batches_config() const noexcept { return batches_config_; }
 
 private:
     Snapshot() = default;
@@ -141,6 +149,9 @@ private:
     limits::LimitBook* limits_ = nullptr;
     TokenLearner* learner_ = nullptr;
     BatchStore* batches_ = nullptr;
+    BatchReader* batch_reader_ = nullptr;
+    BatchWaiters* batch_waiters_ = nullptr;
+    BatchesConfig batches_config_;
 };
 
 }  // namespace leeway::app

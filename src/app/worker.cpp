@@ -6,8 +6,14 @@ namespace leeway::app {
 
 Worker::Worker(unsigned index, const net::ServerOptions& options, ledger::Sink* ledger,
                std::shared_ptr<const Snapshot> snapshot)
-    : index_(index), state_(loop_), gateway_(state_), server_(loop_, options, gateway_) {
+    : index_(index),
+      state_(loop_),
+      gateway_(state_),
+      gatherer_(state_),
+      poller_(state_),
+      server_(loop_, options, gateway_) {
     state_.ledger = ledger;
+    state_.gatherer = &gatherer_;
     state_.snapshot = std::move(snapshot);
 }
 
@@ -19,6 +25,7 @@ void Worker::stop() {
 }
 
 void Worker::start() {
+    if (index_ == 0) loop_.post([this] { poller_.start(); });
     thread_ = std::thread([this] {
         const std::string name = "worker-" + std::to_string(index_);
         ::pthread_setname_np(::pthread_self(), name.c_str());
@@ -32,6 +39,7 @@ void Worker::use(std::shared_ptr<const Snapshot> snapshot) {
 
 void Worker::drain() {
     loop_.post([this] {
+        poller_.stop();
         server_.stop_accepting();
         state_.pool.close_idle();
     });

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "app/batch_gatherer.hpp"
+#include "app/batch_poller.hpp"
 #include "app/gateway.hpp"
 #include "net/event_loop.hpp"
 #include "net/http_server.hpp"
@@ -36,6 +38,10 @@ public:
     void interrupt();
     /// Open client connections. Thread-safe.
     [[nodiscard]] std::size_t connections() const noexcept { return server_.connections(); }
+    /// Has neither connections nor work of its own under way. Thread-safe.
+    [[nodiscard]] bool idle() const noexcept {
+        return connections() == 0 && !poller_.running() && gatherer_.sending() == 0;
+    }
     /// Copies the counters on the worker's thread and gives them to `done` there. Thread-safe.
     void copy_metrics(std::function<void(telemetry::WorkerMetrics)> done);
 
@@ -44,6 +50,8 @@ private:
     net::EventLoop loop_;
     WorkerState state_;
     Gateway gateway_;
+    BatchGatherer gatherer_;
+    BatchPoller poller_;  // of the first worker only it is started
     net::HttpServer server_;
     std::thread thread_;
 };

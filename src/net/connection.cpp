@@ -24,6 +24,7 @@ constexpr std::string_view kCrLf = "\r\n";
 constexpr std::string_view kLastChunk = "0\r\n\r\n";
 // A declared length is only a claim: memory grows with what arrives.
 constexpr std::size_t kFirstBodyBytes = 64 * 1024;
+constexpr std::size_t kBelievedBytes = 1024 * 1024;
 
 }  // namespace
 
@@ -263,7 +264,10 @@ Task<Result<std::string_view>> Connection::read_sized_body() {
     while (large_->size() < length) {
         if (gone_) co_return fail(read_error("the body"));
         const std::size_t missing = length - large_->size();
-        if (large_->tail().empty()) large_->reserve(std::min(missing, large_->size()));
+        // A length that is only claimed costs little; once there is much, all is made room for at once: moving it again
+        // and again would hold up other requests.
+        const std::size_t more = large_->size() < kBelievedBytes ? large_->size() : missing;
+        if (large_->tail().empty()) large_->reserve(std::min(missing, more));
         const std::span<char> room = large_->tail();
         stream_->start_read(read_op_, room.first(std::min(room.size(), missing)));
         const IoResult result = co_await read_op_;

@@ -21,6 +21,8 @@ struct Model {
     std::shared_ptr<const prices::ModelPrices> price;  ///< never null in a snapshot
     /// The class of service that is asked for where neither the caller nor the route names one.
     prices::Tier tier = prices::Tier::kStandard;
+    /// Requests whose caller can wait that long are asked at flex where nobody names a class; 0: none are.
+    std::chrono::milliseconds flex_wait{0};
     std::string disabled;  ///< why it cannot be used; empty: it can
     std::vector<const Model*> fallbacks;  ///< asked in this order when it gives no answer
     /// Where it runs, of the same name each, when that is more than one place; only those are asked.
@@ -43,6 +45,11 @@ struct Route {
     std::uint32_t holdout_ppm = 0;
     /// The class of service that is asked for where the caller names none; standard: the model's.
     prices::Tier tier = prices::Tier::kStandard;
+    std::chrono::milliseconds flex_wait{0};  ///< as of a model, and before its own; 0: the model's
+    // Of tier batch: requests whose caller can wait that long are gathered, so many at most and so long.
+    std::chrono::milliseconds gather_wait{0};
+    std::chrono::milliseconds gather_window{0};
+    std::uint32_t gather_requests = 0;
 };
 
 }  // namespace leeway::pipeline

@@ -15,28 +15,34 @@ STANDARD, BATCH = ("2", "10"), ("1", "5")
 COST, BASELINE = 1_500_000_000, 3_000_000_000
 
 
+def write_book(gateway):
+    """A price book with the models of the provider `acme`."""
+    sheets = [{"rates": {"input": STANDARD[0], "output": STANDARD[1]}},
+              {"tier": "batch", "rates": {"input": BATCH[0], "output": BATCH[1]}}]
+    book = {"format": "leeway-price-book", "version": 1, "currency": "USD", "unit": "usd_per_million", "name": "e2e",
+            "source": "a test", "licence": "none", "fetched": "2026-09-01", "confidence": "single-source",
+            "providers": [{"id": "acme", "name": "Acme", "url": "https://api\\.acme\\.test", "models": [
+                {"id": "big", "match": {"starts_with": "big"}, "prices": sheets}]}], "sheets": 2, "rates": 4}
+    path = gateway.folder / "book.json"
+    path.write_text(json.dumps(book))
+    return path
+
+
 class Place:
     """A gateway whose provider `acme` takes batches, with keys web and other."""
 
-    def __init__(self, gateway, budgets="", second=False):
-        self.gateway, self.budgets, self.second = gateway, budgets, second
+    def __init__(self, gateway, budgets="", second=False, batches=""):
+        self.gateway, self.budgets, self.second, self.batches = gateway, budgets, second, batches
 
     def __enter__(self):
         self.provider = BatchProvider()
-        sheets = [{"rates": {"input": STANDARD[0], "output": STANDARD[1]}},
-                  {"tier": "batch", "rates": {"input": BATCH[0], "output": BATCH[1]}}]
-        book = {"format": "leeway-price-book", "version": 1, "currency": "USD", "unit": "usd_per_million", "name": "e2e",
-                "source": "a test", "licence": "none", "fetched": "2026-09-01", "confidence": "single-source",
-                "providers": [{"id": "acme", "name": "Acme", "url": "https://api\\.acme\\.test", "models": [
-                    {"id": "big", "match": {"starts_with": "big"}, "prices": sheets}]}], "sheets": 2, "rates": 4}
-        path = self.gateway.folder / "book.json"
-        path.write_text(json.dumps(book))
+        path = write_book(self.gateway)
         said = f'dialect: openai, base_url: "{self.provider.url}", api_key: sk-acme, batches: true'
         lines = f"  acme: {{{said}, prices: acme, timeouts: {{first_byte: 2s}}}}\n"
         if self.second:
             lines += f"  apex: {{{said}}}\n"
         restart(self.gateway, ("providers:\n", "providers:\n" + lines),
-                ("models:\n", f"prices: {{book: {path}}}\nmodels:\n  ours: {{provider: acme, name: big-1}}\n"
+                ("models:\n", f"prices: {{book: {path}}}\n{self.batches}models:\n  ours: {{provider: acme, name: big-1}}\n"
                               "  free: {provider: acme}\n"),
                 ("keys:\n", self.budgets + f'keys:\n  - {{name: other, secret: "{KEY}-other", team: b}}\n'
                             f'  - {{name: poor, secret: "{KEY}-poor", team: p}}\n'))
@@ -303,3 +309,109 @@ def refused_or_cut(call):
     except openai.APIError:
         return
     raise AssertionError("no error")
+
+
+def metric(gateway, name):
+    _, _, text = gateway.raw("/metrics", admin=True, key=None)
+    return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in text.decode().splitlines()
+            if line.startswith(name)}
+
+
+def wait_for(call, seconds=20):
+    give_up = time.monotonic() + seconds
+    while not (got := call()):
+        assert time.monotonic() < give_up, "not in time"
+        time.sleep(0.05)  # polling with a deadline
+    return got
+
+
+OFTEN = "batches: {first_look: 100ms, longest_wait: 400ms}\n"
+
+
+def test_batches_whose_end_nobody_asks_for_are_settled(gateway, upstream):
+    with Place(gateway, batches=OFTEN) as provider:
+        client = sdk(gateway)
+        batch = begin(client, 3).id
+        wait_for(lambda: metric(gateway, "leeway_batch_looks_total")["leeway_batch_looks_total"] >= 2)
+        assert metric(gateway, "leeway_batches{") == {'leeway_batches{state="in_progress"}': 1}
+        [listed] = json.loads(gateway.cli("batches", "--json"))["batches"]
+        assert (listed["batch"], listed["state"], listed["key"]) == (batch, "in_progress", "web"), listed
+        assert batch in gateway.cli("batches") and "in_progress" in gateway.cli("batches")
+        assert not batch_rows(gateway)
+        provider.finish(batch, refused=1)
+        [row] = wait_for(lambda: batch_rows(gateway))
+        assert (row["cost_pico_usd"], row["baseline_pico_usd"]) == (2 * COST, 2 * BASELINE), row
+        assert client.batches.retrieve(batch).status == "completed"
+        looks = len(provider.asked)
+        time.sleep(1)
+        assert len(provider.asked) == looks, "what is settled is not looked at any more"
+        # Its output is its owner's, though it never asked.
+        done = begin(client).id
+        provider.finish(done)
+        output = provider.batches[done]["output_file_id"]
+        wait_for(lambda: len(batch_rows(gateway)) == 2)
+        assert client.files.content(output).content
+        assert json.loads(gateway.cli("batches", "--json"))["batches"] == []
+        assert [one["settled"] for one in json.loads(gateway.cli("batches", "--all", "--json"))["batches"]] == [True, True]
+        assert metric(gateway, "leeway_batches_")["leeway_batches_settled_total"] == 2
+        assert metric(gateway, "leeway_batches_cost_usd")["leeway_batches_cost_usd_total"] == 4 * COST / 1e12
+        assert metric(gateway, "leeway_batch_uploads")["leeway_batch_uploads_total"] == 2
+
+
+def test_batches_are_looked_at_after_failures_and_restarts(gateway, upstream):
+    budgets = "budgets:\n  - {name: p-month, scope: team, match: p, usd: 5, per: month}\n"
+    with Place(gateway, budgets, batches=OFTEN) as provider:
+        poor = sdk(gateway, KEY + "-poor")
+        batch = begin(poor).id
+        provider.fail = ("GET", "/batches/.*", 500)
+        name = "leeway_batch_failed_looks_total"
+        wait_for(lambda: metric(gateway, name)[name] >= 2)
+        gateway.stop(signal.SIGKILL)
+        provider.finish(batch)
+        provider.fail = ("GET", "/files/.*/content", 503)
+        gateway.start()
+        wait_for(lambda: metric(gateway, name)[name] >= 1)
+        assert not batch_rows(gateway), "its cost could not be read"
+        gateway.stop()
+        provider.fail = None
+        gateway.start()
+        [row] = wait_for(lambda: batch_rows(gateway))
+        assert row["cost_pico_usd"] == 2 * COST and row["key"] == "poor", row
+        assert standing(gateway, "p-month")["spent_pico_usd"] == 2 * COST
+        # A look that waits for the provider does not hold up the end of the gateway.
+        batch = begin(sdk(gateway, KEY + "-poor")).id
+        provider.waiting = 0
+        provider.fail = ("GET", f"/batches/{batch}", "wait")
+        wait_for(lambda: provider.waiting)
+        begun = time.monotonic()
+        assert gateway.stop() == 0 and time.monotonic() - begun < 2, "shut down while it waits"
+        provider.go_on.set()
+
+
+def test_batches_are_settled_once_whoever_sees_their_end(gateway, upstream):
+    with Place(gateway, batches="batches: {first_look: 10ms, longest_wait: 10ms}\n") as provider:
+        client = sdk(gateway)
+        batches = [begin(client).id for _ in range(8)]
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            for batch in batches:
+                provider.finish(batch)
+                asked = [pool.submit(lambda one=batch: sdk(gateway).batches.retrieve(one).status) for _ in range(6)]
+                assert {one.result() for one in asked} == {"completed"}
+        wait_for(lambda: metric(gateway, "leeway_batches_settled")["leeway_batches_settled_total"] == len(batches))
+        rows = batch_rows(gateway)
+        assert [row["cost_pico_usd"] for row in rows] == [2 * COST] * len(batches)
+
+
+def test_batches_that_never_end_are_charged_as_reserved(gateway, upstream):
+    budgets = "budgets:\n  - {name: p-month, scope: team, match: p, usd: 5, per: month}\n"
+    with Place(gateway, budgets, batches=OFTEN.replace("}", ", grace: 0s}")) as provider:
+        poor = sdk(gateway, KEY + "-poor")
+        batch = begin(poor).id
+        time.sleep(0.5)
+        assert not batch_rows(gateway), "it has not expired yet"
+        provider.batches[batch]["expires_at"] = int(time.time()) - 1
+        [row] = wait_for(lambda: batch_rows(gateway))
+        assert (row["end"], row["error"]) == ("unknown", "batch_never_ended") and row["cost_pico_usd"] > 0, row
+        assert standing(gateway, "p-month")["spent_pico_usd"] == row["cost_pico_usd"]
+        provider.finish(batch)
+        assert poor.batches.retrieve(batch).status == "completed" and len(batch_rows(gateway)) == 1

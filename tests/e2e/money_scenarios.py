@@ -30,11 +30,11 @@ def configure(gateway, providers, models):
     gateway.start()
 
 
-def send(gateway, model, answer, path="/v1/chat/completions", **members):
+def send(gateway, model, answer, path="/v1/chat/completions", headers=None, **members):
     words = "answer " + json.dumps(answer)
     body = {"model": model, "input": words, **members} if path == "/v1/responses" else {
         **ask(words), "model": model, "temperature": 1, **members}
-    status, _, told = gateway.raw(path, body)
+    status, _, told = gateway.raw(path, body, headers=headers)
     assert status == 200, told
     return gateway.rows()[-1]
 
@@ -159,10 +159,12 @@ def test_routes_and_models_ask_for_flex_and_save_by_it(gateway, upstream):
     configure(gateway, f'  acme: {{{said}, quirks: {{service_tier: on}}}}\n  plain: {{{said}}}\n'
                        f'  typed: {{dialect: responses, base_url: "{typed.url}", prices: acme}}\n',
               "  big-1: {provider: acme}\n  big-2: {provider: acme, tier: flex}\n  big-3: {provider: plain, tier: flex}\n"
-              "  big-4: {provider: typed, tier: flex}\n")
+              "  big-4: {provider: typed, tier: flex}\n  big-5: {provider: acme, flex_wait: 10m}\n"
+              "  big-6: {provider: plain, flex_wait: 10m}\n")
     text = gateway.config.read_text()
     gateway.stop()
-    gateway.config.write_text(text.replace("routes:\n", "routes:\n  patient: {model: big-1, tier: flex}\n"))
+    gateway.config.write_text(text.replace("routes:\n", "routes:\n  patient: {model: big-1, tier: flex}\n"
+                                                         "  quick: {model: big-5, flex_wait: 5m}\n"))
     gateway.start()
     # (asked model, what the caller says, what goes out, at which price it is, and what it would have been without us)
     for model, said, sent, billed, baseline in (
@@ -174,6 +176,16 @@ def test_routes_and_models_ask_for_flex_and_save_by_it(gateway, upstream):
         assert json.loads(upstream.bodies[-1]).get("service_tier") == sent, (model, said, upstream.bodies[-1])
         assert upstream.bodies[-1].count(b"service_tier") == (1 if sent else 0)
         assert (row["cost_pico_usd"], row["baseline_pico_usd"]) == (COSTS[billed], COSTS[baseline]), (model, said, row)
+    # Those that can wait are asked at flex where a model or a route says how long is enough.
+    for model, wait, sent in (("big-5", None, None), ("big-5", "9m", None), ("big-5", "10m", "flex"), ("big-5", "1h", "flex"),
+                              ("quick", "5m", "flex"), ("quick", "299s", None), ("big-6", "1h", None), ("big-1", "1h", None)):
+        row = send(gateway, model, {}, headers={"x-leeway-wait": wait} if wait else {})
+        assert json.loads(upstream.bodies[-1]).get("service_tier") == sent, (model, wait, upstream.bodies[-1])
+        billed = COSTS[sent or "standard"]
+        assert (row["cost_pico_usd"], row["baseline_pico_usd"]) == (billed, COSTS["standard"]), (model, wait, row)
+    for wait in ("soon", "-1s", "1 week", ""):
+        status, _, body = gateway.raw("/v1/chat/completions", {**ask("hello"), "model": "big-5"}, headers={"x-leeway-wait": wait})
+        assert status == 400 and "x-leeway-wait" in json.loads(body)["error"]["message"], (wait, body)
     # Where less than flex was given, it is billed as told.
     row = send(gateway, "big-2", {"service_tier": "default"})
     assert row["cost_pico_usd"] == COSTS["standard"] == row["baseline_pico_usd"], row
@@ -185,7 +197,7 @@ def test_routes_and_models_ask_for_flex_and_save_by_it(gateway, upstream):
     assert status == 200 and typed.last[1] == {"service_tier": "flex", "model": "big-4", "input": "hello"}, typed.last
     typed.shutdown()
     gateway.stop()
-    gateway.config.write_text(text.replace("routes:\n", "routes:\n  patient: {model: big-1, tier: batch}\n"))
+    gateway.config.write_text(text.replace("big-2: {provider: acme, tier: flex}", "big-2: {provider: acme, tier: batch}"))
     check = subprocess.run([gateway.binary, "serve", "--config", str(gateway.config)], capture_output=True, text=True,
                            timeout=60)
-    assert check.returncode == 1 and "/v1/batches" in check.stderr, check.stderr
+    assert check.returncode == 1 and "tier: batch is of routes" in check.stderr, check.stderr

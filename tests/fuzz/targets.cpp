@@ -5,6 +5,7 @@
 #include "json/validate.hpp"
 #include "net/http_message.hpp"
 #include "net/http_parser.hpp"
+#include "wire/canonical/batch.hpp"
 #include "wire/canonical/codec.hpp"
 #include "wire/cohere/embed_codec.hpp"
 #include "wire/gemini/embed_codec.hpp"
@@ -234,20 +235,29 @@ void batches(std::string_view text) {
             require(part.content.data() + part.content.size() <= text.data() + text.size());
         }
     }
-    if (const auto bound = app::read_batch_input(text)) {
+    for (const auto& bound : {app::read_batch_input(text), app::read_message_batch(text)}) {
+        if (!bound) continue;
         require(bound->lines > 0 && bound->output_tokens >= 0 && !bound->model.empty());
         require(bound->input_tokens > 0 && bound->unbounded >= 0);
     }
-    for (const auto flavour :
-         {wire::usage::Flavour::kOpenAiChat, wire::usage::Flavour::kOpenAiResponses}) {
-        const auto answer = wire::openai::read_batch_answer(text, flavour);
-        for (const prices::BucketInfo& info : prices::kBuckets)
-            require(answer.usage.usage[info.bucket] >= 0);
-    }
-    if (const auto list = wire::openai::read_list(text)) {
+    if (const auto list = wire::read_list(text)) {
         for (const std::string_view item : list->items) require(json::validate(item).has_value());
     }
-    (void)wire::openai::read_batch_state(text);
+    if (const auto line = wire::openai::read_batch_line(text))
+        require(line->body.empty() || json::validate(line->body).has_value());
+    const bool valid = json::validate(text).has_value();
+    for (const Dialect kind : {Dialect::kOpenAiChat, Dialect::kAnthropic}) {
+        const wire::BatchDialect& dialect = wire::batch_dialect_of(kind);
+        for (const auto flavour :
+             {wire::usage::Flavour::kOpenAiChat, wire::usage::Flavour::kOpenAiResponses,
+              wire::usage::Flavour::kAnthropic}) {
+            const auto answer = dialect.read_answer(text, flavour);
+            for (const prices::BucketInfo& info : prices::kBuckets)
+                require(answer.usage.usage[info.bucket] >= 0);
+        }
+        (void)dialect.read_state(text);
+        require(json::validate(dialect.for_caller(text)).has_value() == valid);
+    }
 }
 
 // ---------------------------------------------------------------- configuration

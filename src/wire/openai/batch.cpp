@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 namespace leeway::wire::openai {
 namespace {
@@ -182,46 +183,56 @@ BatchAnswer read_batch_answer(std::string_view line, usage::Flavour flavour) {
     return out;
 }
 
+std::optional<BatchLine> read_batch_line(std::string_view line) {
+    const auto tokens = json::thread_indexer().index(line);
+    if (!tokens) return std::nullopt;
+    json::Cursor cursor(*tokens);
+    BatchLine out;
+    std::string scratch;
+    std::string_view key;
+    if (!cursor.open_object()) return std::nullopt;
+    while (cursor.next_member(key)) {
+        if (key == "custom_id" && cursor.kind() == '"') {
+            std::string_view raw;
+            if (!cursor.string(raw)) break;
+            out.custom_id = json::decoded(raw, cursor.escaped(), scratch);
+        } else if (key == "response" && cursor.kind() == '{') {
+            if (!cursor.open_object()) break;
+            while (cursor.next_member(key)) {
+                const std::size_t begin = cursor.offset();
+                std::string_view number;
+                if (key == "status_code" && cursor.kind() >= '1' && cursor.kind() <= '9') {
+                    if (cursor.number(number) && number.size() == 3)
+                        std::from_chars(number.data(), number.data() + 3, out.status);
+                } else if (cursor.skip() && key == "body") {
+                    out.body = line.substr(begin, cursor.value_end() - begin);
+                }
+            }
+        } else if (!cursor.skip()) {
+            break;
+        }
+    }
+    if (!cursor.end() || out.custom_id.empty()) return std::nullopt;
+    return out;
+}
+
 std::optional<BatchState> read_batch_state(std::string_view json) {
     const auto node = json::parse_node(json);
     if (!node || !node->is_object()) return std::nullopt;
     BatchState out;
     out.id = node->text_of("id");
     out.status = node->text_of("status");
-    out.output_file = node->text_of("output_file_id");
-    out.error_file = node->text_of("error_file_id");
     if (out.id.empty() || out.status.empty()) return std::nullopt;
-    return out;
-}
-
-std::string read_object_id(std::string_view json) {
-    const auto node = json::parse_node(json);
-    return node && node->is_object() ? std::string(node->text_of("id")) : std::string();
-}
-
-std::optional<ListPage> read_list(std::string_view json) {
-    const auto tokens = json::thread_indexer().index(json);
-    if (!tokens) return std::nullopt;
-    json::Cursor cursor(*tokens);
-    ListPage out;
-    bool found = false;
-    if (!cursor.open_object()) return std::nullopt;
-    std::string_view key;
-    while (cursor.next_member(key)) {
-        if (key == "data" && cursor.kind() == '[') {
-            found = cursor.open_array();
-            while (cursor.next_element()) {
-                const std::size_t begin = cursor.offset();
-                if (!cursor.skip()) return std::nullopt;
-                out.items.push_back(json.substr(begin, cursor.value_end() - begin));
-            }
-        } else if (key == "has_more" && (cursor.kind() == 't' || cursor.kind() == 'f')) {
-            if (!cursor.boolean(out.has_more)) return std::nullopt;
-        } else if (!cursor.skip()) {
-            return std::nullopt;
-        }
+    for (const std::string_view end : {"completed", "failed", "expired", "cancelled"}) {
+        if (out.status == end) out.end = end;
     }
-    if (!cursor.end() || !found) return std::nullopt;
+    if (const json::Node* expires = node->find("expires_at"))
+        out.expires_unix_s = expires->integer().value_or(0);
+    const std::string_view output = node->text_of("output_file_id");
+    if (!output.empty()) out.answers_path = "/files/" + std::string(output) + "/content";
+    for (const std::string_view id : {output, node->text_of("error_file_id")}) {
+        if (!id.empty()) out.files.emplace_back(id);
+    }
     return out;
 }
 

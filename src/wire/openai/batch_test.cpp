@@ -106,6 +106,39 @@ TEST(BatchAnswer, TellsUsageAlsoOfBrokenText) {
         read_batch_answer("{\"response\":{\"status_code\":200,\"bo", Flavour::kOpenAiChat).valid);
 }
 
+TEST(BatchState, TellsHowABatchEndedAndWhereItsAnswersAre) {
+    const auto runs = read_batch_state(
+        R"({"id":"b","status":"finalizing","output_file_id":null,"expires_at":1800000000})");
+    ASSERT_TRUE(runs);
+    EXPECT_FALSE(runs->ended());
+    EXPECT_EQ(runs->expires_unix_s, 1'800'000'000);
+    EXPECT_TRUE(runs->answers_path.empty() && runs->files.empty());
+    const auto over = read_batch_state(
+        R"({"id":"b","status":"expired","output_file_id":"f1","error_file_id":"f2"})");
+    ASSERT_TRUE(over);
+    EXPECT_EQ(over->end, "expired");
+    EXPECT_EQ(over->answers_path, "/files/f1/content");
+    EXPECT_EQ(over->files, (std::vector<std::string>{"f1", "f2"}));
+    EXPECT_FALSE(read_batch_state(R"({"id":"b"})"));
+}
+
+TEST(BatchLine, TellsWhoseAnswerItIs) {
+    const std::string text =
+        R"({"id":"x","custom_id":"a\u0062","error":null,"response":{"status_code":429,"body":{"n": 1.50}}})";
+    const auto line = read_batch_line(text);
+    ASSERT_TRUE(line);
+    EXPECT_EQ(line->custom_id, "ab");
+    EXPECT_EQ(line->status, 429);
+    EXPECT_EQ(line->body, R"({"n": 1.50})");
+    const auto none = read_batch_line(R"({"custom_id":"a","response":null,"error":{"code":"x"}})");
+    ASSERT_TRUE(none);
+    EXPECT_EQ(none->status, 0);
+    EXPECT_TRUE(none->body.empty());
+    EXPECT_FALSE(read_batch_line(R"({"response":{"status_code":200,"body":{}}})"));
+    for (std::size_t size = 0; size < text.size(); ++size)
+        EXPECT_FALSE(read_batch_line(std::string_view(text).substr(0, size))) << size;
+}
+
 TEST(BatchList, ItemsKeepTheirBytes) {
     const auto page = read_list(R"({"object":"list", "data":[ {"id": "a"}, {"id":"b","x":1.50}],)"
                                 R"("has_more":true})");
