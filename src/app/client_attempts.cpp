@@ -33,11 +33,19 @@ Hope hope_after(net::Deadline::Reason reason) noexcept {
     return Hope::kNone;
 }
 
-bool is_stream(const net::ResponseHead& head) {
+bool is_events(const net::ResponseHead& head) {
     const auto type = head.fields.find("content-type");
-    return head.status == 200 && type &&
-           (type->starts_with("text/event-stream") ||
-            type->starts_with("application/vnd.amazon.eventstream"));
+    return type && type->starts_with("text/event-stream");
+}
+
+/// `wanted`: a stream was asked for. Google's may be one JSON array.
+bool is_stream(const net::ResponseHead& head, const providers::Provider& provider, bool wanted) {
+    const auto type = head.fields.find("content-type");
+    if (head.status != 200 || !type) return false;
+    if (wanted && provider.dialect == wire::Dialect::kGemini &&
+        type->starts_with("application/json"))
+        return true;
+    return is_events(head) || type->starts_with("application/vnd.amazon.eventstream");
 }
 
 /// The data of a stream's first event, where that is an error.
@@ -347,12 +355,14 @@ Task<bool> ClientRequest::attempt(Pass& pass, bool stands_in, std::optional<Fail
         if (under_way && call.head().status < 400) under_way->answered(now);
         if (call.head().status >= 400) {
             co_await take_refusal(call, failure.emplace());
-        } else if (!is_stream(call.head())) {
+        } else if (!is_stream(call.head(), provider, context_.view.stream)) {
             if (pass) pass->succeeded(now);
-            if (translates(provider)) {
-                co_await deliver_translated(call, provider);
-            } else {
+            if (!translates(provider)) {
                 co_await deliver_buffered(call);
+            } else if (context_.endpoint == pipeline::Endpoint::kEmbeddings) {
+                co_await deliver_embedded(call, provider);
+            } else {
+                co_await deliver_translated(call, provider);
             }
             co_return true;
         } else {
@@ -429,6 +439,7 @@ ClientRequest::Opening ClientRequest::open(const net::ResponseHead& head, bool h
     Opening out;
     out.hide_usage = hide_usage;
     out.no_store = forbids_storing(head);
+    out.is_events = is_events(head);
     return out;
 }
 
@@ -537,7 +548,7 @@ Task<void> ClientRequest::deliver_failure(Failure failure) {
     const providers::Provider& provider = snapshot_->provider(*failure.model);
     if (translates(provider) && provider.dialect != dialect_) {
         const Error error =
-            wire::codec_of(provider.dialect).read_error(failure.status, failure.body);
+            wire::upstream_codec_of(provider.dialect).read_error(failure.status, failure.body);
         failure.body = wire::codec_of(dialect_).write_error(error);
     }
     upstream_fields_ = std::move(failure.fields);

@@ -1,7 +1,12 @@
 #include "app/client_request.hpp"
+#include "base/hash.hpp"
+#include "base/strings.hpp"
 #include "json/node.hpp"
 #include "json/write.hpp"
 #include "tokens/chat_count.hpp"
+#include "wire/gemini/array_stream.hpp"
+#include "wire/gemini/embed_codec.hpp"
+#include "wire/openai/embed_codec.hpp"
 
 #include <fmt/format.h>
 
@@ -34,15 +39,33 @@ Result<std::vector<wire::StreamEvent>> events_of(std::string_view bytes) {
 void ClientRequest::asked_in_address(std::string_view model, bool stream) {
     address_model_ = model;
     address_stream_ = stream;
+    // Google streams one JSON array to those that do not ask for events.
+    array_stream_ = stream && query("alt").value_or("") != "sse";
+}
+
+/// What a stream is to the caller.
+std::string_view ClientRequest::stream_type() const {
+    return array_stream_ ? "application/json" : "text/event-stream";
+}
+
+/// An answer that is not in the form in which its provider gave it.
+void ClientRequest::tell_content_type(std::string_view type) {
+    std::erase_if(upstream_fields_, [](const auto& field) {
+        return equals_ignore_case(field.first, "content-type");
+    });
+    upstream_fields_.emplace_back("content-type", type);
 }
 
 std::string_view ClientRequest::endpoint_name() const {
     switch (dialect_) {
-        case Dialect::kBedrock:  // no caller speaks it
+        case Dialect::kBedrock:  // no caller speaks these two
+        case Dialect::kCohere:
         case Dialect::kOpenAiChat: break;
         case Dialect::kOpenAiResponses: return "responses";
         case Dialect::kAnthropic: return "messages";
-        case Dialect::kGemini: return "generate_content";
+        case Dialect::kGemini:
+            return context_.endpoint == pipeline::Endpoint::kEmbeddings ? "embed_content"
+                                                                        : "generate_content";
     }
     return wire::openai::to_string(context_.endpoint);
 }
@@ -85,6 +108,7 @@ std::string ClientRequest::opaque_body(std::string_view body) const {
 
 /// Reads a body in the caller's dialect and returns what the stages see of it.
 Result<std::string_view> ClientRequest::take_in(std::string_view body) {
+    if (context_.endpoint == pipeline::Endpoint::kEmbeddings) return take_in_embedding(body);
     header_texts_[0] = context_.id.text();
     if (dialect_ == Dialect::kOpenAiResponses) {
         auto recalled = recall(body);
@@ -105,6 +129,10 @@ Result<std::string_view> ClientRequest::take_in(std::string_view body) {
         auto written = chat().write_request(*request_, target, unseen);
         if (written) {
             chat_body_ = std::move(*written);
+            // What chat cannot say may make another answer: the exact cache must not take one request for the other.
+            if (!request_->unknown.empty() || !unseen.dropped.empty()) {
+                chat_body_.insert(1, fmt::format(R"("left_out":"{:016x}",)", checksum64(body)));
+            }
             return std::string_view(chat_body_);
         }
         unreadable_ = std::move(written.error());
@@ -119,6 +147,9 @@ Result<std::string_view> ClientRequest::take_in(std::string_view body) {
 }
 
 bool ClientRequest::translates(const providers::Provider& provider) const {
+    // Rerank is Cohere's, whoever asks for it.
+    if (context_.endpoint == pipeline::Endpoint::kRerank && provider.dialect == Dialect::kCohere)
+        return false;
     return dialect_ != Dialect::kOpenAiChat || provider.dialect != Dialect::kOpenAiChat;
 }
 
@@ -126,7 +157,12 @@ bool ClientRequest::translates(const providers::Provider& provider) const {
 Result<pipeline::StageAnswer> ClientRequest::in_callers_dialect(pipeline::StageAnswer answer) {
     const wire::Codec& codec = wire::codec_of(dialect_);
     std::string out;
-    if (answer.form == pipeline::AnswerForm::kJson) {
+    if (context_.endpoint == pipeline::Endpoint::kEmbeddings) {
+        const auto read = wire::openai::read_embed_answer(
+            *answer.body, wire::usage::Flavour::kOpenAiChat, embed_ ? embed_->texts.size() : 0);
+        if (!read) return fail(read.error());
+        out = wire::gemini::write_embed_answer(*read, embed_ && embed_->list);
+    } else if (answer.form == pipeline::AnswerForm::kJson) {
         auto read = chat().read_answer(*answer.body, wire::usage::Flavour::kOpenAiChat);
         if (!read) return fail(read.error());
         if (!response_id_.empty()) read->id.clear();
@@ -139,6 +175,13 @@ Result<pipeline::StageAnswer> ClientRequest::in_callers_dialect(pipeline::StageA
             if (!response_id_.empty() && event.kind == wire::StreamEvent::Kind::kStart)
                 event.id.clear();
             writer->write(event, out);
+        }
+        if (array_stream_) {
+            std::string array;
+            wire::gemini::ArrayWriter elements;
+            elements.add(out, array);
+            elements.close(array);
+            out = std::move(array);
         }
     }
     keep_response(out, answer.form);

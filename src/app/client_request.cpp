@@ -214,8 +214,7 @@ Task<void> ClientRequest::send_whole(const pipeline::StageAnswer& answer) {
         co_await exchange_.respond(200, answer_fields("application/json", true), *answer.body);
         co_return;
     }
-    const bool begun =
-        co_await exchange_.begin_stream(200, answer_fields("text/event-stream", true));
+    const bool begun = co_await exchange_.begin_stream(200, answer_fields(stream_type(), true));
     if (!begun) co_return;
     const std::array<std::string_view, 1> pieces{*answer.body};
     const bool sent = co_await exchange_.send(pieces);

@@ -11,6 +11,7 @@
 #include "providers/breaker.hpp"
 #include "providers/provider.hpp"
 #include "wire/canonical/codec.hpp"
+#include "wire/canonical/embeddings.hpp"
 #include "wire/openai/responses_items.hpp"
 #include "wire/openai/sse.hpp"
 #include "wire/openai/stream_observer.hpp"
@@ -80,6 +81,7 @@ private:
     struct Opening {
         bool hide_usage = false;
         bool no_store = false;
+        bool is_events = true;  // text/event-stream
         Result<std::span<const std::string_view>> first;
     };
 
@@ -151,6 +153,8 @@ private:
     Result<std::string_view> take_in(std::string_view body);
     std::string opaque_body(std::string_view body) const;
     bool translates(const providers::Provider& provider) const;
+    std::string_view stream_type() const;
+    void tell_content_type(std::string_view type);
     Result<pipeline::StageAnswer> in_callers_dialect(pipeline::StageAnswer answer);
     wire::AnswerFor answer_for() const;
     std::string_view endpoint_name() const;
@@ -164,16 +168,24 @@ private:
     void keep_response(std::string& told, pipeline::AnswerForm form);
     void remember_held(std::string_view id, const wire::usage::UsageReading& usage);
 
+    // client_embed.cpp: embeddings where the caller's or the provider's dialect is not OpenAI's
+    Result<std::string_view> take_in_embedding(std::string_view body);
+    Result<std::string> embedding_body(const providers::Provider& provider);
+    Task<void> deliver_embedded(net::UpstreamCall& call, const providers::Provider& provider);
+    void count_embedded(wire::usage::UsageReading& usage);
+
     // client_translate.cpp: callers and providers whose dialects differ
     struct Translation;
     std::string body_as_it_came() const;
     Result<std::string> upstream_body(const providers::Provider& provider);
+    void tell_losses(const wire::Losses& losses);
     void choose_tier(const providers::Provider& provider);
     prices::Tier tier_asked(const providers::Provider& provider) const;
     Task<void> deliver_translated(net::UpstreamCall& call, const providers::Provider& provider);
     Task<void> stream_translated(net::UpstreamCall& call, const providers::Provider& provider,
                                  Opening& opening);
     void translate(Translation& work, std::string_view bytes);
+    static void frame(Translation& work);
     void follow_event(Translation& work, const wire::StreamEvent& event);
     void settle_translation(Translation& work, ledger::EndState end);
     Task<void> finish_translation(Translation& work, std::optional<Error> broken);
@@ -213,9 +225,11 @@ private:
     std::string_view original_;  // the body as it came; empty: context_.body is it
     std::string chat_body_;  // what stages see of a request in another dialect
     std::optional<wire::ChatRequest> request_;  // the same in no dialect
+    std::optional<wire::EmbedRequest> embed_;  // the same of a request for embeddings
     std::optional<Error> unreadable_;  // why it cannot be translated
     std::string address_model_;
     bool address_stream_ = false;
+    bool array_stream_ = false;  // the caller takes the stream as one JSON array
     std::string losses_;  // value of x-leeway-dropped
     // Of callers of Responses:
     bool keeps_ = false;  // the answer is to be kept

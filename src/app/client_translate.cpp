@@ -3,6 +3,7 @@
 #include "base/strings.hpp"
 #include "tokens/model_map.hpp"
 #include "wire/canonical/with_model.hpp"
+#include "wire/gemini/array_stream.hpp"
 #include "wire/openai/chat_parts.hpp"
 #include "wire/openai/request_edit.hpp"
 
@@ -72,6 +73,7 @@ struct ClientRequest::Translation {
     AnswerMeter meter;
     std::vector<wire::StreamEvent> events;
     std::string out;
+    std::optional<wire::gemini::ArrayWriter> array;  ///< for a caller that takes no events
     wire::usage::UsageReading usage;
     std::string id;  ///< as the provider calls the answer
     std::string model;
@@ -94,6 +96,7 @@ std::string ClientRequest::body_as_it_came() const {
 
 /// The body for an upstream of another dialect, or of the caller's own that is not chat.
 Result<std::string> ClientRequest::upstream_body(const providers::Provider& provider) {
+    if (context_.endpoint == pipeline::Endpoint::kEmbeddings) return embedding_body(provider);
     if (context_.endpoint != pipeline::Endpoint::kChatCompletions) {
         return fail(Error{ErrorCode::kInvalidRequest,
                           fmt::format("Provider '{}' gives no {} here.", provider.name,
@@ -139,10 +142,14 @@ Result<std::string> ClientRequest::upstream_body(const providers::Provider& prov
     if (ours) request_->service_tier = context_.tier_word;
     auto body = wire::upstream_codec_of(provider.dialect).write_request(*request_, target, losses);
     if (ours) request_->service_tier.clear();  // another attempt may go to one that knows no tiers
+    tell_losses(losses);
+    return body;
+}
+
+void ClientRequest::tell_losses(const wire::Losses& losses) {
     losses_ = fmt::format("{}", fmt::join(losses.dropped, ","));
     // Names of a caller's fields come back in a header line.
     std::erase_if(losses_, [](char c) { return c < ' ' || c >= '\x7f'; });
-    return body;
 }
 
 /// Whether `context_.model` is asked for another class of service than the usual one, where its caller names none.
@@ -173,6 +180,7 @@ prices::Tier ClientRequest::tier_asked(const providers::Provider& provider) cons
     // Those that have no word for the tiers of others are not told.
     const bool own_words = dialect_ == Dialect::kGemini && context_.edits().empty();
     const bool told = provider.dialect != Dialect::kAnthropic &&
+                      provider.dialect != Dialect::kCohere &&
                       (provider.dialect != Dialect::kGemini || own_words);
     if (!context_.tier_word.empty()) return prices::tier_of(context_.tier_word).value_or(kStandard);
     return told ? context_.view.tier.value_or(kStandard) : kStandard;
@@ -241,6 +249,8 @@ Task<void> ClientRequest::stream_translated(net::UpstreamCall& call,
     // What a budget may stop goes on event by event, so that none is shown that was not paid for.
     if (provider.dialect != dialect_)
         work.writer = wire::codec_of(dialect_).stream_writer(answer_for());
+    if (array_stream_) work.array.emplace();
+    if (work.writer || array_stream_ || !opening.is_events) tell_content_type(stream_type());
     if (context_.capture_bytes > 0 && !unreadable_) {
         wire::AnswerFor whole = answer_for();
         whole.id = header_texts_[0];
@@ -266,6 +276,7 @@ Task<void> ClientRequest::stream_translated(net::UpstreamCall& call,
         // A caller takes the last event for the end, so the row must be kept before it is sent.
         if (work.ended) settle_translation(work, ledger::EndState::kOk);
         if (!work.out.empty()) {
+            frame(work);
             const std::array<std::string_view, 1> text{work.out};
             sent = co_await exchange_.send(text);
         }
@@ -277,6 +288,14 @@ Task<void> ClientRequest::stream_translated(net::UpstreamCall& call,
         co_return;  // dropping the call stops the upstream
     }
     co_await finish_translation(work, std::move(broken));
+}
+
+/// Puts what is to be sent into the caller's form of stream.
+void ClientRequest::frame(Translation& work) {
+    if (!work.array) return;
+    std::string elements;
+    work.array->add(work.out, elements);
+    work.out = std::move(elements);
 }
 
 void ClientRequest::follow_event(Translation& work, const wire::StreamEvent& event) {
@@ -404,6 +423,8 @@ Task<void> ClientRequest::finish_translation(Translation& work, std::optional<Er
     }
     if (work.ended || work.failed) {
         settle_translation(work, work.failed ? ledger::EndState::kError : ledger::EndState::kOk);
+        frame(work);
+        if (work.array && !work.failed) work.array->close(work.out);
         if (!work.out.empty()) {
             const std::array<std::string_view, 1> text{work.out};
             co_await exchange_.send(text);
@@ -422,17 +443,18 @@ Task<void> ClientRequest::finish_translation(Translation& work, std::optional<Er
     const bool late = error.code == ErrorCode::kUpstreamTimeout;
     record_.error = error.reason;
     settle_translation(work, late ? ledger::EndState::kTimeout : ledger::EndState::kCut);
-    std::string event;
+    work.out.clear();
     if (work.writer) {
         wire::StreamEvent told;
         told.kind = Event::kError;
         told.error = std::move(error);
-        work.writer->write(told, event);
+        work.writer->write(told, work.out);
     } else {
         // Only whole events were sent on.
-        event = wire::codec_of(dialect_).write_stream_error(error);
+        work.out = wire::codec_of(dialect_).write_stream_error(error);
     }
-    const std::array<std::string_view, 1> pieces{event};
+    frame(work);
+    const std::array<std::string_view, 1> pieces{work.out};
     co_await exchange_.send(pieces);
     co_await exchange_.end_stream();
 }

@@ -77,6 +77,7 @@ enum class ProviderDialect : std::uint8_t {
     kAzure,
     kBedrock,
     kVertex,
+    kCohere,
 };
 
 /// A negotiated percentage off a provider's rates.

@@ -182,6 +182,7 @@ Dialect dialect_of(const providers::Preset& preset) {
         case wire::Dialect::kAnthropic: return Dialect::kAnthropic;
         case wire::Dialect::kGemini: return Dialect::kGemini;
         case wire::Dialect::kBedrock: return Dialect::kBedrock;
+        case wire::Dialect::kCohere: return Dialect::kCohere;
     }
     return Dialect::kOpenAi;
 }
@@ -269,13 +270,14 @@ void read_provider(ConfigSource& source, const PlacedText& name, Section& sectio
                              {"responses", Dialect::kResponses},
                              {"azure", Dialect::kAzure},
                              {"bedrock", Dialect::kBedrock},
-                             {"vertex", Dialect::kVertex}});
+                             {"vertex", Dialect::kVertex},
+                             {"cohere", Dialect::kCohere}});
     if (!section.has("dialect") && !section.has("preset")) {
         source.error(
             name.mark,
             fmt::format(
                 "provider '{}' needs a preset (see `leeway providers`) or a dialect: openai, "
-                "anthropic, gemini, responses, azure, bedrock, vertex or embedded",
+                "anthropic, gemini, responses, azure, bedrock, vertex, cohere or embedded",
                 out.name));
     }
     refuse_strangers(source, section, out);

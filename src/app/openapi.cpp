@@ -90,6 +90,16 @@ constexpr std::string_view kSchemas = R"json({
   "generationConfig": {"type": "object", "properties": {
     "maxOutputTokens": {"type": "integer", "minimum": 1, "maximum": 1000000},
     "temperature": {"type": "number", "minimum": 0, "maximum": 2}}}}},
+"EmbedContentRequest": {"type": "object", "required": ["content"], "properties": {
+  "content": {"type": "object", "required": ["parts"], "properties": {
+    "parts": {"type": "array", "minItems": 1, "items": {"type": "object", "required": ["text"],
+      "properties": {"text": {"type": "string", "minLength": 1}}}}}},
+  "taskType": {"type": "string"}, "title": {"type": "string"},
+  "outputDimensionality": {"type": "integer", "minimum": 1}}},
+"BatchEmbedContentsRequest": {"type": "object", "required": ["requests"], "properties": {
+  "requests": {"type": "array", "minItems": 1,
+    "items": {"$ref": "#/components/schemas/EmbedContentRequest"}}}},
+"ContentStream": {"type": "array", "items": {"type": "object"}},
 "BatchRequest": {"type": "object", "required": ["input_file_id", "endpoint", "completion_window"], "properties": {
   "input_file_id": {"type": "string", "minLength": 1}, "endpoint": {"type": "string"},
   "completion_window": {"const": "24h"}, "metadata": {"type": ["object", "null"]}}},
@@ -132,7 +142,10 @@ constexpr std::string_view kAdminPaths = R"json(
 std::string_view schema_of(const Place& place) {
     switch (place.kind) {
         case PlaceKind::kCompletions: return "CompletionRequest";
-        case PlaceKind::kEmbeddings: return "EmbeddingRequest";
+        case PlaceKind::kEmbeddings:
+            if (place.dialect != Dialect::kGemini) return "EmbeddingRequest";
+            return place.pattern.ends_with(":embedContent") ? "EmbedContentRequest"
+                                                            : "BatchEmbedContentsRequest";
         case PlaceKind::kRerank: return "RerankRequest";
         case PlaceKind::kCountTokens:
             return place.dialect == Dialect::kGemini ? "GenerateContentRequest"
@@ -192,7 +205,13 @@ void add_parameter(Writer& json, const Place& place) {
     json.string(place.pattern.substr(begin + 1, end - begin - 1));
     json.key("in").string("path").key("required").boolean(true).key("schema").object();
     json.key("type").string("string").key("minLength").integer(1);
-    json.close_object().close_object().close_array();
+    json.close_object().close_object();
+    if (place.stream) {
+        json.object().key("name").string("alt").key("in").string("query");
+        json.key("description").string("sse: events; else one array of them.");
+        json.key("schema").object().key("type").string("string").close_object().close_object();
+    }
+    json.close_array();
 }
 
 void add_body(Writer& json, const Place& place) {
@@ -219,7 +238,8 @@ void add_operation(Writer& json, const Place& place, std::string_view method, bo
     if (posts) add_body(json, place);
     const bool streams = place.kind == PlaceKind::kChat || place.kind == PlaceKind::kCompletions;
     json.key("responses").object();
-    add_answer(json, "200", "The answer, in the form of this API.", {}, streams);
+    const std::string_view whole = place.stream ? "ContentStream" : std::string_view();
+    add_answer(json, "200", "The answer, in the form of this API.", whole, streams);
     // Lists and entries of models are answered as the caller's own vendor would.
     const bool own = place.kind == PlaceKind::kModels || place.kind == PlaceKind::kModel;
     const std::string_view error = own ? std::string_view() : error_schema_of(place);

@@ -28,6 +28,7 @@ wire::Dialect wire_dialect(ProviderDialect dialect) {
         case ProviderDialect::kVertex:
         case ProviderDialect::kGemini: return wire::Dialect::kGemini;
         case ProviderDialect::kBedrock: return wire::Dialect::kBedrock;
+        case ProviderDialect::kCohere: return wire::Dialect::kCohere;
         case ProviderDialect::kResponses: return wire::Dialect::kOpenAiResponses;
     }
     return wire::Dialect::kOpenAiChat;
@@ -42,6 +43,7 @@ wire::usage::Flavour flavour_of(ProviderDialect dialect, std::string_view host) 
         case ProviderDialect::kVertex:
         case ProviderDialect::kGemini: return Flavour::kGemini;
         case ProviderDialect::kBedrock: return Flavour::kBedrock;
+        case ProviderDialect::kCohere: return Flavour::kCohere;
         case ProviderDialect::kAzure: return Flavour::kOpenAiChat;
         case ProviderDialect::kResponses:
             return host == "openrouter.ai" ? Flavour::kOpenRouterResponses

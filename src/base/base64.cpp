@@ -4,6 +4,28 @@
 
 namespace leeway {
 
+void append_base64(std::string& out, std::span<const std::uint8_t> bytes) {
+    static constexpr std::string_view kAlphabet =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    std::size_t i = 0;
+    for (; i + 3 <= bytes.size(); i += 3) {
+        const unsigned bits = (static_cast<unsigned>(bytes[i]) << 16U) |
+                              (static_cast<unsigned>(bytes[i + 1]) << 8U) | bytes[i + 2];
+        out += kAlphabet[bits >> 18U];
+        out += kAlphabet[(bits >> 12U) & 63U];
+        out += kAlphabet[(bits >> 6U) & 63U];
+        out += kAlphabet[bits & 63U];
+    }
+    const std::size_t left = bytes.size() - i;
+    if (left == 0) return;
+    const unsigned bits = (static_cast<unsigned>(bytes[i]) << 16U) |
+                          (left == 2 ? static_cast<unsigned>(bytes[i + 1]) << 8U : 0U);
+    out += kAlphabet[bits >> 18U];
+    out += kAlphabet[(bits >> 12U) & 63U];
+    out += left == 2 ? kAlphabet[(bits >> 6U) & 63U] : '=';
+    out += '=';
+}
+
 std::string base64url(std::span<const std::uint8_t> bytes) {
     static constexpr std::string_view kAlphabet =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";

@@ -6,6 +6,8 @@
 
 namespace leeway {
 
+/// Appends the base64 of `bytes`, with padding (RFC 4648, section 4).
+void append_base64(std::string& out, std::span<const std::uint8_t> bytes);
 /// Base64 for addresses and file names, without padding (RFC 4648, section 5).
 [[nodiscard]] std::string base64url(std::span<const std::uint8_t> bytes);
 

@@ -25,6 +25,22 @@ bool passes_to_provider(std::string_view name, wire::Dialect dialect) {
     return true;
 }
 
+/// What is asked of a model of Google's.
+std::string_view gemini_method(const Provider& provider, const pipeline::RequestContext& context) {
+    if (context.endpoint == pipeline::Endpoint::kEmbeddings) {
+        if (provider.tokens != nullptr) return ":predict";  // Vertex
+        const bool list = context.view.input.in(context.body).starts_with('[');
+        return list ? ":batchEmbedContents" : ":embedContent";
+    }
+    return context.view.stream ? ":streamGenerateContent?alt=sse" : ":generateContent";
+}
+
+/// What is asked of Cohere.
+std::string_view cohere_method(pipeline::Endpoint endpoint) noexcept {
+    if (endpoint == pipeline::Endpoint::kEmbeddings) return "/embed";
+    return endpoint == pipeline::Endpoint::kRerank ? "/rerank" : "/chat";
+}
+
 std::string target_of(const Provider& provider, const pipeline::RequestContext& context) {
     const std::string& base = provider.origin.url.path;
     const std::string& model = context.model->upstream_name;
@@ -33,8 +49,8 @@ std::string target_of(const Provider& provider, const pipeline::RequestContext& 
         case wire::Dialect::kOpenAiResponses: return base + "/responses";
         case wire::Dialect::kAnthropic: return base + "/messages";
         case wire::Dialect::kGemini:
-            return base + "/models/" + model +
-                   (context.view.stream ? ":streamGenerateContent?alt=sse" : ":generateContent");
+            return fmt::format("{}/models/{}{}", base, model, gemini_method(provider, context));
+        case wire::Dialect::kCohere: return base + std::string(cohere_method(context.endpoint));
         case wire::Dialect::kBedrock:
             return base + "/model/" + uri_encode(model) +
                    (context.view.stream ? "/converse-stream" : "/converse");

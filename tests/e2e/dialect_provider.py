@@ -1,23 +1,23 @@
-"""A provider that speaks OpenAI's chat and Responses, Anthropic's Messages, Google's generateContent and Bedrock's Converse,
-and asks for what Azure, AWS and Vertex ask for, for the end-to-end tests of dialects.
+"""A provider that speaks OpenAI's chat and Responses, Anthropic's Messages, Google's generateContent, Bedrock's Converse and
+Cohere's chat, gives embeddings in their forms, and asks for what Azure, AWS and Vertex ask for, for the end-to-end tests of dialects.
 
 The last text of the request says how it behaves: "tool" (asks for two tools at once), "no args", "think", "refuse", "length",
 "empty", "json" (of FORM), "json twice" (the first is wrong), "echo TEXT", "escape TEXT" (the same, in ASCII alone), "error N",
-"firm" (an error that says not to try again), "flaky" (the first is refused with Retry-After), "slow", and for streams "cut",
+"array" (a stream of Google's as one JSON array; "array cut": not whole), "firm" (an error that says not to try again), "flaky" (the first is refused with Retry-After), "slow", and for streams "cut",
 "overloaded" and "endless". Anything else gets an ordinary answer. Where the request forces a tool or a schema, the answer is
 a call or a text that follows it. A request that holds `#N` somewhere is kept under N, so that several tests can share one
 provider at the same time.
 """
-import base64
 import http.server
 import json
 import re
 import select
-import struct
 import threading
 import time
 
 import clouds
+import cohere
+import vectors
 
 TEXT = ["Grüße", " from\u2028", " the", " provider"]
 EXAMPLES = FORM = {"city": "Oslo", "degrees": 7}
@@ -74,8 +74,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path.endswith("/rerank"):
             return self.json(200, {"id": "rank-1", "results": [{"index": 1, "relevance_score": 0.99}],
                                    "meta": {"api_version": {"version": "2"}, "billed_units": {"search_units": 2}}})
-        if self.path.endswith("/embeddings"):
-            return self.json(200, embeddings(request))
+        if self.path.split("?")[0].endswith("/embeddings"):
+            return self.json(200, vectors.openai(request))
+        if self.path.endswith("/embed"):
+            return self.json(200, vectors.cohere(request))
         if wish not in STICKY or self.tag is None:
             wish, turn = last_text(request).split(" #")[0], 1
         if self.path.endswith("/messages"):
@@ -91,6 +93,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             kind, stream = "gemini", "streamGenerateContent" in self.path
             if "/projects/" in self.path and not server.google.good(self.headers):
                 return self.json(401, {"error": {"code": 401, "message": "no good token", "status": "UNAUTHENTICATED"}})
+            if self.path.endswith((":embedContent", ":batchEmbedContents", ":predict")):
+                if "as you wish" in body.decode():
+                    return self.json(503, ERRORS[kind](503))
+                return self.json(200, vectors.google(self.path, request))
+        elif self.path.endswith("/chat"):
+            kind, stream = "cohere", request.get("stream")
         else:
             kind, stream = "chat", request.get("stream")
             if "/deployments/" in self.path and self.headers["api-key"] != "sk-azure":
@@ -112,13 +120,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.endless(STREAMS[kind]([("text", "x" * 6000)], stop, request))
         if stream:
             events = STREAMS[kind](parts, stop, request)
-            if wish == "cut":
+            if wish.endswith("cut"):
                 events = events[:len(events) // 2]
             if wish == "overloaded":
                 events = events[:2] + IN_BAND[kind]
             self.send_response(200)
             framed = kind == "bedrock"
-            self.send_header("content-type", "application/vnd.amazon.eventstream" if framed else "text/event-stream")
+            if wish.startswith("array"):
+                events = array_of(events, "cut" not in wish)
+            self.send_header("content-type", "application/vnd.amazon.eventstream" if framed else
+                             "application/json; charset=UTF-8" if wish.startswith("array") else "text/event-stream")
             self.request_ids()
             self.end_headers()
             if wish == "garbled":  # one bit of the last but one event
@@ -132,7 +143,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """As vendors name the request for their support."""
         if self.path.endswith("/messages"):
             self.send_header("request-id", REQUEST_ID)
-        elif ":" not in self.path and "/converse" not in self.path:
+        elif ":" not in self.path and not self.path.endswith("/chat") and "/converse" not in self.path:
             self.send_header("x-request-id", REQUEST_ID)
 
     def json(self, status, value, *more, wish=""):
@@ -173,15 +184,6 @@ def in_ascii(text, wish):
     if not wish.startswith("escape "):
         return text
     return re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], text)
-
-
-def embeddings(request):
-    texts = request["input"] if isinstance(request["input"], list) else [request["input"]]
-    vector = [0.5, -0.25]
-    if request.get("encoding_format") == "base64":
-        vector = base64.b64encode(struct.pack("<2f", *vector)).decode()
-    return {"object": "list", "model": request["model"], "usage": {"prompt_tokens": 5, "total_tokens": 5},
-            "data": [{"object": "embedding", "index": i, "embedding": vector} for i in range(len(texts))]}
 
 
 def forced_tool(request):
@@ -275,7 +277,7 @@ ERRORS = {"chat": openai_error, "responses": openai_error,
           "anthropic": lambda s: {"type": "error", "error": {"type": NAMES[s][2], "message": "as you wish"},
                                   "request_id": REQUEST_ID},
           "gemini": lambda s: {"error": {"code": s, "message": "as you wish", "status": NAMES[s][3]}},
-          "bedrock": lambda s: {"message": "as you wish"}}
+          "bedrock": lambda s: {"message": "as you wish"}, "cohere": cohere.error}
 
 
 def sse(value, event=None):
@@ -288,7 +290,8 @@ IN_BAND = {"chat": [sse({"error": {"message": "overloaded", "type": "server_erro
                              "error")],
            "anthropic": [sse({"type": "error", "error": {"type": "overloaded_error", "message": "overloaded"}}, "error")],
            "gemini": [sse({"error": {"code": 503, "message": "overloaded", "status": "UNAVAILABLE"}})],
-           "bedrock": [clouds.frame("serviceUnavailableException", {"message": "overloaded"}, "exception")]}
+           "bedrock": [clouds.frame("serviceUnavailableException", {"message": "overloaded"}, "exception")],
+           "cohere": cohere.IN_BAND}
 
 
 def split(text):
@@ -401,6 +404,12 @@ def gemini_stream(parts, stop, request):
     return out
 
 
+def array_of(events, closed):
+    """As Google streams to those that do not ask for events: each element laid out over lines."""
+    elements = [json.dumps(json.loads(event[len("data: "):]), indent=2, ensure_ascii=False) for event in events]
+    return ["[", ",\r\n".join(elements), "\n]\n" if closed else ""]
+
+
 def responses_item(number, part):
     if part[0] in ("text", "refusal"):
         content = {"type": "output_text", "text": part[1], "annotations": []}
@@ -460,9 +469,9 @@ def responses_stream(parts, stop, request):
 
 
 ANSWERS = {"chat": chat_answer, "anthropic": anthropic_answer, "gemini": gemini_answer, "responses": responses_answer,
-           "bedrock": clouds.bedrock_answer}
+           "bedrock": clouds.bedrock_answer, "cohere": cohere.answer}
 STREAMS = {"chat": chat_stream, "anthropic": anthropic_stream, "gemini": gemini_stream, "responses": responses_stream,
-           "bedrock": clouds.bedrock_stream}
+           "bedrock": clouds.bedrock_stream, "cohere": cohere.stream}
 
 
 class DialectProvider:

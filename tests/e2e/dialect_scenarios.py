@@ -1,4 +1,4 @@
-"""The official SDKs of OpenAI (chat and Responses), Anthropic and Google against models of five dialects each, and
+"""The official SDKs of OpenAI (chat and Responses), Anthropic and Google against models of six dialects each, and
 against Azure and Vertex: every caller gets its own dialect back, whatever the provider speaks.
 """
 import json
@@ -15,7 +15,7 @@ import clouds
 from dialect_provider import TEXT, DialectProvider
 from gateway import KEY
 
-TARGETS = ("chat", "responses", "anthropic", "gemini", "bedrock", "azure", "vertex")
+TARGETS = ("chat", "responses", "anthropic", "gemini", "bedrock", "cohere", "azure", "vertex")
 PRICE = "{input: 2.50, cached_input: 1.25, output: 10.00}"
 WHOLE = "".join(TEXT)
 TOOL = {"type": "object", "properties": {"city": {"type": "string"}}}

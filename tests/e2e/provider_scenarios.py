@@ -231,7 +231,7 @@ def test_providers_vertex_tokens_are_got_kept_and_renewed(gateway, upstream):
 
 
 def test_providers_rerank_passes_and_is_priced_by_search(gateway, upstream):
-    lines = {"cohere": 'preset: cohere-rerank, base_url: "%(root)s/v2", api_key: co-key'}
+    lines = {"cohere": 'preset: cohere, base_url: "%(root)s/v2", api_key: co-key'}
     with Place(gateway, lines) as provider:
         text = gateway.config.read_text()
         price = "price: {requests_per_thousand: 2.00}"

@@ -7,7 +7,10 @@
 #include "net/http_parser.hpp"
 #include "wire/canonical/batch.hpp"
 #include "wire/canonical/codec.hpp"
+#include "wire/cohere/embed_codec.hpp"
+#include "wire/gemini/embed_codec.hpp"
 #include "wire/openai/batch.hpp"
+#include "wire/openai/embed_codec.hpp"
 #include "wire/openai/multipart.hpp"
 #include "wire/openai/responses_items.hpp"
 
@@ -23,7 +26,8 @@ using wire::Dialect;
 constexpr std::array kCallers = {Dialect::kOpenAiChat, Dialect::kOpenAiResponses,
                                  Dialect::kAnthropic, Dialect::kGemini};
 constexpr std::array kProviders = {Dialect::kOpenAiChat, Dialect::kOpenAiResponses,
-                                   Dialect::kAnthropic, Dialect::kGemini, Dialect::kBedrock};
+                                   Dialect::kAnthropic,  Dialect::kGemini,
+                                   Dialect::kBedrock,    Dialect::kCohere};
 
 constexpr wire::usage::Flavour flavour_of(Dialect dialect) noexcept {
     switch (dialect) {
@@ -32,6 +36,7 @@ constexpr wire::usage::Flavour flavour_of(Dialect dialect) noexcept {
         case Dialect::kAnthropic: return wire::usage::Flavour::kAnthropic;
         case Dialect::kGemini: return wire::usage::Flavour::kGemini;
         case Dialect::kBedrock: return wire::usage::Flavour::kBedrock;
+        case Dialect::kCohere: return wire::usage::Flavour::kCohere;
     }
     return wire::usage::Flavour::kOpenAiChat;
 }
@@ -210,6 +215,43 @@ void stream(std::string_view text) {
     }
 }
 
+// ---------------------------------------------------------------- embeddings
+/// A request as each provider would get it, and an answer as each caller would.
+void embeddings(std::string_view text) {
+    if (!json::validate(text)) {
+        // Providers may send anything.
+        (void)wire::gemini::read_embed_answer(text, wire::usage::Flavour::kGemini, 0);
+        (void)wire::openai::read_embed_answer(text, wire::usage::Flavour::kOpenAiChat, 0);
+        (void)wire::cohere::read_embed_answer(text, wire::usage::Flavour::kCohere, 0);
+        return;
+    }
+    require(json::validate(wire::gemini::with_embed_model(text, "m")).has_value());
+    for (const auto& request :
+         {wire::openai::read_embed_request(text), wire::gemini::read_embed_request(text)}) {
+        if (!request) continue;
+        require(!request->texts.empty());
+        wire::Losses losses;
+        for (const std::string& body : {wire::openai::embed_request_for_stages(*request),
+                                        wire::openai::write_embed_request(*request, "m", losses),
+                                        wire::gemini::write_embed_request(*request, "m", losses),
+                                        wire::gemini::write_predict_request(*request, losses),
+                                        wire::cohere::write_embed_request(*request, "m", losses)})
+            require(json::validate(body).has_value());
+    }
+    for (const auto& answer :
+         {wire::gemini::read_embed_answer(text, wire::usage::Flavour::kGemini, 0),
+          wire::openai::read_embed_answer(text, wire::usage::Flavour::kOpenAiChat, 0),
+          wire::cohere::read_embed_answer(text, wire::usage::Flavour::kCohere, 0)}) {
+        if (!answer) continue;
+        for (const bool flag : {false, true}) {
+            const wire::AnswerFor to{"id", "m", 1, true};
+            require(
+                json::validate(wire::openai::write_embed_answer(*answer, to, flag)).has_value());
+            require(json::validate(wire::gemini::write_embed_answer(*answer, flag)).has_value());
+        }
+    }
+}
+
 // ---------------------------------------------------------------- files and batches
 void batches(std::string_view text) {
     if (const auto form = wire::openai::read_form("multipart/form-data; boundary=x", text)) {
@@ -262,11 +304,14 @@ constexpr std::array kTargets = {
     Target{"answer_anthropic", answer_json<Dialect::kAnthropic>},
     Target{"answer_gemini", answer_json<Dialect::kGemini>},
     Target{"answer_bedrock", answer_json<Dialect::kBedrock>},
+    Target{"answer_cohere", answer_json<Dialect::kCohere>},
     Target{"stream_openai", stream<Dialect::kOpenAiChat>},
     Target{"stream_responses", stream<Dialect::kOpenAiResponses>},
     Target{"stream_anthropic", stream<Dialect::kAnthropic>},
     Target{"stream_gemini", stream<Dialect::kGemini>},
     Target{"stream_bedrock", stream<Dialect::kBedrock>},
+    Target{"stream_cohere", stream<Dialect::kCohere>},
+    Target{"embeddings", embeddings},
     Target{"batches", batches},
     Target{"config", config},
 };

@@ -3,6 +3,8 @@
 
 #include "json/node.hpp"
 #include "wire/canonical/codec.hpp"
+#include "wire/gemini/embed_codec.hpp"
+#include "wire/openai/embed_codec.hpp"
 #include "wire/openai/sse.hpp"
 
 #include <gtest/gtest.h>
@@ -164,6 +166,34 @@ TEST(TranslationData, RequestsAreWhatAgentgatewayMakesOfThem) {
     EXPECT_GE(differences.cases(), 50U);
 }
 
+TEST(TranslationData, EmbeddingsOfVertexAreWhatAgentgatewayMakesOfThem) {
+    const fs::path root = data_folder();
+    if (!fs::exists(root)) GTEST_SKIP() << "no " << root << ": the public data is not there";
+    Differences differences;
+    for (const auto& [name, path] : snapshots(root / "requests" / "embeddings", "vertex")) {
+        const auto request = openai::read_embed_request(
+            read_file(root / "requests" / "embeddings" / (name + ".json")));
+        ASSERT_TRUE(request) << path;
+        Losses losses;
+        const std::string ours = gemini::write_predict_request(*request, losses);
+        const auto snapshot = json::parse_node(snapshot_body(read_file(path)));
+        ASSERT_TRUE(snapshot) << path;
+        differences.check("requests/embeddings/" + name + ".vertex", normal(ours),
+                          normal(snapshot->find("request")->json()));
+    }
+    EXPECT_GE(differences.cases(), 3U);
+    const fs::path folder = root / "response" / "vertex";
+    const auto answer = gemini::read_embed_answer(read_file(folder / "embeddings.json"),
+                                                  usage::Flavour::kGemini, 2);
+    ASSERT_TRUE(answer);
+    const auto snapshot =
+        json::parse_node(snapshot_body(read_file(folder / "embeddings.vertex.snap")));
+    ASSERT_TRUE(snapshot);
+    const AnswerFor to{"id", "text-embedding-004", 1, true};
+    EXPECT_EQ(normal(openai::write_embed_answer(*answer, to, false)),
+              normal(snapshot->find("response")->json()));
+}
+
 /// What a translated answer means, without what masks hide.
 std::string meaning(const ChatAnswer& answer) {
     std::string out = "model=" + answer.model;
@@ -190,6 +220,7 @@ usage::Flavour flavour_of(Dialect dialect) {
         case Dialect::kAnthropic: return usage::Flavour::kAnthropic;
         case Dialect::kGemini: return usage::Flavour::kGemini;
         case Dialect::kBedrock: return usage::Flavour::kBedrock;
+        case Dialect::kCohere: return usage::Flavour::kCohere;
     }
     return usage::Flavour::kOpenAiChat;
 }

@@ -1,5 +1,6 @@
 #include "models/host/embed_request.hpp"
 
+#include "base/base64.hpp"
 #include "json/write.hpp"
 #include "models/host/request_fields.hpp"
 #include "wire/openai/request_view.hpp"
@@ -47,28 +48,6 @@ Result<void> read_texts(const Node& input, std::vector<std::string>& texts) {
         if (auto added = add(input.elements[i], fmt::format("input[{}]", i)); !added) return added;
     }
     return {};
-}
-
-void append_base64(std::string& out, std::span<const unsigned char> bytes) {
-    constexpr std::string_view kAlphabet =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    std::size_t i = 0;
-    for (; i + 3 <= bytes.size(); i += 3) {
-        const unsigned bits = (static_cast<unsigned>(bytes[i]) << 16U) |
-                              (static_cast<unsigned>(bytes[i + 1]) << 8U) | bytes[i + 2];
-        out += kAlphabet[bits >> 18U];
-        out += kAlphabet[(bits >> 12U) & 63U];
-        out += kAlphabet[(bits >> 6U) & 63U];
-        out += kAlphabet[bits & 63U];
-    }
-    const std::size_t left = bytes.size() - i;
-    if (left == 0) return;
-    const unsigned bits = (static_cast<unsigned>(bytes[i]) << 16U) |
-                          (left == 2 ? static_cast<unsigned>(bytes[i + 1]) << 8U : 0U);
-    out += kAlphabet[bits >> 18U];
-    out += kAlphabet[(bits >> 12U) & 63U];
-    out += left == 2 ? kAlphabet[(bits >> 6U) & 63U] : '=';
-    out += '=';
 }
 
 void append_vector(std::string& out, std::span<const float> vector, bool base64) {

@@ -14,9 +14,10 @@ enum class Dialect : std::uint8_t {
     kAnthropic = 2,  ///< POST /v1/messages
     kGemini = 3,  ///< POST /v1beta/models/MODEL:generateContent
     kBedrock = 4,  ///< POST /model/MODEL/converse; no caller speaks it
+    kCohere = 5,  ///< POST /v2/chat; no caller speaks it
 };
-inline constexpr std::array<std::string_view, 5> kDialectNames{"openai", "responses", "anthropic",
-                                                               "gemini", "bedrock"};
+inline constexpr std::array<std::string_view, 6> kDialectNames{"openai", "responses", "anthropic",
+                                                               "gemini", "bedrock",   "cohere"};
 [[nodiscard]] constexpr std::string_view to_string(Dialect dialect) noexcept {
     return kDialectNames[static_cast<std::size_t>(dialect)];
 }

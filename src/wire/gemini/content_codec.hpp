@@ -16,6 +16,7 @@ public:
                                                  usage::Flavour flavour) const override;
     [[nodiscard]] std::string write_answer(const ChatAnswer& answer,
                                            const AnswerFor& to) const override;
+    [[nodiscard]] std::unique_ptr<openai::EventScanner> scanner() const override;
     [[nodiscard]] std::unique_ptr<StreamReader> stream_reader(
         usage::Flavour flavour) const override;
     [[nodiscard]] std::unique_ptr<StreamWriter> stream_writer(const AnswerFor& to) const override;

@@ -1,5 +1,6 @@
 #include "json/write.hpp"
 #include "wire/canonical/common.hpp"
+#include "wire/gemini/array_stream.hpp"
 #include "wire/gemini/content_codec.hpp"
 #include "wire/gemini/parts.hpp"
 
@@ -263,6 +264,10 @@ void ChunkWriter::write(const StreamEvent& event, std::string& out) {
 }
 
 }  // namespace
+
+std::unique_ptr<openai::EventScanner> ContentCodec::scanner() const {
+    return std::make_unique<ContentScanner>();
+}
 
 std::unique_ptr<StreamReader> ContentCodec::stream_reader(usage::Flavour flavour) const {
     return std::make_unique<Reader>(flavour);

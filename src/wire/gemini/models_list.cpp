@@ -8,7 +8,9 @@ namespace {
 void write(json::Writer& json, std::string_view name) {
     json.object().key("name").string("models/" + std::string(name)).key("displayName").string(name);
     json.key("supportedGenerationMethods").array();
-    json.string("generateContent").string("streamGenerateContent").string("countTokens");
+    for (const std::string_view method : {"generateContent", "streamGenerateContent", "countTokens",
+                                          "embedContent", "batchEmbedContents"})
+        json.string(method);
     json.close_array().close_object();
 }
 

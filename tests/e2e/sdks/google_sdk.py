@@ -20,7 +20,7 @@ def media(url):
 class GenerateContent(Client):
     sdk, dialect = "google-genai", "gemini"
     lacks = NOT_OF_ALL | frozenset({"quiet_stream", "signature", "parallel_off", "request_id", "error_id", "developer",
-                                    "metadata", "user", "embed", "timely_retry", "should_retry"})
+                                    "metadata", "user", "timely_retry", "should_retry"})
     classes = {status: "ServerError" if status >= 500 else "ClientError" for status in (400, 401, 403, 404, 429, 500, 529)}
     timeout_class = "ReadTimeout"
 
@@ -117,3 +117,7 @@ class GenerateContent(Client):
 
     def count(self, r):
         return self.api.models.count_tokens(model=r["model"], contents=r["text"]).total_tokens
+
+    def embed(self, model, texts):
+        contents = [types.Content(parts=[types.Part(text=text)]) for text in texts]  # texts alone would be one content
+        return [one.values for one in self.api.models.embed_content(model=model, contents=contents).embeddings]

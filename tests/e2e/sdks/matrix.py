@@ -10,6 +10,7 @@ from dialect_provider import DialectProvider
 # Whom callers of each dialect reach: first their own.
 TARGETS = {"chat": ("chat", "anthropic", "gemini"), "responses": ("responses", "chat", "anthropic"),
            "anthropic": ("anthropic", "chat", "gemini"), "gemini": ("gemini", "chat", "anthropic")}
+EMBED_TARGETS = ("chat", "gemini", "cohere")  # that give embeddings
 GROUPS = ("chat", "stream", "tools", "structured", "media", "thinking", "fields", "ends", "errors", "resilience", "lists")
 
 Scenario = collections.namedtuple("Scenario", "group name needs same run")

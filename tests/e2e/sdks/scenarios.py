@@ -4,9 +4,10 @@ import json
 import time
 
 from dialect_provider import CALLS, FORM, REQUEST_ID, TEXT
+from vectors import VECTOR
 
 from .client import RESULT
-from .matrix import scenario
+from .matrix import EMBED_TARGETS, scenario
 
 WHOLE = "".join(TEXT)
 USAGE = (1000, 200, 100)
@@ -419,4 +420,6 @@ def counted_tokens(c):
 
 @scenario("lists", "embed", same=True)
 def embeddings(c):
-    same(c.client.embed("m-chat", ["a cat", "a dog"]), [[0.5, -0.25]] * 2)
+    for target in EMBED_TARGETS:
+        same(c.client.embed(f"m-{target}", [f"a cat for {c.tag}", "a dog"]), [VECTOR] * 2)
+        same(c.client.embed(f"m-{target}", [f"alone for {c.tag}"]), [VECTOR])

@@ -1,0 +1,58 @@
+#include "wire/cohere/embed_codec.hpp"
+
+#include "json/walk.hpp"
+#include "json/write.hpp"
+
+#include <utility>
+
+namespace leeway::wire::cohere {
+
+std::string write_embed_request(const EmbedRequest& request, std::string_view model,
+                                Losses& losses) {
+    for (const std::string& field : request.unknown) losses.drop(field);
+    if (!request.title.empty()) losses.drop("title");
+    std::string_view input_type = input_type_of_task(request.task);
+    if (input_type.empty() && !request.task.empty()) losses.drop(request.task_field);
+    if (input_type.empty()) input_type = "search_document";
+    std::string out;
+    json::Writer json(out);
+    json.object().key("model").string(model).key("texts").array();
+    for (const std::string& text : request.texts) json.string(text);
+    json.close_array().key("input_type").string(input_type);
+    json.key("embedding_types").array().string("float").close_array();
+    if (request.dimensions) json.key("output_dimension").integer(*request.dimensions);
+    json.close_object();
+    return out;
+}
+
+Result<EmbedAnswer> read_embed_answer(std::string_view body, usage::Flavour flavour,
+                                      std::size_t wanted) {
+    EmbedAnswer answer;
+    std::string shadow;
+    const auto tokens = json::thread_indexer().index_lenient(body, shadow);
+    if (!tokens) return with_vectors(std::move(answer), wanted);
+    usage::Extractor usage(flavour);
+    json::Cursor counts(*tokens);
+    usage.read_document(counts);
+    json::Cursor cursor(*tokens);
+    const auto vector = [&] {
+        std::string one;
+        if (cursor.kind() == '[' && read_vector(cursor, one)) {
+            answer.vectors.push_back(std::move(one));
+        } else {
+            cursor.skip_unchecked();
+        }
+    };
+    json::each_member(cursor, [&](std::string_view key) {
+        if (key != "embeddings") return cursor.skip_unchecked();
+        json::each_member(cursor, [&](std::string_view type) {
+            if (type != "float") return cursor.skip_unchecked();
+            json::each_element(cursor, vector);
+        });
+    });
+    if (cursor.failed()) answer.vectors.clear();
+    answer.usage = usage.result();
+    return with_vectors(std::move(answer), wanted);
+}
+
+}  // namespace leeway::wire::cohere
