@@ -64,6 +64,7 @@ class World:
         self.binary = os.path.abspath(options.leeway)
         self.bench = pathlib.Path(options.bench_dir).absolute()
         self.seconds, self.scale = options.seconds, options.scale
+        self.scratch = pathlib.Path(options.scratch)
         self.table = table
 
     @contextlib.contextmanager
@@ -136,18 +137,19 @@ class Answer:
 
 
 def dechunk(data):
-    out, at = b"", 0
+    """(the body, whether it came to its end) of a chunked one."""
+    out, at = [], 0
     while True:
         line = data.find(b"\r\n", at)
         if line < 0:
-            return out, False
+            return b"".join(out), False
         size = int(data[at:line], 16)
         at = line + 2
         if size == 0:
-            return out, data[at:] == b"\r\n"
+            return b"".join(out), data[at:] == b"\r\n"
+        out.append(data[at:at + size])
         if len(data) < at + size + 2:
-            return out + data[at:at + size], False
-        out += data[at:at + size]
+            return b"".join(out), False
         at += size + 2
 
 
