@@ -420,6 +420,7 @@ Task<void> ClientRequest::take_refusal(net::UpstreamCall& call, Failure& failure
     }
     end_attempt(status, ledger::EndState::kError, usage);
     failure.body.assign(*body);
+    providers::hide_credential(provider, failure.body);
 }
 
 /// What is to be known of a stream when its head's views are gone.
@@ -490,6 +491,7 @@ void ClientRequest::refused_in_stream(std::string body, Failure& failure) {
     failure.unwell = true;
     failure.status = http_status(ErrorCode::kUpstreamInvalid);
     failure.body = std::move(body);
+    providers::hide_credential(snapshot_->provider(*context_.model), failure.body);
 }
 
 /// A stream without a first piece. Its provider bills the input all the same, so we count it.

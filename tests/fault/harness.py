@@ -12,6 +12,7 @@ import time
 import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
+import gateway as gateway_module  # noqa: E402
 from gateway import KEY, Gateway  # noqa: E402
 
 CHAT = "/v1/chat/completions"
@@ -69,9 +70,9 @@ class World:
 
     @contextlib.contextmanager
     def gateway(self, upstream_url, config=CONFIG, before=()):
-        """A running gateway; killed at the end if the scenario has not stopped it."""
+        """A running gateway (config None: that of tests/e2e); killed at the end if the scenario has not stopped it."""
         with tempfile.TemporaryDirectory(prefix="leeway-fault-") as folder:
-            gateway = Gateway(self.binary, folder, upstream_url, config, before)
+            gateway = Gateway(self.binary, folder, upstream_url, config or gateway_module.CONFIG, before)
             try:
                 yield gateway
             except Exception:
