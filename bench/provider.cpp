@@ -27,14 +27,14 @@ struct Settings {
 
 struct Stats {
     std::uint64_t connections = 0, requests = 0, chat = 0, streams = 0, embeddings = 0, models = 0,
-                  bad = 0, streams_finished = 0, cut = 0, body_bytes = 0, faults = 0;
+                  bad = 0, streams_finished = 0, cut = 0, body_bytes = 0, faults = 0, hang_ups = 0;
 };
 
 struct Connection {
     int fd = -1;
     std::uint64_t generation = 0;
     MessageReader reader{MessageReader::Kind::kRequest};
-    std::string input;   // bytes of a request that came before the last answer was out
+    std::string input;  // bytes of a request that came before the last answer was out
     std::string output;  // what the socket did not take yet
     bool answering = false;
     bool streaming = false;
@@ -263,6 +263,7 @@ private:
                 break;
             default: break;
         }
+        ++stats_.hang_ups;
         drop(c);
         return false;
     }
@@ -373,6 +374,7 @@ private:
         put("bad", stats_.bad);
         put("body_bytes", stats_.body_bytes);
         put("faults", stats_.faults);
+        put("hang_ups", stats_.hang_ups);
         return http_answer("200 OK", json + "}");
     }
 
@@ -391,8 +393,9 @@ private:
 }  // namespace bench
 
 int main(int argc, char** argv) {
-    constexpr const char* kValues[] = {"--listen",      "--delay-ms",     "--interval-ms", "--events",
-                                       "--event-bytes", "--answer-bytes", "--faults"};
+    constexpr const char* kValues[] = {"--listen", "--delay-ms",    "--interval-ms",
+                                       "--events", "--event-bytes", "--answer-bytes",
+                                       "--faults"};
     const bench::Options options(argc, argv, {}, kValues);
     bench::Settings settings;
     settings.listen = options.text("--listen", "9901");

@@ -70,7 +70,7 @@ private:
         bool hide_usage = false;
         bool no_store = false;
         Result<std::span<const std::string_view>> first;
-        std::string held;                    ///< a first event that came in several reads
+        std::string held;  ///< a first event that came in several reads
         std::array<std::string_view, 1> held_piece;  ///< what `first` is then
     };
 

@@ -289,7 +289,8 @@ TEST(AppendableCounter, AskingAfterEachPartOfOneEndlessPieceStaysLinear) {
 TEST(AppendableCounter, AnEndlessPieceTakesBoundedMemory) {
     Tokenizer tokenizer(small_vocabulary());
     AppendableCounter counter(tokenizer);
-    const std::string part = "a\xC3\xA4" + std::string(997, 'a');  // in characters of one and two bytes
+    const std::string part =
+        "a\xC3\xA4" + std::string(997, 'a');  // in characters of one and two bytes
     std::string whole;
     std::size_t most = 0;
     for (int i = 0; i < 1000; ++i) {
@@ -299,7 +300,8 @@ TEST(AppendableCounter, AnEndlessPieceTakesBoundedMemory) {
         most = std::max(most, counter.open_bytes());
     }
     EXPECT_LE(most, 256U * 1024 + part.size());
-    EXPECT_NEAR(static_cast<double>(counter.count()), static_cast<double>(tokenizer.count(whole)), 2.0 * 4);
+    EXPECT_NEAR(static_cast<double>(counter.count()), static_cast<double>(tokenizer.count(whole)),
+                2.0 * 4);
 }
 
 TEST(AppendableCounter, NoticesAPassedLimit) {

@@ -50,7 +50,7 @@ class Gateway:
             self.process = subprocess.Popen([*self.before, self.binary, "serve", "--config", str(self.config)], stderr=log)
         give_up = time.monotonic() + 60
         while time.monotonic() < give_up:
-            found = re.search(r"serves on (\S+) .*admin on ([^\s\\"]+)", self.log.read_bytes()[begin:].decode())
+            found = re.search(r'serves on (\S+) .*admin on ([^\s\\"]+)', self.log.read_bytes()[begin:].decode())
             if found:
                 self.url, self.admin = found.group(1), found.group(2)
                 return

@@ -64,7 +64,7 @@ class World:
     def __init__(self, options, table):
         self.binary = os.path.abspath(options.leeway)
         self.bench = pathlib.Path(options.bench_dir).absolute()
-        self.seconds, self.scale = options.seconds, options.scale
+        self.seconds, self.scale, self.short = options.seconds, options.scale, options.short
         self.scratch = pathlib.Path(options.scratch)
         self.table = table
 

@@ -67,7 +67,7 @@ def main():
     options.add_argument("--connections", type=int, default=64)
     arguments = options.parse_args()
     arguments.bench_dir = arguments.bench_dir or str(pathlib.Path(arguments.leeway).parent / "bench")
-    arguments.only, arguments.scale, arguments.seconds = "", 1, arguments.minutes * 60
+    arguments.short, arguments.scale, arguments.seconds = False, 1, arguments.minutes * 60
     table = harness.Table()
     with tempfile.TemporaryDirectory(prefix="leeway-soak-") as scratch:
         arguments.scratch = scratch
@@ -105,8 +105,11 @@ def soak(world, table, arguments, provider, gateway):
         table.add("soak", name, client, ledger, None if holds else "not so")
     check("nothing fails that a retry saves", f"{answered} of {sent} answered, {failures}, {stats['faults']} faults, {retries} retries",
           f"{kept['requests']} requests, {kept['bad']} not ok", answered == sent and not kept["bad"])
-    check("rows are requests, attempts are calls", f"{stats['chat']} calls", f"{kept['requests']} rows, {kept['attempts']} attempts",
-          kept["requests"] == sent and kept["attempts"] == stats["chat"])
+    # A kept connection that ends at once under a request was most likely idle too long: it is asked once more on a new one
+    # within the same attempt.
+    check("rows are requests, attempts are calls", f"{stats['chat']} calls, {stats['hang_ups']} hang-ups",
+          f"{kept['requests']} rows, {kept['attempts']} attempts",
+          kept["requests"] == sent and stats["chat"] - stats["hang_ups"] <= kept["attempts"] <= stats["chat"])
     check("all is settled", f"pending {pending}, exit {code}", f"{kept['intents']} intents, posted {posted_pico}, rows {kept['cost']} picodollars, "
           f"{kept['unknown']} unknown", float(pending) == 0 and kept["intents"] == 0 and posted_pico == kept["cost"] and not kept["unknown"] and code == 0)
     judged = arguments.minutes >= LEAST_JUDGED
