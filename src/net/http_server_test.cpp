@@ -269,37 +269,6 @@ TEST_F(HttpServerTest, RefusesABodyOverTheLimitSoThatTheClientCanReadIt) {
     chunker.join();
 }
 
-TEST_F(HttpServerTest, LargeBodiesShareTheRoomThereIs) {
-    ServerOptions options = quick();
-    options.body_timeout = milliseconds(20'000);
-    options.body_room = std::make_shared<ByteRoom>(300 * 1024);
-    start(options);
-    const std::string request = post("/x", std::string(200'000, 'x'));
-    RawSocket first = connect();
-    ASSERT_TRUE(first.send(request.substr(0, 190'000)));
-    const auto answer_to = [this](const std::string& bytes) {
-        RawSocket socket = connect();
-        std::thread sender([&] { socket.send(bytes); });
-        std::string answer = socket.read_message();
-        socket.shutdown_write();
-        sender.join();
-        return answer;
-    };
-    // There is room until the first one's bytes have been read.
-    std::string answer;
-    for (int i = 0; i < 1000 && !answer.starts_with("HTTP/1.1 503 "); ++i)
-        answer = answer_to(request);
-    EXPECT_TRUE(answer.starts_with("HTTP/1.1 503 ")) << answer.substr(0, 200);
-    const std::string chunked =
-        "POST /x HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n30d40\r\n" +
-        std::string(200'000, 'x') + "\r\n0\r\n\r\n";
-    EXPECT_TRUE(answer_to(chunked).starts_with("HTTP/1.1 503 "));
-    EXPECT_TRUE(answer_to(post("/x", "small")).starts_with("HTTP/1.1 200 "));
-    ASSERT_TRUE(first.send(request.substr(190'000)));
-    EXPECT_TRUE(first.read_message().starts_with("HTTP/1.1 200 "));
-    EXPECT_TRUE(answer_to(request).starts_with("HTTP/1.1 200 "));
-}
-
 TEST_F(HttpServerTest, GivesUpOnSlowHeadersAndBodies) {
     start(quick());
     EXPECT_TRUE(talk("GET / HT").starts_with("HTTP/1.1 408 "));

@@ -10,7 +10,7 @@ import time
 
 import load
 from harness import (CONFIG, Skip, ask, connect, eventually, metric, need, open_files, process_status, request_bytes,
-                     rows_of, show, talk)
+                     show, talk)
 from upstream import COST, FaultUpstream, Mark, completion, events, streamed, whole
 
 FAKETIME = pathlib.Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
@@ -36,6 +36,39 @@ def fault_file_size(world):
         need(set(statuses) <= {200, 503} and kept < 100, "statuses:", set(statuses), kept, "rows already")
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
         good = statuses.count(200) + 1
+        eventually(lambda: len(gateway.rows()) == good, "the rows do not come", 40)
+        need(one().status == 200, "afterwards")
+        rows = gateway.rows()
+        said["client"] = f"{statuses.count(200)} × 200, {statuses.count(503)} × 503, then 200"
+        said["ledger"] = f"{kept} rows written meanwhile, {len(rows)} afterwards"
+        need(len(rows) == good + 1 == len({row["id"] for row in rows}) == provider.stats()["chat"], f"{len(rows)} rows, {good} answers")
+        need(gateway.stop() == 0, "exit")
+
+
+def fault_io_errors(world):
+    """Writes and flushes of files fail (EIO): what was admitted is kept, and written when the disk is well again."""
+    if not shutil.which("strace"):
+        raise Skip("strace is not installed; tools/setup.sh test installs it")
+    with load.provider(world) as provider, world.gateway(provider.url, load.config()) as gateway, \
+            world.case("disk", "every write of the database fails (EIO), then none") as said:
+        one = lambda: talk(gateway, ask(model="gpt-4o"))
+        need(one().status == 200, "before")
+        before = len(gateway.rows())
+        calls = "pwrite64,fdatasync,fsync"
+        tracer = subprocess.Popen(["strace", "-f", "-qq", "-o", "/dev/null", "-p", str(gateway.process.pid), "-e", f"trace={calls}",
+                                   "-e", f"inject={calls}:error=EIO"], stderr=subprocess.PIPE, text=True)
+        try:
+            eventually(lambda: process_status(gateway.process.pid, "TracerPid") or tracer.poll() is not None, "no tracer")
+            if tracer.poll() is not None:
+                raise Skip(f"strace cannot be used here ({tracer.stderr.read().strip()})")
+            statuses = [one().status for _ in range(40)]
+            eventually(lambda: "takes no records" in gateway.log.read_text(), "the log does not say it")
+            kept = len(gateway.rows()) - before
+        finally:
+            tracer.terminate()
+            tracer.wait()
+        good = statuses.count(200) + 1
+        need(set(statuses) <= {200, 503} and kept < 40, "statuses:", set(statuses), kept, "rows already")
         eventually(lambda: len(gateway.rows()) == good, "the rows do not come", 40)
         need(one().status == 200, "afterwards")
         rows = gateway.rows()

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 
-from harness import KEY, Wrong, connect, need, read_to_end, request_bytes
+from harness import KEY, Wrong, connect, read_to_end
 
 # Made to be found: no part of them stands anywhere else.
 PROVIDER, HOOK, MINE, QUERY = "sk-Kanarie1provider7Q", "Kanarie2hook8W5hookhook", "lw-Kanarie3caller9E22", "lw-Kanarie4query0R111"
