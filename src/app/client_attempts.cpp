@@ -71,7 +71,8 @@ std::optional<std::string> refusal_in(std::span<const std::string_view> pieces,
 
 /// Whether an event ends in these bytes: two line ends, of whatever kind, follow each other.
 bool has_blank_line(std::string_view bytes) noexcept {
-    for (std::size_t at = bytes.find_first_of("\r\n"); at + 1 < bytes.size();
+    constexpr auto kNone = std::string_view::npos;
+    for (std::size_t at = bytes.find_first_of("\r\n"); at != kNone && at + 1 < bytes.size();
          at = bytes.find_first_of("\r\n", at + 1)) {
         const char next = bytes[at + 1];
         if (next == '\n' ? bytes[at] == '\n' : next == '\r') return true;

@@ -139,6 +139,22 @@ def fault_client_does_not_read(world):
         said["client"], said["ledger"] = f"cut after {took:.1f} s, {max(grown, 0)} KiB more memory", show(rows)
         need(len(rows) == 1 and rows[0]["end"] == "client_gone" and rows[0]["cost_pico_usd"] != 0, rows)
         need(took < 4 and grown < 8192, f"{took:.1f} s, {grown} KiB")
+    with world.gateway(upstream.url, PATIENT) as gateway, world.case("client", "reads 8 MB of one endless word, then leaves") as said:
+        upstream.play([streamed(events()[:3], end=b""), CLOSE])
+        talk(gateway, ask(stream=True), **{"x-leeway-retries": "0"})  # what counts tokens is loaded by now
+        before = process_status(gateway.process.pid, "VmRSS")
+        upstream.play([streamed(events()[:1] + [event(chunk({"content": "x" * 8000}))] * 1000, end=b""), HOLD])
+        with connect(gateway) as end:
+            end.sendall(request_bytes(ask(stream=True)))
+            got = 0
+            while got < 8_000_000:
+                got += len(end.recv(1 << 20))
+        eventually(lambda: upstream.closed_at, "the upstream is not closed", 20)
+        rows = []
+        eventually(lambda: rows.extend(row for row in gateway.rows() if row["end"] == "client_gone") or rows, "no row")
+        grown = process_status(gateway.process.pid, "VmRSS") - before
+        said["client"], said["ledger"] = f"{got >> 20} MiB, {grown >> 10} MiB more memory", show(rows)
+        need(grown < 32 << 10 and rows[0]["cost_pico_usd"], f"{grown} KiB")
     with world.gateway(upstream.url, PATIENT) as gateway, world.case("client", "reads slowly, a little at a time") as said:
         words = events()[:1] + [event(chunk({"content": "y" * 4000}))] * 200 + events()[5:]
         upstream.play([streamed(words)])

@@ -357,6 +357,13 @@ def fault_heads(world):
                 if status == 200:
                     need(answer.body == body and answer.complete and "set-cookie" not in answer.headers, answer.data)
                     need(rows[0]["cost_pico_usd"] == COST, show(rows))
+        with world.case("head", "a redirect is not followed") as said:
+            upstream.play([whole(b"{}", f"Location: {upstream.url}/elsewhere", status="302 Found")], [whole(body)])
+            answer = talk(gateway, ask("moved"), **NO_RETRY)
+            asked = len(upstream.requests)
+            upstream.calls()
+            rows = told(gateway, answer, said)
+            need(asked == 1 and answer.status != 200 and "location" not in answer.headers and len(rows) == 1, answer.data)
         with world.case("head", "the kept connection ends between two requests") as said:
             for i in range(3):
                 upstream.play([whole(body), CLOSE])
