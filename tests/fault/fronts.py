@@ -93,8 +93,9 @@ def victim(port, name):
 
 def fault_fronts(world):
     from fake_provider import FakeProvider
-    cases = payloads()
+    everything = payloads()
     for kind in (None, "nginx", "haproxy"):
+        cases = everything[::4] if world.short and kind else everything
         provider = FakeProvider()
         try:
             with world.gateway(provider.url, None) as gateway, contextlib.ExitStack() as stack:

@@ -68,7 +68,9 @@ class Echo(http.server.BaseHTTPRequestHandler):
             chunk = json.dumps({"choices": [{"index": 0, "delta": {"content": SAID}, "finish_reason": None}]})
             return self.send(200, f"data: {chunk}\n\ndata: {event}\n\n", "text/event-stream")
         if wish == "first":
-            return self.send(200, f"data: {json.dumps({'error': {'message': told, 'type': 'server_error'}})}\n\n", "text/event-stream")
+            value = {"type": "error", "error": {"message": told, "type": "server_error"}}
+            name = "event: error\n" if "/messages" in self.path else ""
+            return self.send(200, f"{name}data: {json.dumps(value)}\n\n", "text/event-stream")
         if wish == "cut":
             self.send(200, f'{{"choices": [{{"message": {{"content": "{SAID}', "application/json", 500)
             self.close_connection = True
