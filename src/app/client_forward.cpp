@@ -38,12 +38,14 @@ struct ClientRequest::Relay {
     AnswerMeter meter;
     bool stopped = false;  // more has come than was reserved: what follows is not shown
     bool rewrite = false;   // events may differ from what came in
-    bool done = false;      // [DONE] has come
+    bool done = false;      // [DONE] has come: what follows is read and not shown
+    std::size_t behind = 0;  // bytes of the piece that lie behind it
     bool captures = false;  // the whole stream is still being kept for a stage
     std::string out;        // rewritten events of one batch
     std::string captured;
     std::optional<Error> broken;
     bool no_store = false;
+    bool usage_lost = false;  // the connection broke before it could be told
 };
 
 void ClientRequest::begin_attempt(const providers::Provider& provider) {
@@ -220,20 +222,31 @@ void ClientRequest::watch_events(Relay& relay, std::string_view bytes) {
                             !relay.observer.facts().finished;
             if (relay.stopped) return;
         }
+        if (relay.done) continue;
         if (relay.rewrite) relay.out.append(shown);
-        relay.done = relay.done || event.data == kDone;
+        relay.done = event.data == kDone;
+        if (relay.done) relay.behind = relay.scanner.behind();
     }
 }
 
 Task<bool> ClientRequest::relay_pieces(Relay& relay, std::span<const std::string_view> pieces) {
     relay.out.clear();
+    const bool was_done = relay.done;
+    std::array<std::string_view, net::UpstreamCall::kMaxPieces> shown;
+    std::size_t count = 0;
     for (const std::string_view piece : pieces) {
+        if (relay.done) {
+            if (!relay.broken) watch_events(relay, piece);
+            continue;
+        }
         if (relay.captures) {
             relay.captures = relay.captured.size() + piece.size() <= context_.capture_bytes;
             if (relay.captures) relay.captured.append(piece);
         }
         if (!relay.broken && !relay.stopped) watch_events(relay, piece);
+        shown[count++] = relay.done ? piece.substr(0, piece.size() - relay.behind) : piece;
     }
+    if (was_done) co_return true;
     // The client takes [DONE] for the end, so the row must be kept before it is sent.
     if (relay.done) settle_relay(relay, ledger::EndState::kOk);
     if (relay.rewrite) {
@@ -241,7 +254,7 @@ Task<bool> ClientRequest::relay_pieces(Relay& relay, std::span<const std::string
         const bool sent = co_await exchange_.send(rewritten);
         co_return sent;
     }
-    const bool sent = co_await exchange_.send(pieces);
+    const bool sent = co_await exchange_.send(std::span(shown.data(), count));
     co_return sent;
 }
 
@@ -257,11 +270,18 @@ Task<void> ClientRequest::finish_relay(Relay& relay, std::optional<Error> broken
     if (in_event) relay.out.assign(relay.observer.observe(rest));
     const auto facts = relay.observer.facts();
     if (facts.finished || facts.is_error) {
-        if (relay.rewrite && in_event) {
+        relay.usage_lost = broken.has_value();
+        settle_relay(relay, facts.is_error ? ledger::EndState::kError : ledger::EndState::kOk);
+        if (relay.done || !relay.rewrite) relay.out.clear();
+        // Some providers leave it out, and some clients wait for it.
+        if (!facts.done && !facts.is_error) {
+            if (in_event) relay.out.append("\n\n");
+            relay.out.append("data: ").append(kDone).append("\n\n");
+        }
+        if (!relay.out.empty()) {
             const std::array<std::string_view, 1> pieces{relay.out};
             co_await exchange_.send(pieces);
         }
-        settle_relay(relay, facts.is_error ? ledger::EndState::kError : ledger::EndState::kOk);
         co_await exchange_.end_stream();
         co_return;
     }
@@ -309,7 +329,8 @@ void ClientRequest::settle_relay(Relay& relay, ledger::EndState end) {
     attempt_.model_reported = facts.model;
     wire::openai::UsageReading usage = facts.usage;
     const bool refused = facts.is_error && relay.meter.empty();
-    if (usage.state == prices::UsageState::kMissing && !facts.finished && !refused) {
+    const bool never_told = facts.finished && !relay.usage_lost;
+    if (usage.state == prices::UsageState::kMissing && !never_told && !refused) {
         count_own(relay, usage);
     }
     end_attempt(200, end, usage);

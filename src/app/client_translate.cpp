@@ -272,6 +272,7 @@ void ClientRequest::translate(Translation& work, std::string_view bytes) {
         auto more = work.scanner->next(event);
         if (!more) work.broken = std::move(more.error());
         if (!more || !*more) return;
+        if (work.ended) continue;  // nothing is told behind the end
         work.events.clear();
         if (auto read = work.reader->read(event, work.events); !read) {
             // What our side cannot read may still be an event of the caller's own dialect.

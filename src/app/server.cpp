@@ -6,6 +6,7 @@
 #include "base/memory_limit.hpp"
 #include "guard/budget/postgres_lease.hpp"
 #include "guard/budget/redis_lease.hpp"
+#include "net/listener.hpp"
 #include "telemetry/log.hpp"
 
 #include <fmt/ranges.h>

@@ -9,14 +9,10 @@ namespace leeway {
 using TimePoint = std::chrono::steady_clock::time_point;
 using Duration = std::chrono::steady_clock::duration;
 
-[[nodiscard]] inline TimePoint monotonic_now() noexcept { return std::chrono::steady_clock::now(); }
+[[nodiscard]] TimePoint monotonic_now() noexcept;
 
 /// Wall-clock time in microseconds since the Unix epoch, for rows and logs, never for durations.
-[[nodiscard]] inline std::int64_t unix_now_us() noexcept {
-    return std::chrono::duration_cast<std::chrono::microseconds>(
-               std::chrono::system_clock::now().time_since_epoch())
-        .count();
-}
+[[nodiscard]] std::int64_t unix_now_us() noexcept;
 
 [[nodiscard]] inline std::int64_t to_us(Duration d) noexcept {
     return std::chrono::duration_cast<std::chrono::microseconds>(d).count();

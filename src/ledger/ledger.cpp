@@ -102,7 +102,7 @@ Result<std::unique_ptr<Ledger>> Ledger::open(const LedgerOptions& options) {
         ledger->stats_.last_error = opened.error().text();
     }
     if (auto done = ledger->open_journals(); !done) return fail(std::move(done.error()));
-    ledger->thread_ = std::thread([raw = ledger.get()] { raw->run(); });
+    if (options.own_thread) ledger->thread_ = std::thread([raw = ledger.get()] { raw->run(); });
     return ledger;
 }
 
@@ -148,57 +148,66 @@ void Ledger::run() noexcept {
     sigset_t all;
     sigfillset(&all);
     ::pthread_sigmask(SIG_BLOCK, &all, nullptr);  // signals are for the main thread
-    while (true) {
-        const bool stopping = stop_.load(std::memory_order_seq_cst);
-        const bool more = write_pending();
-        if (more) continue;
-        const bool failing = back_off_ > Duration::zero();
-        if (stopping) return;
-        bool unhealthy = false;
-        for (const auto& journal : journals_) {
-            if (failing || !journal->healthy()) journal->check_room();
-            unhealthy |= !journal->healthy();
+    while (const auto pause = turn()) rest(*pause);
+}
+
+std::optional<Ledger::Pause> Ledger::turn() noexcept {
+    using enum Pause::Until;
+    const bool stopping = stop_.load(std::memory_order_seq_cst);
+    if (write_pending()) return Pause{};
+    const bool failing = back_off_ > Duration::zero();
+    if (stopping) return std::nullopt;
+    bool unhealthy = false;
+    for (const auto& journal : journals_) {
+        if (failing || !journal->healthy()) journal->check_room();
+        unhealthy |= !journal->healthy();
+    }
+    if (failing) return Pause{kRetry, back_off_};
+    // Here all that earlier processes left is written: a record of theirs that is in the database
+    // already must be found there, not be counted again because its row was taken away.
+    if (!recovered_) {
+        if (auto done = recover_intents(); !done) {
+            retry_later(done.error());
+            return Pause{kUrged, back_off_};
         }
-        if (failing) {
+    }
+    const bool expired = expire_some();
+    if (has_unread()) return Pause{kUrged, options_.batch_time};
+    if (expired) return Pause{};
+    return Pause{kWork, unhealthy ? kUnhealthyPoll : Duration::zero()};
+}
+
+void Ledger::rest(Pause pause) noexcept {
+    switch (pause.until) {
+        case Pause::Until::kNow: return;
+        case Pause::Until::kUrged: return wake_.nap(pause.time);
+        case Pause::Until::kRetry: {
             // Appends to the spill file and flushes urge, but must not hammer a sick database.
-            const TimePoint retry = monotonic_now() + back_off_;
+            const TimePoint retry = monotonic_now() + pause.time;
             while (!stop_.load(std::memory_order_seq_cst) && monotonic_now() < retry) {
                 wake_.nap(retry - monotonic_now());
             }
-            continue;
+            return;
         }
-        // Here all that earlier processes left is written: a record of theirs that is in the database
-        // already must be found there, not be counted again because its row was taken away.
-        if (!recovered_) {
-            if (auto done = recover_intents(); !done) {
-                retry_later(done.error());
-                wake_.nap(back_off_);
-                continue;
-            }
-        }
-        const bool expired = expire_some();
-        if (has_unread()) {
-            wake_.nap(options_.batch_time);
-            continue;
-        }
-        if (expired) continue;
-        wait_for_work(unhealthy);
-        bool wanted_now = stop_.load(std::memory_order_seq_cst);
-        {
-            const std::lock_guard lock(mutex_);
-            wanted_now |= flush_asked_ != flush_done_;
-        }
-        if (!wanted_now) wake_.nap(options_.batch_time);
+        case Pause::Until::kWork: break;
     }
+    wait_for_work(pause.time);
+    bool wanted_now = stop_.load(std::memory_order_seq_cst);
+    {
+        const std::lock_guard lock(mutex_);
+        wanted_now |= flush_asked_ != flush_done_;
+    }
+    if (!wanted_now) wake_.nap(options_.batch_time);
 }
 
-/// Sleeps until there is work. After a while without any it gives memory back and sleeps on.
-void Ledger::wait_for_work(bool unhealthy) noexcept {
+/// Sleeps until there is work, or `most` (not 0) has passed. After a while without any it gives memory back and
+/// sleeps on.
+void Ledger::wait_for_work(Duration most) noexcept {
     const auto has_work = [this] {
         return stop_.load() || has_unread();
     };
-    if (unhealthy) {
-        wake_.sleep(kUnhealthyPoll, has_work);
+    if (most > Duration::zero()) {
+        wake_.sleep(most, has_work);
         return;
     }
     if (!memory_given_back_) {

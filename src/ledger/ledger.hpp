@@ -31,6 +31,7 @@ struct LedgerOptions {
     Duration lock_patience = std::chrono::seconds(1);  ///< for a report that is just replaying
     std::uint32_t retention_days = 0;  ///< how long rows are kept, see `Retention`; 0: for ever
     Retention::NowUs now_us = unix_now_us;  ///< tells what day it is; a test has its own
+    bool own_thread = true;  ///< false: the owner calls `turn` instead (tests/sim)
 };
 
 /// A snapshot for metrics and health.
@@ -83,6 +84,21 @@ public:
     /// What was odd at the start, for the log; empty in a sane world.
     [[nodiscard]] std::vector<std::string> notes() const;
 
+    /// How long to wait before the next turn, and for what.
+    struct Pause {
+        enum class Until : std::uint8_t {
+            kNow,  ///< there is more to do
+            kUrged,  ///< the time has passed, or somebody is in a hurry
+            kRetry,  ///< the time has passed, whoever is in a hurry: the database is not well
+            kWork,  ///< there is something to write
+        };
+        Until until = Until::kNow;
+        Duration time{0};  ///< kWork: 0 is as long as it takes
+    };
+    /// Does what is to be done now and does not wait. nullopt: the end was asked for, and all that the database
+    /// takes is written. Called by the ledger's thread, or where it has none by its owner, one at a time.
+    [[nodiscard]] std::optional<Pause> turn() noexcept;
+
 private:
     explicit Ledger(LedgerOptions options, StateLock lock)
         : options_(std::move(options)),
@@ -90,7 +106,8 @@ private:
           retention_(options_.retention_days, options_.now_us) {}
     [[nodiscard]] Result<void> open_journals();
     void run() noexcept;
-    void wait_for_work(bool unhealthy) noexcept;
+    void rest(Pause pause) noexcept;
+    void wait_for_work(Duration most) noexcept;
     [[nodiscard]] bool write_pending() noexcept;
     [[nodiscard]] Result<std::size_t> write_batch();
     [[nodiscard]] Result<bool> write_one(std::string_view bytes);

@@ -97,12 +97,8 @@ public:
     struct Impl;
 
 private:
-    std::shared_ptr<Impl> impl_;  // pending accepts hold it too
+    std::unique_ptr<Impl> impl_;
 };
-
-/// Fails when `address` is in use by another process. Call before several workers listen on it with
-/// `shared`, because a shared listener would join the other process silently.
-[[nodiscard]] Result<void> check_address_free(const Address& address);
 
 /// "OK", "Not Found", … for a status line.
 [[nodiscard]] std::string_view reason_phrase(int status) noexcept;

@@ -473,65 +473,6 @@ TEST_F(HttpServerTest, HasALimitOfConnections) {
     EXPECT_EQ(c.read_message(), kGetAnswer);
 }
 
-TEST_F(HttpServerTest, SaysWhenThePortIsTaken) {
-    start({});
-    EXPECT_FALSE(check_address_free(address));
-    thread.run([&] {
-        HttpServer other(thread.loop(), {}, handler);
-        const auto listening = other.listen(address, false);
-        ASSERT_FALSE(listening);
-        EXPECT_EQ(listening.error().code, ErrorCode::kConfig);
-        EXPECT_NE(listening.error().hint.find("another program"), std::string::npos);
-    });
-}
-
-class TempDir {
-public:
-    TempDir() {
-        std::string pattern =
-            (std::filesystem::temp_directory_path() / "leeway_net_XXXXXX").string();
-        path = ::mkdtemp(pattern.data());
-    }
-    ~TempDir() { std::filesystem::remove_all(path); }
-    TempDir(const TempDir&) = delete;
-    TempDir& operator=(const TempDir&) = delete;
-    std::string path;
-};
-
-TEST_F(HttpServerTest, ListensOnAUnixSocketAndRemovesAStaleOne) {
-    const TempDir dir;
-    const std::string path = dir.path + "/s";
-    sockaddr_un at{};
-    at.sun_family = AF_UNIX;
-    std::strncpy(at.sun_path, path.c_str(), sizeof at.sun_path - 1);
-    const int stale = ::socket(AF_UNIX, SOCK_STREAM, 0);
-    ASSERT_EQ(::bind(stale, reinterpret_cast<const sockaddr*>(&at), sizeof at), 0);
-    ::close(stale);
-    start({}, "unix:" + path);
-    EXPECT_EQ(std::filesystem::status(path).permissions(),
-              std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
-    RawSocket socket = connect();
-    ASSERT_TRUE(socket.send(kGet));
-    EXPECT_EQ(socket.read_message(), kGetAnswer);
-    thread.run([&] {
-        HttpServer other(thread.loop(), {}, handler);
-        EXPECT_FALSE(other.listen(address, false)) << "it is in use";
-    });
-    stop();
-    EXPECT_FALSE(std::filesystem::exists(path));
-}
-
-TEST_F(HttpServerTest, NeverRemovesAFileThatIsNoSocket) {
-    const TempDir dir;
-    const std::string path = dir.path + "/precious";
-    std::ofstream(path) << "data";
-    thread.run([&] {
-        HttpServer other(thread.loop(), {}, handler);
-        EXPECT_FALSE(other.listen(*parse_address("unix:" + path), false));
-    });
-    EXPECT_TRUE(std::filesystem::is_regular_file(path));
-}
-
 /// Takes one level of backslash escapes off.
 std::string unescape(std::string_view text) {
     std::string out;

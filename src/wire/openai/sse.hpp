@@ -59,6 +59,8 @@ public:
     void feed(std::string_view chunk) noexcept override;
     [[nodiscard]] Result<bool> next(SseEvent& event) override;
     [[nodiscard]] bool finish(SseEvent& event) override;
+    /// How many bytes of the chunk lie behind the event that `next` gave.
+    [[nodiscard]] std::size_t behind() const noexcept { return chunk_.size() - start_; }
     /// Bytes of the unfinished event that are kept.
     [[nodiscard]] std::size_t held() const noexcept { return release_ ? 0 : held_.size(); }
 
