@@ -20,7 +20,7 @@ import harness  # noqa: E402
 import load  # noqa: E402
 from harness import metric, need, open_files, process_status  # noqa: E402
 
-LEAST_JUDGED = 10  # minutes: over less, the slope of memory is told and not judged
+LEAST_JUDGED = 10  # minutes: over less, how memory and descriptors rise is told and not judged
 SAMPLE = 1.0  # seconds
 
 
@@ -96,7 +96,7 @@ def soak(world, table, arguments, provider, gateway):
     failures = [one["failures"] for one in reports]
     settled = samples[len(samples) // 5:] or samples  # after the warm-up
     growth = slope([(at / 3600, kib / 1024) for at, kib, _ in settled])
-    files = [count for _, _, count in settled]
+    files = [count for _, _, count in settled]  # connections are made when they are needed, so they rise at first
     first, last = files[:max(len(files) // 4, 1)], files[-max(len(files) // 4, 1):]
     whole, _, part = posted.partition(".")
     posted_pico = int(whole) * 10**12 + int((part + "0" * 12)[:12])
@@ -115,8 +115,9 @@ def soak(world, table, arguments, provider, gateway):
     judged = arguments.minutes >= LEAST_JUDGED
     check("memory does not grow", f"{growth:+.2f} MiB/h" + ("" if judged else " (too short to be judged)"),
           f"{settled[0][1] / 1024:.1f} to {settled[-1][1] / 1024:.1f} MiB", not judged or growth <= 1)
-    check("descriptors are flat", f"{min(files)} to {max(files)}", f"mean {sum(first) / len(first):.1f}, then {sum(last) / len(last):.1f}",
-          sum(last) / len(last) <= sum(first) / len(first) + 8)
+    check("descriptors are flat", f"{min(files)} to {max(files)}" + ("" if judged else " (too short to be judged)"),
+          f"mean {sum(first) / len(first):.1f}, then {sum(last) / len(last):.1f}",
+          not judged or sum(last) / len(last) <= sum(first) / len(first) + 8)
     print(json.dumps({"rps": round(sum(one["rps"] for one in reports), 1), "p99_ms": [one["latency_us"]["p99"] / 1000 for one in reports]}))
 
 
