@@ -2,10 +2,9 @@
 import re
 import time
 
-from harness import CHAT, CONFIG, Answer, ask, connect, eventually, need, process_status, read_to_end, request_bytes, rows_of, show, talk
+from harness import CHAT, PATIENT, Answer, ask, connect, eventually, need, process_status, read_to_end, request_bytes, rows_of, show, talk
 from upstream import ANSWER, CLOSE, COST, HOLD, Mark, FaultUpstream, chunk, chunked, completion, event, events, head, refusal, streamed, whole
 
-PATIENT = CONFIG.replace("first_byte: 400ms, between_chunks: 400ms, total: 1500ms", "first_byte: 20s, between_chunks: 20s, total: 60s")
 AT_ONCE = 0.1  # seconds from the client's end to the upstream's
 
 

@@ -4,7 +4,7 @@ import json
 import socket
 import time
 
-from harness import Answer, CHAT, ask, connect, eventually, need, request_bytes, rows_of, show, talk
+from harness import Answer, CHAT, PATIENT, ask, connect, eventually, need, request_bytes, rows_of, show, talk
 from upstream import (ANSWER, CLOSE, COST, HALF_CLOSE, HOLD, RESET, SPLIT, USAGE, FaultUpstream, Mark, anthropic_events,
                       chunk, chunked, completion, event, events, head, in_pieces, refusal, streamed, whole)
 
@@ -84,7 +84,7 @@ def fault_connect(world):
 def fault_refusals(world):
     """429 with and without Retry-After, 408, 500, 502, 503, 529: tried again; an error as the first event too."""
     upstream = FaultUpstream()
-    with world.gateway(upstream.url) as gateway:
+    with world.gateway(upstream.url, PATIENT) as gateway:
         for status, fields in ((429, ()), (429, ("Retry-After: 0",)), (408, ()), (500, ()), (502, ()), (503, ()), (529, ())):
             with world.case("refusal", f"{status} {' '.join(fields)}, then an answer") as said:
                 upstream.play([refusal(status, *fields)], [whole(completion())])
@@ -204,7 +204,7 @@ def fault_shapes(world):
     upstream = FaultUpstream()
     pieces = events()
     plain = b"".join(pieces)
-    with world.gateway(upstream.url) as gateway:
+    with world.gateway(upstream.url, PATIENT) as gateway:
         upstream.play([streamed(pieces)])
         usual = talk(gateway, ask(stream=True))
         (first,) = rows_of(gateway, usual.id)
