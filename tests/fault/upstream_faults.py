@@ -233,7 +233,8 @@ def fault_shapes(world):
                 if expected is not None:
                     variants = [expected, *(expected.replace(hidden.replace(b"\n", end), b"") for end in (b"\n", b"\r\n", b"\r")),
                                 expected.replace(hidden.replace(b'"object":', b'\ndata: "object":'), b"")]
-                    need(answer.body in variants, "other bytes:", answer.body)
+                    # A CR ends the line of [DONE]; the LF of its pair may come behind the end, which is not shown.
+                    need(answer.body in variants or answer.body + b"\n" in variants, "other bytes:", answer.body)
                 need(row["usage"] == first["usage"] and answer.complete, "another row:", row)
 
 
