@@ -15,7 +15,8 @@ from harness import KEY, Wrong, request_bytes
 CONFIG = """\
 server: {{listen: "127.0.0.1:0", admin: "127.0.0.1:0", workers: 2, state: "{state}", drain: {{timeout: DRAIN}}}}
 providers:
-  fake: {{dialect: openai, base_url: "{upstream}", api_key: sk-upstream, retries: {{attempts: 2, base: 20ms, cap: 1s}}}}
+  fake: {{dialect: openai, base_url: "{upstream}", api_key: sk-upstream, max_connections: 2000,
+         retries: {{attempts: 2, base: 20ms, cap: 1s}}}}
 models:
   gpt-4o: {{provider: fake, price: {{input: 2.50, output: 10.00}}}}
 keys:
