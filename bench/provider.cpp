@@ -1,10 +1,13 @@
 // A fake OpenAI provider: one thread, constant answers, as cheap as it can be, so that a benchmark
-// measures the gateway in front of it. GET /stats says how much arrived.
+// measures the gateway in front of it. GET /stats says how much arrived. With --faults it fails before the first byte of
+// an answer, once for each body that it picks: a retry always helps.
 #include "http.hpp"
 #include "net.hpp"
 
+#include <functional>
 #include <memory>
 #include <queue>
+#include <unordered_set>
 
 namespace bench {
 namespace {
@@ -19,18 +22,19 @@ struct Settings {
     int events = 50;
     std::size_t event_bytes = 200;
     std::size_t answer_bytes = 1024;
+    std::size_t faults = 0;  // of 1,000 chat requests
 };
 
 struct Stats {
     std::uint64_t connections = 0, requests = 0, chat = 0, streams = 0, embeddings = 0, models = 0,
-                  bad = 0, streams_finished = 0, cut = 0, body_bytes = 0;
+                  bad = 0, streams_finished = 0, cut = 0, body_bytes = 0, faults = 0, hang_ups = 0;
 };
 
 struct Connection {
     int fd = -1;
     std::uint64_t generation = 0;
     MessageReader reader{MessageReader::Kind::kRequest};
-    std::string input;   // bytes of a request that came before the last answer was out
+    std::string input;  // bytes of a request that came before the last answer was out
     std::string output;  // what the socket did not take yet
     bool answering = false;
     bool streaming = false;
@@ -208,6 +212,14 @@ private:
             ++stats_.chat;
             if (body.empty() || body.front() != '{' || body.back() != '}') ++stats_.bad;
             c.streaming = has(body, R"("stream":true)") || has(body, R"("stream": true)");
+            if (settings_.faults > 0) {
+                const std::size_t hash = std::hash<std::string_view>()(body);
+                if (hash % 1000 < settings_.faults && failed_.erase(hash) == 0) {
+                    failed_.insert(hash);
+                    ++stats_.faults;
+                    return fail(c, hash / 1000);
+                }
+            }
             c.include_usage = c.streaming && has(body, R"("include_usage")");
             if (c.streaming) ++stats_.streams;
             if (c.streaming || settings_.delay_ns > 0) {
@@ -228,6 +240,32 @@ private:
         }
         ++stats_.bad;
         return answer(c, http_answer("404 Not Found", R"({"error":{"message":"no such path"}})"));
+    }
+
+    /// One of the ways to give no answer, or to give it late. False: connection gone.
+    bool fail(Connection& c, std::size_t way) {
+        constexpr std::string_view kError =
+            R"({"error":{"message":"a fault","type":"server_error","param":null,"code":null}})";
+        constexpr std::int64_t kLate = 700'000'000;
+        constexpr std::string_view kHead =
+            "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+            "Transfer-Encoding: chunked\r\n\r\n";
+        switch (way % 6) {
+            case 0: return answer(c, http_answer("429 Too Many Requests", kError));
+            case 1: return answer(c, http_answer("503 Service Unavailable", kError));
+            case 2: return answer(c, http_answer("500 Internal Server Error", kError));
+            case 3:
+                if (c.streaming) break;
+                c.answering = true;
+                return wait(c, now_ns() + kLate);
+            case 4:
+                if (c.streaming) write(c, kHead);
+                break;
+            default: break;
+        }
+        ++stats_.hang_ups;
+        drop(c);
+        return false;
     }
 
     static bool has(std::string_view text, std::string_view part) {
@@ -335,6 +373,8 @@ private:
         put("models", stats_.models);
         put("bad", stats_.bad);
         put("body_bytes", stats_.body_bytes);
+        put("faults", stats_.faults);
+        put("hang_ups", stats_.hang_ups);
         return http_answer("200 OK", json + "}");
     }
 
@@ -346,6 +386,7 @@ private:
     std::string input_;
     std::vector<std::unique_ptr<Connection>> connections_;
     std::priority_queue<Due> due_;
+    std::unordered_set<std::size_t> failed_;  // bodies that failed and were not asked again yet
 };
 
 }  // namespace
@@ -353,7 +394,8 @@ private:
 
 int main(int argc, char** argv) {
     constexpr const char* kValues[] = {"--listen", "--delay-ms",    "--interval-ms",
-                                       "--events", "--event-bytes", "--answer-bytes"};
+                                       "--events", "--event-bytes", "--answer-bytes",
+                                       "--faults"};
     const bench::Options options(argc, argv, {}, kValues);
     bench::Settings settings;
     settings.listen = options.text("--listen", "9901");
@@ -362,6 +404,7 @@ int main(int argc, char** argv) {
     settings.events = options.integer("--events", 50);
     settings.event_bytes = static_cast<std::size_t>(options.integer("--event-bytes", 200));
     settings.answer_bytes = static_cast<std::size_t>(options.integer("--answer-bytes", 1024));
+    settings.faults = static_cast<std::size_t>(options.integer("--faults", 0));
     bench::raise_file_limit();
     bench::Provider(settings).run();
 }

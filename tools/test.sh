@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # test: prepares, builds and runs the tests of one preset. ./test is this with 'release'.
 #
-#   tools/test.sh PRESET [FILTER]    FILTER `sdk`: only the matrix of SDKs, with its table
+#   tools/test.sh PRESET [FILTER]    FILTER `sdk`: only the matrix of SDKs, `fault`: only the faults, with their tables
 #
-# LEEWAY_QUICK_TESTS=1 leaves all but unit tests and transcripts out.
+# LEEWAY_QUICK_TESTS=1 leaves all but unit tests and transcripts out. LEEWAY_FAULT_OPTIONS is for tests/fault/run, such as
+# "--seconds 60 --scale 3".
 # The last line is 'N passed, N failed' (and ', N skipped').
 
 set -euo pipefail
@@ -15,8 +16,9 @@ filter=${2:-}
 binaries=$leeway_root/build/$preset
 
 "$leeway_root/tools/setup.sh" test
-targets=(leeway leeway_tests)
+targets=(leeway leeway_tests bench_load bench_provider)
 [[ $filter != sdk ]] || targets=(leeway)
+[[ $filter != fault ]] || targets=(leeway bench_load bench_provider)
 "$leeway_root/tools/build.sh" "$preset" "${targets[@]}"
 
 export LEEWAY_MODELS=${LEEWAY_MODELS:-$leeway_models}
@@ -33,7 +35,7 @@ export TSAN_OPTIONS=halt_on_error=0:external_symbolizer_path=$symbolizer:${TSAN_
 . "$leeway_root/tools/setup/progress.sh"
 run_e2e=0
 [[ -n $filter || -n ${LEEWAY_QUICK_TESTS:-} || ! -x $leeway_root/tests/e2e/run ]] || run_e2e=1
-step_total=$((2 + 4 * run_e2e))
+step_total=$((2 + 3 * run_e2e))
 passed=0 failed=0 skipped=0
 
 # add_count PROGRAM STATUS: adds the count in the last line of a step's output.
@@ -67,6 +69,25 @@ end_to_end() {
         "$leeway_root/tests/e2e/run" --leeway "$binaries/leeway" "$@" || status=$?
     add_count tests/e2e/run "$status"
 }
+
+# faults [OPTION…]: tests/fault with the program that was built.
+faults() {
+    local status=0
+    step_show_failure() { grep -v '^passed ' "$step_log" | tail -n 200 >&2; }
+    step "faults with real processes ($preset)" "faults-$preset" timeout --kill-after=10 3600 \
+        python3 "$leeway_root/tests/fault/run" --leeway "$binaries/leeway" "$@" || status=$?
+    add_count tests/fault/run "$status"
+    grep '^skipped ' "$step_log" || true
+}
+
+if [[ $filter == fault ]]; then
+    step_total=1
+    # shellcheck disable=SC2086 # a list of words
+    faults ${LEEWAY_FAULT_OPTIONS:-}
+    grep -E '^(passed|FAILED) ' "$step_log" || true
+    sum_up
+    exit
+fi
 
 if [[ $filter == sdk ]]; then
     step_total=1
@@ -124,18 +145,11 @@ if ((run_e2e)); then
     if ((status == 0)); then passed=$((passed + 1)); else failed=$((failed + 1)); fi
 fi
 
-# ---------------------------------------------------------------- several gateways
-if ((run_e2e)); then
-    for pool in "" --redis; do
-        status=0
-        step_show_failure() { tail -n 60 "$step_log" >&2; }
-        step "budgets of two gateways${pool:+ in Redis} ($preset)" "races$pool-$preset" \
-            timeout --kill-after=10 300 python3 "$leeway_root/tests/fault/races.py" \
-            --leeway "$binaries/leeway" $pool || status=$?
-        add_count tests/fault/races.py "$status"
-        grep ' is not installed' "$step_log" || true
-    done
-fi
+# ---------------------------------------------------------------- faults
+# A sanitizer is too slow for what must happen in time; what it may see is in the others.
+only=()
+[[ $preset == release ]] || only=(--only processes)
+((!run_e2e)) || faults --short "${only[@]}"
 
 # ---------------------------------------------------------------- official SDKs
 # A sanitizer sees nothing new in the many SDKs, which say the same to the same code, but is slow over them.

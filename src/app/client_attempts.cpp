@@ -77,6 +77,17 @@ std::optional<std::string> refusal_in(std::span<const std::string_view> pieces,
     return std::nullopt;
 }
 
+/// Whether an event ends in these bytes: two line ends, of whatever kind, follow each other.
+bool has_blank_line(std::string_view bytes) noexcept {
+    constexpr auto kNone = std::string_view::npos;
+    for (std::size_t at = bytes.find_first_of("\r\n"); at != kNone && at + 1 < bytes.size();
+         at = bytes.find_first_of("\r\n", at + 1)) {
+        const char next = bytes[at + 1];
+        if (next == '\n' ? bytes[at] == '\n' : next == '\r') return true;
+    }
+    return false;
+}
+
 std::int64_t whole_seconds(Duration wait) noexcept {
     constexpr std::int64_t kSecond = Duration(std::chrono::seconds(1)).count();
     return std::max<std::int64_t>((wait.count() + kSecond - 1) / kSecond, 1);
@@ -367,7 +378,7 @@ Task<bool> ClientRequest::attempt(Pass& pass, bool stands_in, std::optional<Fail
             co_return true;
         } else {
             Opening opening = open(call.head(), prepared.hides_usage());
-            opening.first = co_await call.read_some();
+            co_await read_opening(call, opening);
             if (begins(opening, provider, failure)) {
                 if (pass) pass->succeeded(monotonic_now());
                 if (translates(provider)) {
@@ -431,6 +442,7 @@ Task<void> ClientRequest::take_refusal(net::UpstreamCall& call, Failure& failure
     }
     end_attempt(status, ledger::EndState::kError, usage);
     failure.body.assign(*body);
+    providers::hide_credential(provider, failure.body);
 }
 
 /// What is to be known of a stream when its head's views are gone.
@@ -441,6 +453,32 @@ ClientRequest::Opening ClientRequest::open(const net::ResponseHead& head, bool h
     out.no_store = forbids_storing(head);
     out.is_events = is_events(head);
     return out;
+}
+
+/// Reads on until the first event is whole: no client can use less of it, and an error that comes in pieces must be
+/// seen as the one that it is.
+Task<void> ClientRequest::read_opening(net::UpstreamCall& call, Opening& opening) {
+    constexpr std::size_t kMostHeld = 64 * 1024;  // what is longer is no refusal
+    const bool lines = call.head().fields.find("content-type")->starts_with("text/");
+    opening.first = co_await call.read_some();
+    while (lines && opening.first && !opening.first->empty()) {
+        const auto pieces = *opening.first;
+        if (std::any_of(pieces.begin(), pieces.end(), has_blank_line)) co_return;
+        if (opening.held.empty()) {
+            for (const std::string_view piece : pieces) opening.held.append(piece);
+            opening.held_piece[0] = opening.held;
+            opening.first = opening.held_piece;
+            continue;
+        }
+        if (opening.held.size() > kMostHeld) co_return;
+        auto more = co_await call.read_some();
+        if (!more || more->empty()) {
+            opening.first = std::move(more);  // it broke off: nobody has seen any of it
+            co_return;
+        }
+        for (const std::string_view piece : *more) opening.held.append(piece);
+        opening.held_piece[0] = opening.held;
+    }
 }
 
 /// Whether a stream's first piece is the beginning of an answer; if not, `failure` says what it is.
@@ -476,6 +514,7 @@ void ClientRequest::refused_in_stream(std::string body, Failure& failure) {
     failure.unwell = true;
     failure.status = http_status(ErrorCode::kUpstreamInvalid);
     failure.body = std::move(body);
+    providers::hide_credential(snapshot_->provider(*context_.model), failure.body);
 }
 
 /// A stream without a first piece. Its provider bills the input all the same, so we count it.

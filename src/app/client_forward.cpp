@@ -153,7 +153,10 @@ Task<void> ClientRequest::deliver_buffered(net::UpstreamCall& call) {
     if (facts.usage.sum_mismatch || facts.usage.clamped) context_.note("usage", "mismatch");
     if (!facts.valid) {
         upstream_fields_.clear();
-        Error error = not_an_answer(status, *body);
+        constexpr std::size_t kLook = 1024;  // more than is shown of it
+        std::string begin(body->substr(0, kLook));
+        providers::hide_credential(snapshot_->provider(*context_.model), begin);
+        Error error = not_an_answer(status, begin);
         co_await refuse(std::move(error));
         co_return;
     }

@@ -61,7 +61,9 @@ Task<void> ClientRequest::run() {
     if (!let_in) co_return;
     auto read = co_await read_request();
     if (!read) {
-        co_await refuse(std::move(read.error()));
+        Error error = std::move(read.error());
+        const bool passing = error.code == ErrorCode::kUnavailable;  // no memory for it, or the end
+        co_await refuse(std::move(error), passing ? 1 : 0);
         co_return;
     }
     if (auto limited = limit_request()) {

@@ -83,6 +83,8 @@ private:
         bool no_store = false;
         bool is_events = true;  // text/event-stream
         Result<std::span<const std::string_view>> first;
+        std::string held;  ///< a first event that came in several reads
+        std::array<std::string_view, 1> held_piece;  ///< what `first` is then
     };
 
     // client_attempts.cpp: which upstream is asked, how often, and what is told when none answers
@@ -122,6 +124,7 @@ private:
     void no_answer(bool sent, Error error, Failure& failure);
     Task<void> take_refusal(net::UpstreamCall& call, Failure& failure);
     Opening open(const net::ResponseHead& head, bool hide_usage);
+    static Task<void> read_opening(net::UpstreamCall& call, Opening& opening);
     bool begins(Opening& opening, const providers::Provider& provider,
                 std::optional<Failure>& failure);
     void refused_in_stream(std::string body, Failure& failure);

@@ -40,6 +40,8 @@ struct LimitsConfig {
     std::uint64_t header_bytes = 32 * 1024;
     std::uint32_t header_count = 100;
     std::uint64_t body_bytes = 32ULL * 1024 * 1024;
+    std::uint64_t body_memory =
+        0;  ///< of all large bodies together; 0 = auto: a sixth of what there is
     std::uint32_t connections = 10'000;              ///< per process
     std::chrono::milliseconds header_timeout{10'000};  ///< whole header, from its first byte
     std::chrono::milliseconds body_timeout{60'000};    ///< whole body

@@ -29,6 +29,8 @@ void read_limits(Section section, LimitsConfig& out) {
     section.bytes("header_bytes", out.header_bytes, 1 * kKiB, 1 * kMiB);
     section.number("header_count", out.header_count, 8, 10'000);
     section.bytes("body_bytes", out.body_bytes, 1 * kKiB, 4 * kGiB);
+    if (const auto memory = section.raw_scalar("body_memory"); !memory || memory->text != "auto")
+        section.bytes("body_memory", out.body_memory, 1 * kMiB, 1 * kTiB);
     section.number("connections", out.connections, 1, 1'000'000);
     section.duration("header_timeout", out.header_timeout, milliseconds(1));
     section.duration("body_timeout", out.body_timeout, milliseconds(1));

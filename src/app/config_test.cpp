@@ -443,6 +443,7 @@ TEST(Config, ShippedFileStatesTheDefaults) {
     EXPECT_EQ(config.server.limits.header_bytes, plain.server.limits.header_bytes);
     EXPECT_EQ(config.server.limits.header_count, plain.server.limits.header_count);
     EXPECT_EQ(config.server.limits.body_bytes, plain.server.limits.body_bytes);
+    EXPECT_EQ(config.server.limits.body_memory, plain.server.limits.body_memory);
     EXPECT_EQ(config.server.limits.connections, plain.server.limits.connections);
     EXPECT_EQ(config.server.limits.header_timeout, plain.server.limits.header_timeout);
     EXPECT_EQ(config.server.limits.body_timeout, plain.server.limits.body_timeout);

@@ -3,6 +3,7 @@
 #include "app/batch_settlement.hpp"
 #include "app/config_changes.hpp"
 #include "app/config_values.hpp"
+#include "base/memory_limit.hpp"
 #include "guard/budget/postgres_lease.hpp"
 #include "guard/budget/redis_lease.hpp"
 #include "net/listener.hpp"
@@ -18,6 +19,13 @@
 
 namespace leeway::app {
 namespace {
+
+/// A body is there up to six times at once: it grows in steps, is read, and perhaps translated.
+std::shared_ptr<net::ByteRoom> body_room(const LimitsConfig& limits) {
+    constexpr std::uint64_t kCopies = 6;
+    return std::make_shared<net::ByteRoom>(limits.body_memory > 0 ? limits.body_memory
+                                                                  : memory_limit() / kCopies);
+}
 
 net::ServerOptions server_options(const LimitsConfig& limits, unsigned workers) {
     net::ServerOptions out;
@@ -195,10 +203,11 @@ Result<void> Server::start_workers() {
     raise_descriptor_limit(config_.server.limits.connections);
     // A Unix socket has one listener; TCP shares the port among the workers.
     const unsigned count = worker_count(config_);
+    net::ServerOptions options = server_options(config_.server.limits, count);
+    options.body_room = body_room(config_.server.limits);
     for (unsigned i = 0; i < count; ++i) {
         ledger::Sink* sink = ledger_ ? &ledger_->sink(i) : nullptr;
-        auto worker = std::make_unique<Worker>(i, server_options(config_.server.limits, count),
-                                               sink, *snapshot);
+        auto worker = std::make_unique<Worker>(i, options, sink, *snapshot);
         if (i == 0 || !address->is_unix()) {
             auto bound = worker->listen(i == 0 ? *address : listening_, count > 1);
             if (!bound) return fail(std::move(bound.error()));

@@ -190,6 +190,9 @@ Task<bool> Connection::serve_one(std::size_t head_size) {
     }
 
     watched_ = nullptr;
+    large_.reset();
+    if (body_.capacity() > 256 * 1024) std::string().swap(body_);
+    body_part_.give_back();
     if (streaming_) break_off();
     if (!answered_ && !broken_) {
         co_await refuse(
@@ -199,8 +202,6 @@ Task<bool> Connection::serve_one(std::size_t head_size) {
     // An unread body would be taken for the next request.
     if (body_state_ == Body::kUnread || !keep_alive_ || gone_ || failure_) co_return false;
     buffer_.consume(request_bytes_);
-    large_.reset();
-    if (body_.capacity() > 256 * 1024) std::string().swap(body_);
     co_return true;
 }
 
@@ -241,6 +242,17 @@ Task<Result<std::string_view>> Connection::read_body() {
     co_return body;
 }
 
+// Before a body takes so much memory. Small ones are not counted: connections are, and their requests are many.
+Result<void> Connection::hold_body(std::size_t bytes) {
+    if (bytes <= kFirstBodyBytes || body_part_.grow(server_.options.body_room.get(), bytes))
+        return {};
+    return fail(Error{ErrorCode::kUnavailable,
+                      "the gateway holds as many large requests as its memory allows",
+                      "try again in a moment, or raise `server.limits.body_memory`",
+                      {},
+                      "busy"});
+}
+
 Task<Result<std::string_view>> Connection::read_sized_body() {
     const auto length = static_cast<std::size_t>(head_.content_length);
     const std::size_t here = std::min(buffer_.size() - request_bytes_, length);
@@ -257,7 +269,9 @@ Task<Result<std::string_view>> Connection::read_sized_body() {
         pipelined_ = buffer_.size() > wanted;
         co_return body;
     }
-    large_ = std::make_unique<ReadBuffer>(std::min(length, std::max(here * 2, kFirstBodyBytes)));
+    const std::size_t first = std::min(length, std::max(here * 2, kFirstBodyBytes));
+    if (auto held = hold_body(first); !held) co_return fail(std::move(held.error()));
+    large_ = std::make_unique<ReadBuffer>(first);
     std::memcpy(large_->tail().data(), buffer_.view().data() + request_bytes_, here);
     large_->added(here);
     request_bytes_ += here;
@@ -267,7 +281,11 @@ Task<Result<std::string_view>> Connection::read_sized_body() {
         // A length that is only claimed costs little; once there is much, all is made room for at once: moving it again
         // and again would hold up other requests.
         const std::size_t more = large_->size() < kBelievedBytes ? large_->size() : missing;
-        if (large_->tail().empty()) large_->reserve(std::min(missing, more));
+        if (large_->tail().empty()) {
+            if (auto held = hold_body(std::min(length, large_->size() + more)); !held)
+                co_return fail(std::move(held.error()));
+            large_->reserve(std::min(missing, more));
+        }
         const std::span<char> room = large_->tail();
         stream_->start_read(read_op_, room.first(std::min(room.size(), missing)));
         const IoResult result = co_await read_op_;
@@ -303,6 +321,10 @@ Task<Result<std::string_view>> Connection::read_chunked_body() {
                                      "send less, or raise `server.limits.body_bytes`",
                                      {},
                                      "request_too_large"});
+            }
+            if (body_.size() + step->data.size() > body_.capacity()) {
+                if (auto held = hold_body((body_.size() + step->data.size()) * 2); !held)
+                    co_return fail(std::move(held.error()));
             }
             body_.append(step->data);
             chunks.consume(step->consumed);

@@ -4,6 +4,7 @@
 #include "base/result.hpp"
 #include "base/task.hpp"
 #include "net/address.hpp"
+#include "net/byte_room.hpp"
 #include "net/deadline.hpp"
 #include "net/event_loop.hpp"
 #include "net/http_message.hpp"
@@ -21,6 +22,7 @@ namespace leeway::net {
 struct ServerOptions {
     HeadLimits head;
     std::uint64_t body_bytes = 32ULL * 1024 * 1024;
+    std::shared_ptr<ByteRoom> body_room;  ///< of all bodies above 64 KiB together; null: no limit
     std::uint32_t connections = 10'000;
     std::chrono::milliseconds header_timeout{10'000};
     std::chrono::milliseconds body_timeout{60'000};

@@ -201,4 +201,14 @@ bool passes_to_client(std::string_view name) noexcept {
     }
 }
 
+void hide_credential(const Provider& provider, std::string& text) {
+    constexpr std::string_view kBearer = "Bearer ";
+    constexpr std::size_t kShortest = 8;  // what is shorter stands in ordinary words
+    std::string_view secret = provider.authorization.expose();
+    if (secret.starts_with(kBearer)) secret.remove_prefix(kBearer.size());
+    if (secret.size() < kShortest) return;
+    for (auto at = text.find(secret); at != std::string::npos; at = text.find(secret, at))
+        text.replace(at, secret.size(), "***");
+}
+
 }  // namespace leeway::providers

@@ -82,6 +82,10 @@ private:
                                                     const pipeline::HeaderSource& headers,
                                                     std::string_view content_type);
 
+/// Replaces the provider's credential by *** in what it said: a server that shows what it was sent must not show that to
+/// our callers. Credentials of fewer than eight characters are not looked for.
+void hide_credential(const Provider& provider, std::string& text);
+
 /// Whether a header of an upstream's answer is passed on to the client.
 [[nodiscard]] bool passes_to_client(std::string_view name) noexcept;
 

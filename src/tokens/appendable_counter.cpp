@@ -14,6 +14,7 @@ namespace {
 constexpr std::size_t kLookAhead = 8;
 constexpr std::size_t kFirstTry = 64;
 constexpr std::size_t kExactBelow = 128;
+constexpr std::size_t kLongestPiece = 256 * 1024;
 
 const unsigned char* bytes_of(const std::string& text) noexcept {
     return reinterpret_cast<const unsigned char*>(text.data());
@@ -33,6 +34,24 @@ void AppendableCounter::append(std::string_view text) {
     if (text.empty()) return;
     open_.append(text);
     if (cuts_ && open_.size() >= try_at_) close_pieces();
+    if (cuts_ && open_.size() > kLongestPiece) close_endless();
+}
+
+void AppendableCounter::close_endless() {
+    std::size_t end = open_.size();
+    // A character that is not whole yet stays: its last byte is at most three away.
+    for (std::size_t back = 1; back <= 4 && back < open_.size(); ++back) {
+        const auto byte = static_cast<unsigned char>(open_[open_.size() - back]);
+        if ((byte & 0xC0U) == 0x80U) continue;
+        if (byte >= 0xC0U) end = open_.size() - back;
+        break;
+    }
+    closed_ += tokenizer_.count(std::string_view(open_).substr(0, end));
+    open_.erase(0, end);
+    open_.shrink_to_fit();
+    counted_ = 0;
+    open_count_ = 0;
+    try_at_ = kFirstTry;
 }
 
 bool AppendableCounter::is_final(std::size_t start, std::size_t end) const noexcept {

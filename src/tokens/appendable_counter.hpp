@@ -10,7 +10,8 @@ namespace leeway::tokens {
 
 /// Counts the tokens of a text that arrives in parts, such as a streamed answer. However it is cut, the
 /// count is that of the whole. Pieces that no later text can change are counted once and forgotten; what
-/// is kept is the open end, usually a word or two. Worker-local; the tokenizer must outlive it.
+/// is kept is the open end, usually a word or two. A single piece of more than 256 KiB, which only hostile text has, is
+/// counted in parts of that size, each at most a token or two off. Worker-local; the tokenizer must outlive it.
 class AppendableCounter {
 public:
     explicit AppendableCounter(Tokenizer& tokenizer);
@@ -36,6 +37,7 @@ public:
 
 private:
     void close_pieces();
+    void close_endless();
     [[nodiscard]] bool is_final(std::size_t start, std::size_t end) const noexcept;
 
     Tokenizer& tokenizer_;

@@ -286,6 +286,24 @@ TEST(AppendableCounter, AskingAfterEachPartOfOneEndlessPieceStaysLinear) {
     EXPECT_LT(work(64'000), small * 16 * 4);
 }
 
+TEST(AppendableCounter, AnEndlessPieceTakesBoundedMemory) {
+    Tokenizer tokenizer(small_vocabulary());
+    AppendableCounter counter(tokenizer);
+    const std::string part =
+        "a\xC3\xA4" + std::string(997, 'a');  // in characters of one and two bytes
+    std::string whole;
+    std::size_t most = 0;
+    for (int i = 0; i < 1000; ++i) {
+        counter.append(std::string_view(part).substr(0, 2));  // within a character
+        counter.append(std::string_view(part).substr(2));
+        whole += part;
+        most = std::max(most, counter.open_bytes());
+    }
+    EXPECT_LE(most, 256U * 1024 + part.size());
+    EXPECT_NEAR(static_cast<double>(counter.count()), static_cast<double>(tokenizer.count(whole)),
+                2.0 * 4);
+}
+
 TEST(AppendableCounter, NoticesAPassedLimit) {
     Tokenizer tokenizer(small_vocabulary());
     AppendableCounter counter(tokenizer);

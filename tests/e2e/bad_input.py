@@ -306,3 +306,23 @@ def test_slow_and_large_requests(gateway, upstream):
     assert b"body_bytes" in answer
     assert gateway.raw(CHAT, ask("still here"))[0] == 200
     assert len(gateway.rows()) == 1 and upstream.calls == 1
+
+
+def test_large_requests_share_the_memory_there_is(gateway, upstream):
+    restart(gateway, ("workers: 2,", "workers: 2, limits: {body_memory: 1MiB},"))
+    address = urllib.parse.urlsplit(gateway.url)
+    big = json.dumps(ask("x" * 700_000)).encode()
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer " + KEY.encode() + b"\r\n"
+    length = b"Content-Length: %d\r\n\r\n" % len(big)
+    chunk = b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(big), big)
+    with socket.create_connection((address.hostname, address.port), timeout=20) as slow:
+        slow.sendall(head + length + big[:-10])
+        time.sleep(0.5)  # in which the gateway reads it
+        answer = raw_talk(gateway, head + length + big)
+        assert answer.startswith(b"HTTP/1.1 503"), answer
+        assert b'"busy"' in answer and b"body_memory" in answer and b"\r\nretry-after: 1\r\n" in answer.lower(), answer
+        assert raw_talk(gateway, head + chunk).startswith(b"HTTP/1.1 503")
+        assert gateway.raw(CHAT, ask("small"))[0] == 200
+        slow.sendall(big[-10:])
+        assert b"".join(iter(lambda: slow.recv(65536), b"")).startswith(b"HTTP/1.1 200")
+    assert raw_talk(gateway, head + length + big).startswith(b"HTTP/1.1 200")

@@ -31,12 +31,15 @@ keys:
 
 
 class Gateway:
-    def __init__(self, binary, folder, upstream):
+    """`config` is formatted with state, upstream and key; `before` are words in front of the program, as of `env` or `prlimit`."""
+
+    def __init__(self, binary, folder, upstream, config=CONFIG, before=()):
         self.binary = binary
+        self.before = list(before)
         self.folder = pathlib.Path(folder)
         self.state = self.folder / "state"
         self.config = self.folder / "leeway.yaml"
-        self.config.write_text(CONFIG.format(state=self.state, upstream=upstream, key=KEY))
+        self.config.write_text(config.format(state=self.state, upstream=upstream, key=KEY))
         self.log = self.folder / "log.txt"
         self.process = None
         self.start()
@@ -44,10 +47,10 @@ class Gateway:
     def start(self):
         with open(self.log, "ab") as log:
             begin = log.tell()
-            self.process = subprocess.Popen([self.binary, "serve", "--config", str(self.config)], stderr=log)
+            self.process = subprocess.Popen([*self.before, self.binary, "serve", "--config", str(self.config)], stderr=log)
         give_up = time.monotonic() + 60
         while time.monotonic() < give_up:
-            found = re.search(r"serves on (\S+) .*admin on (\S+)", self.log.read_bytes()[begin:].decode())
+            found = re.search(r'serves on (\S+) .*admin on ([^\s\\"]+)', self.log.read_bytes()[begin:].decode())
             if found:
                 self.url, self.admin = found.group(1), found.group(2)
                 return

@@ -22,8 +22,9 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.parse
-import urllib.request
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
+import gateway as e2e  # noqa: E402
 
 POSTGRES = pathlib.Path(__file__).resolve().parent.parent / "support" / "postgres"
 THREADS = 8
@@ -78,32 +79,20 @@ class Provider(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-class Gateway:
+class Gateway(e2e.Gateway):
+    """One that starts with a configuration that is there already."""
+
     def __init__(self, binary, config, log):
-        self.config = config
-        self.binary = binary
-        with open(log, "wb") as out:
-            self.process = subprocess.Popen([binary, "serve", "--config", str(config)], stderr=out)
-        give_up = time.monotonic() + 120
-        while time.monotonic() < give_up:
-            found = re.search(r"serves on http://(\S+) .*admin on (\S+)", log.read_text())
-            if found:
-                self.address, self.admin = found.groups()
-                return
-            if self.process.poll() is not None:
-                break
-            time.sleep(0.01)  # polling for a start, with a deadline
-        raise RuntimeError("the gateway did not start:\n" + log.read_text())
+        self.binary, self.before, self.config, self.log = binary, [], config, log
+        self.start()
+        self.address = self.url.removeprefix("http://")
 
     def rows(self):
-        run = subprocess.run([self.binary, "ledger", "export", "--config", str(self.config)], capture_output=True,
-                             text=True, timeout=120, check=True)
-        return [row for row in map(json.loads, run.stdout.splitlines()) if row["attempt"] > 0]
+        return [row for row in map(json.loads, self.cli("ledger", "export", "--jsonl").splitlines()) if row["attempt"] > 0]
 
     def posted(self, budget):
-        text = urllib.request.urlopen(self.admin + "/metrics", timeout=30).read().decode()
-        found = re.search(r'leeway_budget_posted\{budget="%s"[^}]*\} (\S+)' % budget, text)
-        return found.group(1)
+        text = self.raw("/metrics", admin=True)[2].decode()
+        return re.search(r'leeway_budget_posted\{budget="%s"[^}]*\} (\S+)' % budget, text).group(1)
 
 
 def client(address, stop, answered, rng):

@@ -62,6 +62,7 @@ private:
     void note_read(IoResult result);
     Task<Result<std::size_t>> read_head();
     Task<bool> serve_one(std::size_t head_size);
+    Result<void> hold_body(std::size_t bytes);
     Task<Result<std::string_view>> read_sized_body();
     Task<Result<std::string_view>> read_chunked_body();
     Task<void> refuse(Error error);
@@ -80,6 +81,7 @@ private:
     RequestHead head_;
     std::unique_ptr<ReadBuffer> large_;  // a body that did not fit behind the head
     std::string body_;  // a body that came in chunks
+    ByteRoom::Part body_part_;  // of the room for large bodies
     std::string out_head_;  // the answer's head, reused
     TimePoint arrival_{};
     Deadline* watched_ = nullptr;

@@ -70,6 +70,9 @@ TEST(Answer, FlagsWhatCannotBe) {
     EXPECT_TRUE(negative.usage.clamped);
     EXPECT_EQ(negative.usage.usage[Bucket::kInput], 0);
     EXPECT_EQ(negative.usage.usage[Bucket::kOutput], 3);
+    const auto all_negative = usage(R"({"prompt_tokens":-5,"completion_tokens":-3})");
+    EXPECT_TRUE(all_negative.usage.clamped);
+    EXPECT_EQ(all_negative.usage.state, UsageState::kMissing) << "not a zero that was told";
     const auto cached = usage(
         R"({"prompt_tokens":5,"completion_tokens":0,"prompt_tokens_details":{"cached_tokens":9}})");
     EXPECT_TRUE(cached.usage.clamped);

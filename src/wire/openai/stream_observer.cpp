@@ -150,7 +150,7 @@ std::string_view StreamObserver::inspect(const SseEvent& event) {
         parse = parse || (value != std::string_view::npos && data[value] != 'n');
     }
     if (event.type == "error") {
-        facts_.is_error = true;
+        facts_.is_error = facts_.is_error || !facts_.done;
         parse = true;
     }
     if (parse) {
@@ -192,7 +192,7 @@ void StreamObserver::read_chunk(const json::Tokens& tokens, Chunk& chunk) {
             std::string word;
             read_text(cursor, word);
             if (const auto tier = prices::tier_of(word)) tier_ = tier;
-        } else if (key == "error" && cursor.kind() != 'n') {
+        } else if (key == "error" && cursor.kind() != 'n' && !facts_.done) {
             facts_.is_error = true;
             read_error(cursor, facts_.error_message);
         } else if (key == "x_groq" && cursor.kind() == '{' && cursor.open_object()) {

@@ -124,6 +124,9 @@ TEST(StreamObserver, SeesErrorsInTheStream) {
     EXPECT_FALSE(out.facts.finished);
     EXPECT_TRUE(relay("event: error\ndata: {\"message\":\"x\"}\n\n").facts.is_error);
     EXPECT_FALSE(relay(chunk(text("a"), ",\"error\":null")).facts.is_error);
+    // What follows the end is no part of the answer, in however many pieces it comes.
+    const std::string late = "event: error\ndata: {\"error\":{\"message\":\"late\"}}\n\n";
+    EXPECT_FALSE(relay(chunk(stop()) + kDone + late).facts.is_error);
 }
 
 TEST(StreamObserver, TakesTheLastCumulativeUsageWhereverItIs) {

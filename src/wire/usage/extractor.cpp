@@ -359,6 +359,7 @@ UsageReading Extractor::result() const noexcept {
     const std::int64_t sum = token_sum();
     out.sum_mismatch = (has_total && v[at(Slot::kTotal)] != sum) || v[at(Slot::kOtherModel)] > 0;
     const bool nothing = sum == 0 && out.usage[prices::Bucket::kRequests] == 0;
+    if (nothing && out.clamped) return out;  // counts below zero are not a zero that was told
     out.state = nothing ? prices::UsageState::kZero : prices::UsageState::kFinal;
     if (table_->tells_cost && (seen & bit(Slot::kCost)) != 0) {
         PicoUsd cost(v[at(Slot::kCost)]);

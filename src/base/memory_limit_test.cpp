@@ -1,0 +1,23 @@
+#include "base/memory_limit.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+namespace leeway {
+namespace {
+
+TEST(MemoryLimit, IsTheLeastOfThem) {
+    const std::uint64_t machine = memory_limit();
+    EXPECT_GT(machine, std::uint64_t{64} << 20);
+    rlimit old{};
+    ASSERT_EQ(::getrlimit(RLIMIT_AS, &old), 0);
+    rlimit less = old;
+    less.rlim_cur = machine / 2;
+    if (::setrlimit(RLIMIT_AS, &less) != 0) GTEST_SKIP() << "no limit can be set here";
+    const std::uint64_t limited = memory_limit();
+    ::setrlimit(RLIMIT_AS, &old);
+    EXPECT_EQ(limited, machine / 2);
+}
+
+}  // namespace
+}  // namespace leeway
