@@ -36,6 +36,7 @@ struct RouteMarks {
     YAML::Mark model;
     YAML::Mark baseline;
     YAML::Mark cache;
+    YAML::Mark shadow;
     std::vector<PlacedText> fallbacks;
 };
 

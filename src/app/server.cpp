@@ -111,6 +111,10 @@ Result<void> Server::open_stores() {
     if (!cache) return fail(std::move(cache.error()));
     cache_ = std::move(*cache);
     cache_services_ = {cache_.get(), &flights_, &cache_keys_};
+    if (config_.idempotency.memory_bytes > 0) {
+        replays_ = std::make_unique<ReplayStore>(config_.idempotency.memory_bytes,
+                                                 config_.idempotency.entry_bytes);
+    }
 
     learner_ = TokenLearner::start(state);
     vocabularies_.use(&learner_->book());
@@ -146,7 +150,8 @@ Result<std::shared_ptr<const Snapshot>> Server::build_snapshot(const Config& con
     if (auto opened = open_batches(config); !opened) return fail(std::move(opened.error()));
     const Services services{cache_services_, *host,          books_.current(), &book_,
                             &limits_,        &vocabularies_, leases_.get(),    &tokens_,
-                            &breakers_,      learner_.get(), batches_.get()};
+                            &breakers_,      learner_.get(), batches_.get(),   replays_.get(),
+                            &drain_slots_};
     auto snapshot = Snapshot::build(config, keys_, services, address->is_loopback());
     // Only now, when nothing can be refused any more.
     if (snapshot) hosts_->use(std::move(*host));
@@ -417,6 +422,12 @@ std::size_t Server::connections() const {
     return sum;
 }
 
+std::size_t Server::shadows() const {
+    std::size_t sum = 0;
+    for (const auto& worker : workers_) sum += worker->shadows();
+    return sum;
+}
+
 void Server::drain(const std::function<bool()>& hurry) {
     draining_.store(true, std::memory_order_relaxed);
     const auto wait_until = [&](TimePoint end, bool may_hurry, const auto& done) {
@@ -428,7 +439,7 @@ void Server::drain(const std::function<bool()>& hurry) {
     spdlog::info("draining: {} connections", connections());
     for (auto& worker : workers_) worker->drain();
     const auto empty = [this] {
-        return connections() == 0;
+        return connections() == 0 && shadows() == 0;
     };
     wait_until(monotonic_now() + config_.server.drain_timeout, true, empty);
     if (!empty()) {

@@ -5,8 +5,10 @@
 #include "app/batch_store.hpp"
 #include "app/commands.hpp"
 #include "app/config.hpp"
+#include "app/drain_slots.hpp"
 #include "app/key_store.hpp"
 #include "app/price_layers.hpp"
+#include "app/replay_store.hpp"
 #include "app/snapshot.hpp"
 #include "app/token_learner.hpp"
 #include "app/worker.hpp"
@@ -67,8 +69,10 @@ private:
     [[nodiscard]] std::string process_metrics() const;
     [[nodiscard]] std::string budget_metrics() const;
     [[nodiscard]] std::string breaker_metrics() const;
+    [[nodiscard]] std::string traffic_metrics() const;
     [[nodiscard]] std::string calibration_metrics() const;
     [[nodiscard]] std::size_t connections() const;
+    [[nodiscard]] std::size_t shadows() const;
 
     ServeOptions options_;
     Config config_;
@@ -90,6 +94,8 @@ private:
     PriceBooks books_;
     VocabularyShelf vocabularies_;
     providers::BreakerBook breakers_;
+    DrainSlots drain_slots_;
+    std::unique_ptr<ReplayStore> replays_;  // null: idempotency keys are only passed on
     std::unique_ptr<TokenLearner> learner_;
     std::unique_ptr<BatchStore> batches_;  // null: no provider has taken batches yet
     std::atomic<bool> book_refused_{false};  // the newest one; an older one is in use, or none

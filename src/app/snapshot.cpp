@@ -106,6 +106,10 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::build(
     out->limits_ = services.limits;
     out->learner_ = services.learner;
     out->batches_ = services.batches;
+    out->replays_ = services.replays;
+    out->drain_slots_ = services.drain_slots;
+    out->drains_ = config.drains;
+    out->idempotency_ttl_ = config.idempotency.ttl;
     if (!config.budgets.empty()) {
         out->budgets_.book = services.budgets;
         out->budgets_.leases = services.leases;
@@ -252,6 +256,10 @@ Result<void> Snapshot::add_routes(const Config& config) {
         to.baseline = from.baseline.empty() ? nullptr : model(from.baseline);
         to.holdout_ppm = from.holdout_ppm;
         to.tier = from.tier;
+        to.hedge_after = from.hedge_after;
+        to.hedge_at_p95 = from.hedge_at_p95;
+        if (!from.shadow.model.empty()) to.shadow = model(from.shadow.model);
+        to.shadow_ppm = from.shadow.share_ppm;
         for (const std::string& other : from.fallbacks) to.fallbacks.push_back(model(other));
         to.exact_cache = cache_mode(from.exact_cache);
         to.cache_ttl = from.cache_ttl.count() > 0 ? from.cache_ttl : config.cache.ttl;

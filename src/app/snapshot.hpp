@@ -24,6 +24,8 @@
 namespace leeway::app {
 
 class BatchStore;
+class DrainSlots;
+class ReplayStore;
 class TokenLearner;
 
 /// What a snapshot is built on: stores, which outlive every configuration, and the model host.
@@ -40,6 +42,8 @@ struct Services {
     providers::BreakerBook* breakers = nullptr;  ///< null: none; used while building only
     TokenLearner* learner = nullptr;  ///< likewise
     BatchStore* batches = nullptr;  ///< null: no provider takes batches; outlives every snapshot
+    ReplayStore* replays = nullptr;  ///< null: idempotency keys are only passed on; likewise
+    DrainSlots* drain_slots = nullptr;  ///< null: nothing is drained; likewise
 };
 
 /// One configuration, built into what the data plane runs on. Immutable; each request pins the one it
@@ -108,6 +112,12 @@ public:
     [[nodiscard]] TokenLearner* learner() const noexcept { return learner_; }
     /// Null: no provider takes batches.
     [[nodiscard]] BatchStore* batches() const noexcept { return batches_; }
+    /// Null: idempotency keys are only passed on.
+    [[nodiscard]] ReplayStore* replays() const noexcept { return replays_; }
+    [[nodiscard]] std::chrono::seconds idempotency_ttl() const noexcept { return idempotency_ttl_; }
+    /// Null: nothing is drained.
+    [[nodiscard]] DrainSlots* drain_slots() const noexcept { return drain_slots_; }
+    [[nodiscard]] const DrainConfig& drains() const noexcept { return drains_; }
 
 private:
     Snapshot() = default;
@@ -141,6 +151,10 @@ private:
     limits::LimitBook* limits_ = nullptr;
     TokenLearner* learner_ = nullptr;
     BatchStore* batches_ = nullptr;
+    ReplayStore* replays_ = nullptr;
+    std::chrono::seconds idempotency_ttl_{0};
+    DrainSlots* drain_slots_ = nullptr;
+    DrainConfig drains_;
 };
 
 }  // namespace leeway::app

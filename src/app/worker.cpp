@@ -33,6 +33,7 @@ void Worker::use(std::shared_ptr<const Snapshot> snapshot) {
 void Worker::drain() {
     loop_.post([this] {
         server_.stop_accepting();
+        state_.shadows.end();
         state_.pool.close_idle();
     });
 }

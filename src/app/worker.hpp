@@ -36,6 +36,8 @@ public:
     void interrupt();
     /// Open client connections. Thread-safe.
     [[nodiscard]] std::size_t connections() const noexcept { return server_.connections(); }
+    /// Copies of requests under way, for nobody. Thread-safe.
+    [[nodiscard]] std::size_t shadows() const noexcept { return state_.shadows.running(); }
     /// Copies the counters on the worker's thread and gives them to `done` there. Thread-safe.
     void copy_metrics(std::function<void(telemetry::WorkerMetrics)> done);
 

@@ -43,6 +43,11 @@ struct Route {
     std::uint32_t holdout_ppm = 0;
     /// The class of service that is asked for where the caller names none; standard: the model's.
     prices::Tier tier = prices::Tier::kStandard;
+    /// Without a first byte by then the next in line is asked as well; 0: never.
+    std::chrono::milliseconds hedge_after{0};
+    bool hedge_at_p95 = false;  ///< "by then" is when nineteen of twenty have it
+    const Model* shadow = nullptr;  ///< gets a copy of some requests, for nobody; null: none
+    std::uint32_t shadow_ppm = 0;  ///< of the answered requests, per million
 };
 
 }  // namespace leeway::pipeline
