@@ -135,7 +135,7 @@ def test_hedge_a_caller_that_leaves_ends_both(gateway, upstream):
     one, two = doubles(gateway)
     one.play(("slow", 3))
     two.play(("slow", 3))
-    leave(gateway, KEY, ask("hi", model="quick"), 1)
+    leave(gateway, KEY, ask("hi", model="quick"), lambda _: one.times and two.times)
     end = time.monotonic() + 3
     while not (rows := gateway.rows()) and time.monotonic() < end:
         pass
