@@ -234,7 +234,8 @@ class Target:
             self.idle_kib = rss_kib(process.pid)
 
     def headers(self):
-        return ["--header", f"Authorization: Bearer {KEY}"]
+        dialect = ["--messages"] if self.name.endswith("_messages") else []
+        return ["--header", f"Authorization: Bearer {KEY}", *dialect]
 
     def cpu(self):
         return cpu_seconds(self.process.pid) if self.process else 0.0

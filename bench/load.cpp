@@ -207,7 +207,8 @@ private:
             if (!line.starts_with("data: ")) continue;
             const std::int64_t now = now_ns();
             if (c.data_lines++ == 0) report_.first_event.add(now - c.intended);
-            if (line.starts_with("data: [DONE]")) {
+            if (line.starts_with(settings_.messages ? R"(data: {"type":"message_stop")"
+                                                    : "data: [DONE]")) {
                 c.saw_done = true;
             } else if (const auto mark = line.find("lwtok "); mark != std::string_view::npos) {
                 ++c.events;

@@ -20,8 +20,8 @@ std::vector<std::size_t> read_sizes(const std::string& text) {
 }  // namespace
 
 Settings read_settings(int argc, char** argv) {
-    constexpr const char* kFlags[] = {"--same", "--stream", "--embeddings", "--include-usage",
-                                      "--json"};
+    constexpr const char* kFlags[] = {"--same",          "--stream",   "--embeddings",
+                                      "--include-usage", "--messages", "--json"};
     constexpr const char* kValues[] = {
         "--connect",      "--path",    "--model",           "--marker",     "--header",
         "--requests",     "--seconds", "--connections",     "--body-bytes", "--rate",
@@ -32,7 +32,9 @@ Settings read_settings(int argc, char** argv) {
     s.connect = o.text("--connect", "127.0.0.1:9901");
     s.embeddings = o.has("--embeddings");
     s.stream = o.has("--stream") || o.has("--idle-streams");
-    s.path = o.text("--path", s.embeddings ? "/v1/embeddings" : "/v1/chat/completions");
+    s.messages = o.has("--messages");
+    const std::string usual = s.messages ? "/v1/messages" : "/v1/chat/completions";
+    s.path = o.text("--path", s.embeddings ? "/v1/embeddings" : usual);
     s.model = o.text("--model", "gpt-4o");
     s.marker = o.text("--marker", s.embeddings ? "\"embedding\":" : "leeway-bench-ok");
     s.headers = o.all("--header");
@@ -64,11 +66,12 @@ Template make_template(const Settings& s, std::size_t size) {
     if (s.embeddings) {
         body = R"({"model":")" + s.model + R"(","input":")" + s.text + R"("})";
     } else {
+        const std::string system = R"("You answer questions about orders in one sentence.")";
         const std::string front =
             R"({"model":")" + s.model +
-            R"(","messages":[{"role":"system","content":"You answer questions )"
-            R"(about orders in one sentence."},{"role":"user","content":"#)" +
-            counter + " ";
+            (s.messages ? R"(","system":)" + system + R"(,"messages":[)"
+                        : R"(","messages":[{"role":"system","content":)" + system + "},") +
+            R"({"role":"user","content":"#)" + counter + " ";
         std::string back = R"("}],"temperature":0,"max_tokens":)" + std::to_string(s.max_tokens);
         if (s.stream) back += R"(,"stream":true)";
         if (s.include_usage) back += R"(,"stream_options":{"include_usage":true})";

@@ -21,6 +21,7 @@ struct Settings {
     int events = -1;           // content events that each stream must have; -1: not checked
     int max_tokens = 64;
     bool same = false, stream = false, embeddings = false, include_usage = false, json = false;
+    bool messages = false;  // the same request as Anthropic's Messages have it
     int idle_streams = 0;
     std::int64_t hold_ns = 0;
 };

@@ -143,6 +143,40 @@ def sse(bench):
     return section
 
 
+def translate(bench):
+    """What a caller of another dialect costs more."""
+    o = bench.options
+    section = Section(
+        "translate", "Translation: Anthropic's Messages in, OpenAI's chat out",
+        "The same 3.7 KB request, all stages off, once in the provider's dialect and once in another, and the same streams as "
+        "above. Only what is added is translation.",
+        ["target", "CPU µs/request or /event, median (range)", "added, median of rounds (range)", "failed"])
+
+    def pair(names, upstream, arguments, warm, unit):
+        targets = start_all(bench, section, names, upstream)
+        rounds = alternate(bench, section, targets, upstream, arguments, warm, unit)
+        plain, translated = ([x["cpu_us"] for x in rounds[name]] for name in names)
+        for name in names:
+            r = rounds[name]
+            other = [b - a for a, b in zip(plain, translated)] if name == names[1] else []
+            section.row(name, spread([x["cpu_us"] for x in r]), spread(other), sum(x["failed"] for x in r))
+        return plain, translated, rounds
+
+    upstream = bench.provider()
+    plain, translated, raw = pair(["leeway-off", "leeway-off_messages"], upstream, [*CHAT, "--seconds", o.seconds],
+                                  [*CHAT, "--seconds", 0.5], "answered")
+    section.goal("translation of a 3.7 KB request and its answer, µs CPU",
+                 median(b - a for a, b in zip(plain, translated)), 15)
+    upstream = bench.provider("--events", o.events, "--interval-ms", o.interval_ms)
+    shape = ["--stream", "--events", o.events, "--connections", o.streams]
+    plain, translated, more = pair(["leeway-sse", "leeway-sse_messages"], upstream, [*shape, "--seconds", o.seconds],
+                                   ["--stream", "--requests", 8, "--connections", 8, "--ramp-ms", 0], "events")
+    section.goal("translated relay per event, × the relay as it is",
+                 median(b / a for a, b in zip(plain, translated)), 2.0)
+    section.raw = {**raw, **more}
+    return section
+
+
 def latency(bench):
     section = Section(
         "latency", "Added latency at a fixed rate",

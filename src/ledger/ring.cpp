@@ -117,25 +117,28 @@ Ring::~Ring() { ::munmap(layout_, kHeaderBytes + capacity_); }
 void Ring::recover() noexcept {
     const std::uint64_t tail = layout_->tail & ~std::uint64_t{7};
     std::uint64_t position = tail;
+    std::uint64_t end =
+        tail;  // of the last record: what is skipped before the next one is not there yet
     while (position - tail < capacity_) {
         const std::uint64_t offset = position % capacity_;
         const std::uint64_t to_end = capacity_ - offset;
         const std::uint64_t room = capacity_ - (position - tail);
         std::uint64_t step = 0;
+        bool record = false;
         if (to_end < sizeof(FrameHeader)) {
             step = to_end;
         } else {
             const Frame frame = read_frame({data_ + offset, std::min(to_end, room)}, position);
+            record = frame.kind == FrameKind::kRecord;
             step = frame.kind == FrameKind::kPad ? to_end : frame.size;
         }
         if (step == 0 || step > room) break;
         position += step;
+        if (record) end = position;
     }
-    if (layout_->head > position && layout_->head - position <= capacity_) {
-        damaged_ += layout_->head - position;
-    }
+    if (layout_->head > end && layout_->head - end <= capacity_) damaged_ += layout_->head - end;
     cursor_ = known_tail_ = layout_->tail = tail;
-    head_ = layout_->head = position;
+    head_ = layout_->head = end;
     touched_ = capacity_;
 }
 

@@ -120,6 +120,26 @@ TEST(LedgerRing, DropsATornLastFrameAndKeepsTheOthers) {
     EXPECT_EQ(ring->next(), payload(9, 80));
 }
 
+// Found by the simulator: 16 bytes were waited for until the next record came.
+TEST(LedgerRing, HoldsNothingAfterReopenWhenOnlyARestIsTooShortForAFrame) {
+    const TemporaryFolder folder;
+    const std::string path = folder.path() + "/r";
+    {
+        const auto ring = open_ring(path, 4096);
+        for (int i = 0; i < 2; ++i) ASSERT_TRUE(ring->push(std::string(2016, 'x')));
+        while (ring->next()) {
+        }
+        ring->release();
+    }
+    const auto ring = open_ring(path, 4096);
+    EXPECT_EQ(ring->used(), 0U);
+    EXPECT_FALSE(ring->has_unread());
+    ASSERT_TRUE(ring->push("next"));
+    EXPECT_EQ(ring->next(), "next");
+    ring->release();
+    EXPECT_EQ(ring->used(), 0U);
+}
+
 TEST(LedgerRing, RefusesAFileThatIsNoRing) {
     const TemporaryFolder folder;
     const std::string path = folder.path() + "/r";

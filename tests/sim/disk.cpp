@@ -35,7 +35,7 @@ int close_file(sqlite3_file* file) {
 }
 
 int read_file(sqlite3_file* file, void* into, int size, sqlite3_int64 at) {
-    if (World::get().random.below(50) == 0 && World::get().strikes(Fault::disk_read_error))
+    if (World::get().random.below(20) == 0 && World::get().strikes(Fault::disk_read_error))
         return SQLITE_IOERR_READ;
     const std::string& bytes = file_of(file).bytes;
     const auto wanted = static_cast<std::size_t>(size);

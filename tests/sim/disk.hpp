@@ -16,7 +16,8 @@ public:
         std::string bytes;
         std::string synced;  ///< what a power cut surely leaves
         std::vector<std::string> shared;  ///< the pages of the WAL's index: memory of the process
-        int readers = 0;  ///< connections with a lock, and whether one of them has more than a shared one
+        int readers =
+            0;  ///< connections with a lock, and whether one of them has more than a shared one
         const void* writer = nullptr;
     };
 

@@ -199,7 +199,7 @@ void Gateway::begin_serving(Life& life) {
     world.tell("the gateway serves");
 }
 
-void Gateway::kill() {
+void Gateway::kill(bool power_cut) {
     if (!life_) return;
     World& world = World::get();
     world.tell(fmt::format("life {} is killed", number_));
@@ -212,7 +212,7 @@ void Gateway::kill() {
     life->ledger.reset();  // gives the lock on the folder back, as the system does; writes nothing
     Disk::get().frozen = false;
     dead_.push_back(life);
-    if (world.strikes(Fault::disk_power_cut)) {
+    if (power_cut) {
         Disk::get().power_cut();
         oracle_.lost_until_us = world.unix_us();
     }
@@ -320,6 +320,13 @@ bool Gateway::written() const {
     if (!up()) return false;
     const auto stats = life_->ledger->stats();
     return stats.pending_bytes == 0 && !stats.failing;
+}
+
+std::string Gateway::unwritten() const {
+    if (!up()) return "it is down";
+    const auto stats = life_->ledger->stats();
+    return fmt::format("{} bytes wait, {}", stats.pending_bytes,
+                       stats.failing ? stats.last_error : "the database is well");
 }
 
 }  // namespace leeway::sim

@@ -30,8 +30,8 @@ public:
 
     /// Starts a life; tries again while the disk is not well.
     void start();
-    /// The process is gone between two instructions.
-    void kill();
+    /// The process is gone between two instructions; with the power also what the disk had not been told to keep.
+    void kill(bool power_cut);
     /// Asks it to end in order, as SIGTERM does; it starts again afterwards.
     void drain();
     void reload();
@@ -41,6 +41,8 @@ public:
     void check_quiet();
     /// All records are in the database.
     [[nodiscard]] bool written() const;
+    /// Why not.
+    [[nodiscard]] std::string unwritten() const;
     [[nodiscard]] bool up() const noexcept { return life_ != nullptr && life_->serving; }
     [[nodiscard]] std::uint32_t number() const noexcept { return number_; }
     void let_revoke() { revoked_ = true; }

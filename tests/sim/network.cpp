@@ -24,8 +24,8 @@ void End::push(std::string bytes, Duration delay) {
     World& world = World::get();
     const TimePoint at = std::max(busy_until_, world.now() + delay);
     busy_until_ = at + microseconds(1);
-    world.after(at - world.now(), [self = shared_from_this(), data = std::move(bytes)]() mutable {
-        if (!self->dead()) self->other_->arrive(std::move(data));
+    world.after(at - world.now(), [other = other_, data = std::move(bytes)]() mutable {
+        other->arrive(std::move(data));
     });
 }
 
@@ -59,9 +59,7 @@ void End::finish() {
     World& world = World::get();
     const TimePoint at = std::max(busy_until_, world.now() + latency());
     busy_until_ = at + microseconds(1);
-    world.after(at - world.now(), [self = shared_from_this()] {
-        if (!self->dead()) self->other_->arrive_over(Over::kEnd);
-    });
+    world.after(at - world.now(), [other = other_] { other->arrive_over(Over::kEnd); });
 }
 
 void End::close() {
@@ -76,9 +74,7 @@ void End::close() {
 void End::reset() {
     if (closed_) return;
     closed_ = true;
-    World::get().after(latency(), [self = shared_from_this()] {
-        if (!self->dead()) self->other_->arrive_over(Over::kReset);
-    });
+    World::get().after(latency(), [other = other_] { other->arrive_over(Over::kReset); });
     cancel();
 }
 

@@ -112,7 +112,8 @@ void Provider::serve(const std::shared_ptr<Connection>& connection) {
     Duration at = answer.before;
     const EndPtr end = connection->end;
     connection->current = &call;
-    call.silent = answer.head.empty() && answer.then != Answer::Then::kHang;
+    call.silent = answer.then == Answer::Then::kReset ||
+                  (answer.head.empty() && answer.then != Answer::Then::kHang);
     bool first = true;
     for (const std::string& part : answer.parts) {
         world.after(at, [end, bytes = first ? answer.head + part : part] { end->send(bytes); });
@@ -410,9 +411,10 @@ Provider::Answer Provider::answer(Call& call, bool stream, std::int64_t most) co
         std::string_view what;
     };
     for (const Cut& cut :
-         {Cut{Fault::up_cut_fin, "cut by an end"}, Cut{Fault::up_cut_reset, "cut by a reset"},
-          Cut{Fault::up_cut_inside_event, "cut inside an event"}, Cut{Fault::up_stalls, "stalled"},
-          Cut{Fault::up_broken_chunk, "a broken chunk"}}) {
+         {Cut{Fault::up_broken_chunk, "a broken chunk"}, Cut{Fault::up_cut_reset, "cut by a reset"},
+          Cut{Fault::up_cut_fin, "cut by an end"},
+          Cut{Fault::up_cut_inside_event, "cut inside an event"},
+          Cut{Fault::up_stalls, "stalled"}}) {
         if (middle == 0 || middle >= out.parts.size() || call.truth != Call::Truth::kWhole) break;
         if (cut.fault == Fault::up_broken_chunk && !chunked) continue;
         if (!world.strikes(cut.fault)) continue;

@@ -50,7 +50,7 @@ World::World(std::uint64_t seed)
     for (double& p : probability_) {
         // Most of the faults rest in a run; the others strike now and then, some of them often.
         if (random.chance(0.7)) continue;
-        p = random.chance(0.3) ? 0.4 : 0.05;
+        p = random.chance(0.35) ? 0.4 : 0.06;
     }
 }
 
