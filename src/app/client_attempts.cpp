@@ -1,6 +1,5 @@
 #include "app/answer_meter.hpp"
-#include "app/client_request.hpp"
-#include "base/hash.hpp"
+#include "app/client_leg.hpp"
 #include "base/random.hpp"
 #include "base/strings.hpp"
 #include "guard/auth/key_directory.hpp"
@@ -36,16 +35,6 @@ Hope hope_after(net::Deadline::Reason reason) noexcept {
 bool is_events(const net::ResponseHead& head) {
     const auto type = head.fields.find("content-type");
     return type && type->starts_with("text/event-stream");
-}
-
-/// `wanted`: a stream was asked for. Google's may be one JSON array.
-bool is_stream(const net::ResponseHead& head, const providers::Provider& provider, bool wanted) {
-    const auto type = head.fields.find("content-type");
-    if (head.status != 200 || !type) return false;
-    if (wanted && provider.dialect == wire::Dialect::kGemini &&
-        type->starts_with("application/json"))
-        return true;
-    return is_events(head) || type->starts_with("application/vnd.amazon.eventstream");
 }
 
 /// The data of a stream's first event, where that is an error.
@@ -88,26 +77,7 @@ bool has_blank_line(std::string_view bytes) noexcept {
     return false;
 }
 
-std::int64_t whole_seconds(Duration wait) noexcept {
-    constexpr std::int64_t kSecond = Duration(std::chrono::seconds(1)).count();
-    return std::max<std::int64_t>((wait.count() + kSecond - 1) / kSecond, 1);
-}
-
 }  // namespace
-
-/// What came of a target that gave no answer. Kept until it is known whether another does.
-struct ClientRequest::Failure {
-    const pipeline::Model* model = nullptr;
-    Hope hope = Hope::kNone;
-    bool unwell = false;  ///< the target's own fault: its breaker hears of it
-    int status = 0;       ///< of the upstream's refusal; 0: none came, `error` says why
-    Error error;
-    std::int64_t retry_after_s = 0;  ///< with `error`; 0: not known
-    std::optional<Duration> told_wait;
-    std::string body;
-    bool is_json = true;
-    std::vector<std::pair<std::string, std::string>> fields;
-};
 
 Task<void> ClientRequest::forward() {
     if (worker_.ledger != nullptr && !worker_.ledger->healthy()) {
@@ -125,8 +95,13 @@ Task<void> ClientRequest::forward() {
             Pass pass;
             std::optional<Failure> came;
             bool usable = available(pass, came);
-            if (usable && needs_readiness(*target)) {
-                usable = co_await wait_ready(came);
+            const bool waits = usable ? needs_readiness(*target) : came->held.has_value();
+            if (waits) {
+                if (usable) {
+                    usable = co_await wait_ready(came);
+                } else {
+                    usable = co_await wait_for_limit(course, pass, came);
+                }
                 if (deadline_->interrupted()) {
                     Error error = deadline_->error();
                     co_await refuse(std::move(error));
@@ -138,7 +113,7 @@ Task<void> ClientRequest::forward() {
                 if (!failure) failure = std::move(came);
                 break;
             }
-            const bool over = co_await attempt(pass, stands_in, came);
+            const bool over = co_await attempt(course, pass, stands_in, came);
             if (over) co_return;
             if (!came) break;  // it was not made
             Duration wait{};
@@ -160,60 +135,12 @@ Task<void> ClientRequest::forward() {
     co_await deliver_failure(std::move(*failure));
 }
 
-/// Where a model can be asked, best first.
-std::vector<const pipeline::Model*> ClientRequest::places(const pipeline::Model& model) const {
-    if (model.targets.empty()) return {&model};
-    // Where a session's earlier requests went, or others that begin with the same text, the
-    // provider has their prompt in its cache. What is shorter than this is not kept there.
-    constexpr std::size_t kPrefix = 1024;
-    std::string_view common = context_.dimensions.session;
-    if (common.empty()) common = context_.view.messages.in(context_.body).substr(0, kPrefix);
-    return snapshot_->places(model, checksum64(common));
-}
-
-/// Who is asked next; null: all were. Nearly all requests end at the first, so the others are not looked for before.
-const pipeline::Model* ClientRequest::next_target(Course& course) const {
-    if (course.next == 0 && course.chosen->targets.empty() && holder_.empty()) {
-        course.next = 1;
-        return course.chosen;
-    }
-    if (course.targets.empty()) course.targets = targets(*course.chosen);
-    return course.next < course.targets.size() ? course.targets[course.next++] : nullptr;
-}
-
-/// The places of the chosen model, and then those of the models that may stand in for it.
-std::vector<const pipeline::Model*> ClientRequest::targets(const pipeline::Model& chosen) const {
-    std::vector<const pipeline::Model*> out = places_and_fallbacks(chosen);
-    if (!holder_.empty()) {
-        // Only the provider that keeps a conversation can continue it.
-        std::erase_if(
-            out, [&](const pipeline::Model* model) { return model->provider_name != holder_; });
-    }
-    return out;
-}
-
-std::vector<const pipeline::Model*> ClientRequest::places_and_fallbacks(
-    const pipeline::Model& chosen) const {
-    std::vector<const pipeline::Model*> out = places(chosen);
-    if (context_.held_out) return out;  // shows what there is without us
-    const auto* key = static_cast<const guard::auth::KeySpec*>(context_.key);
-    const bool routed = context_.route != nullptr && !context_.route->fallbacks.empty();
-    for (const pipeline::Model* model : routed ? context_.route->fallbacks : chosen.fallbacks) {
-        if (model == &chosen || (key != nullptr && !key->may_use_model(model->name))) continue;
-        // Vectors of different models cannot be compared with each other.
-        if (context_.endpoint == pipeline::Endpoint::kEmbeddings &&
-            model->upstream_name != chosen.upstream_name)
-            continue;
-        for (const pipeline::Model* place : places(*model)) out.push_back(place);
-    }
-    return out;
-}
-
 /// What follows attempt number `retry` (from 0) at `context_.model`, of which this came. `wait` is set with kAgain.
 ClientRequest::Next ClientRequest::next_after(Failure& came, std::uint32_t retry, bool stands_in,
                                               Duration& wait) {
     came.model = context_.model;
     if (came.hope != Hope::kNone && !deadline_->resume()) came.hope = Hope::kNone;
+    if (deadline_->client_left()) came.hope = Hope::kNone;
     if (came.hope == Hope::kNone) {
         // What only this one refuses says nothing about the model that was asked for.
         return stands_in && came.status >= 400 ? Next::kLeave : Next::kTell;
@@ -222,61 +149,6 @@ ClientRequest::Next ClientRequest::next_after(Failure& came, std::uint32_t retry
     if (!before) return Next::kElsewhere;
     wait = *before;
     return Next::kAgain;
-}
-
-/// Whether `context_.model` can be asked now; if not, `failure` says why.
-bool ClientRequest::available(Pass& pass, std::optional<Failure>& failure) {
-    const pipeline::Model& model = *context_.model;
-    if (!model.disabled.empty()) {
-        cannot_be_asked(failure,
-                        {ErrorCode::kUnavailable,
-                         "The model '" + model.name + "' cannot be used: " + model.disabled,
-                         {},
-                         "model",
-                         "provider_disabled"},
-                        0);
-        return false;
-    }
-    providers::Breaker* breaker = snapshot_->breaker(model);
-    if (breaker == nullptr) return true;
-    const TimePoint now = monotonic_now();
-    if (auto let = breaker->admit(now)) {
-        pass.emplace(std::move(*let));
-        return true;
-    }
-    cannot_be_asked(
-        failure,
-        {ErrorCode::kUnavailable,
-         "The model '" + model.name + "' is not asked for a moment: its last calls failed.",
-         "try again when Retry-After says", "model", "upstream_unwell"},
-        whole_seconds(breaker->wait(now)));
-    return false;
-}
-
-void ClientRequest::cannot_be_asked(std::optional<Failure>& failure, Error error,
-                                    std::int64_t retry_after_s) const {
-    failure.emplace();
-    failure->model = context_.model;
-    failure->error = std::move(error);
-    failure->retry_after_s = retry_after_s;
-}
-
-/// Whether something must be there before `model` can be asked: a token for its provider, or the process that runs it.
-bool ClientRequest::needs_readiness(const pipeline::Model& model) const {
-    const providers::Provider& provider = snapshot_->provider(model);
-    return provider.tokens != nullptr || provider.kind == providers::Kind::kEmbedded;
-}
-
-Task<bool> ClientRequest::wait_ready(std::optional<Failure>& failure) {
-    const providers::Provider& provider = snapshot_->provider(*context_.model);
-    Result<void> ready;
-    if (provider.tokens != nullptr) {
-        ready = co_await provider.tokens->wait_ready(worker_.loop, *deadline_);
-    } else {
-        ready = co_await snapshot_->models()->wait_ready(worker_.loop, *deadline_);
-    }
-    if (!ready) cannot_be_asked(failure, std::move(ready.error()), 1);
-    co_return ready.has_value();
 }
 
 /// `context_.model` is asked instead of the one that failed. False: it would be one retry too many.
@@ -326,7 +198,11 @@ void ClientRequest::limit_attempt(const providers::Provider& provider) {
     if (record_.attempts.empty() || record_.attempts.back().provider != provider.name)
         worker_.retry_budgets[provider.name].request();
     net::Timeouts limits = provider.origin.timeouts;
-    if (total_ > std::chrono::milliseconds(0)) limits.total = total_;
+    if (total_ > std::chrono::milliseconds(0)) {
+        limits.total = total_;
+    } else if (const auto wish = wished_total()) {
+        limits.total = std::min(limits.total, *wish);
+    }
     total_ = limits.total;
     deadline_->set_timeouts(limits);
 }
@@ -334,67 +210,110 @@ void ClientRequest::limit_attempt(const providers::Provider& provider) {
 /// Asks `context_.model` once. True: the request is over. False: `failure` says what came of it or, when empty, that
 /// it was not made: there is no budget for it, or the request cannot be translated for a model that stands in.
 /// Nothing goes to the caller before the first piece of a stream is there: until then another attempt can be made.
-Task<bool> ClientRequest::attempt(Pass& pass, bool stands_in, std::optional<Failure>& failure) {
+Task<bool> ClientRequest::attempt(Course& course, Pass& pass, bool stands_in,
+                                  std::optional<Failure>& failure) {
     const bool budgeted = snapshot_->budgets() != nullptr;
-    if (budgeted && budget_attempt_ == 0) {
+    if (budgeted && hold_.attempt == 0) {
         const Reserved reserved = co_await reserve_first(pass, stands_in);
         if (reserved != Reserved::kYes) co_return reserved == Reserved::kOver;
     }
     const providers::Provider& provider = snapshot_->provider(*context_.model);
-    providers::PreparedRequest prepared;
-    if (auto made = prepare(provider, prepared); !made) {
-        if (budget_open_) release_budget();
+    Leg first(worker_, provider, *context_.model, *deadline_);
+    if (auto made = prepare(provider, first.prepared); !made) {
+        if (hold_.open) release_budget();
         if (stands_in) co_return false;
         co_await refuse(std::move(made.error()));
         co_return true;
     }
-    if (budgeted && !budget_open_ && reserve_again()) co_return false;
+    if (budgeted && !hold_.open && reserve_again()) co_return false;
     limit_attempt(provider);
-    std::optional<providers::TargetLoad::Call> under_way;
-    if (auto* load = snapshot_->load(*context_.model)) under_way.emplace(*load, monotonic_now());
+    if (auto* load = snapshot_->load(*context_.model))
+        first.under_way.emplace(*load, monotonic_now());
     begin_attempt(provider);
-    net::UpstreamCall call(worker_.pool, provider.origin, *deadline_);
-    const net::UpstreamRequest request = prepared.request();
-    auto started = co_await call.start(request);
-    worker_.metrics.upstream_connection(call.reused());
-    if (!started) {
-        no_answer(call.sent(), std::move(started.error()), failure.emplace());
+    call_ = &first.call;
+    std::optional<net::Deadline::Stay> stay;
+    const auto* key = static_cast<const guard::auth::KeySpec*>(context_.key);
+    if (key != nullptr && key->drains) stay.emplace(*deadline_, &ClientRequest::grace, this);
+    std::unique_ptr<Leg> second;  // is the one that answers
+    if (const auto patience = hedge_after(course, stands_in)) {
+        co_await ask_hedged(first, *patience, course, pass, second);
     } else {
-        const TimePoint now = monotonic_now();
-        attempt_.first_byte_us = to_us(now - attempt_start_);
-        record_.first_byte_us = to_us(now - exchange_.arrival());
-        if (under_way && call.head().status < 400) under_way->answered(now);
-        if (call.head().status >= 400) {
-            co_await take_refusal(call, failure.emplace());
-        } else if (!is_stream(call.head(), provider, context_.view.stream)) {
-            if (pass) pass->succeeded(now);
-            if (!translates(provider)) {
-                co_await deliver_buffered(call);
-            } else if (context_.endpoint == pipeline::Endpoint::kEmbeddings) {
-                co_await deliver_embedded(call, provider);
-            } else {
-                co_await deliver_translated(call, provider);
-            }
-            co_return true;
-        } else {
-            Opening opening = open(call.head(), prepared.hides_usage());
-            co_await read_opening(call, opening);
-            if (begins(opening, provider, failure)) {
-                if (pass) pass->succeeded(monotonic_now());
-                if (translates(provider)) {
-                    co_await stream_translated(call, provider, opening);
-                } else {
-                    co_await deliver_stream(call, opening);
-                }
-                co_return true;
-            }
-        }
+        co_await ask(first, *deadline_);
     }
-    if (under_way && failure->hope != Hope::kNone) under_way->failed(monotonic_now());
-    if (pass && failure->unwell) pass->failed(monotonic_now());
-    if (pass && !failure->unwell && failure->status > 0) pass->succeeded(monotonic_now());
-    if (budget_open_) settle_budget();
+    Leg& leg = second ? *second : first;
+    call_ = &leg.call;
+    const bool over = co_await hear(leg, pass, failure);
+    if (over) co_return true;
+    const TimePoint now = monotonic_now();
+    if (leg.under_way && failure->hope != Hope::kNone) leg.under_way->failed(now);
+    if (pass && failure->unwell) pass->failed(now);
+    if (pass && !failure->unwell && failure->status > 0) pass->succeeded(now);
+    if (hold_.open) settle_budget();
     co_return false;
+}
+
+/// Sends the request, and waits for the head of its answer and, of a stream, for its first piece.
+Task<void> ClientRequest::ask(Leg& leg, net::Deadline& deadline) {
+    leg.call.limit_by(deadline);
+    const net::UpstreamRequest request = leg.prepared.request();
+    auto started = co_await leg.call.start(request);
+    leg.started = std::move(started);
+    leg.head_at = monotonic_now();
+    if (!leg.started) co_return;
+    learn_limits(leg.model, leg.call.head());
+    if (!is_stream(leg.call.head(), leg.provider, context_.view.stream)) co_return;
+    leg.opening.emplace(open(leg.call.head(), leg.prepared.hides_usage()));
+    co_await read_opening(leg.call, *leg.opening);
+}
+
+/// What came of the attempt under way. True: the request is over.
+Task<bool> ClientRequest::hear(Leg& leg, Pass& pass, std::optional<Failure>& failure) {
+    const providers::Provider& provider = leg.provider;
+    worker_.metrics.upstream_connection(leg.call.reused());
+    if (!leg.started) {
+        no_answer(leg.call.sent(), std::move(leg.started.error()), failure.emplace());
+        co_return false;
+    }
+    const TimePoint now = leg.head_at;
+    attempt_.first_byte_us = to_us(now - attempt_start_);
+    record_.first_byte_us = to_us(now - exchange_.arrival());
+    if (leg.under_way && leg.call.head().status < 400) leg.under_way->answered(now);
+    if (leg.call.head().status >= 400) {
+        co_await take_refusal(leg.call, failure.emplace());
+        co_return false;
+    }
+    if (!leg.opening) {
+        if (pass) pass->answered(now - attempt_start_, now);
+        if (!translates(provider)) {
+            co_await deliver_buffered(leg.call);
+        } else if (context_.endpoint == pipeline::Endpoint::kEmbeddings) {
+            co_await deliver_embedded(leg.call, provider);
+        } else {
+            co_await deliver_translated(leg.call, provider);
+        }
+        co_return true;
+    }
+    upstream_fields_ = std::move(leg.opening->fields);
+    const bool begun = begins(*leg.opening, provider, failure);
+    if (!begun) co_return false;
+    if (pass) pass->answered(now - attempt_start_, monotonic_now());
+    if (translates(provider)) {
+        co_await stream_translated(leg.call, provider, *leg.opening);
+    } else {
+        co_await deliver_stream(leg.call, *leg.opening);
+    }
+    co_return true;
+}
+
+/// `wanted`: a stream was asked for. Google's may be one JSON array.
+bool ClientRequest::is_stream(const net::ResponseHead& head, const providers::Provider& provider,
+                              bool wanted) {
+    const auto type = head.fields.find("content-type");
+    if (head.status != 200 || !type) return false;
+    if (wanted && provider.dialect == wire::Dialect::kGemini &&
+        type->starts_with("application/json"))
+        return true;
+    return is_events(head) || type->starts_with("application/vnd.amazon.eventstream");
 }
 
 void ClientRequest::no_answer(bool sent, Error error, Failure& failure) {
@@ -446,9 +365,9 @@ Task<void> ClientRequest::take_refusal(net::UpstreamCall& call, Failure& failure
 }
 
 /// What is to be known of a stream when its head's views are gone.
-ClientRequest::Opening ClientRequest::open(const net::ResponseHead& head, bool hide_usage) {
-    keep_upstream_fields(head);
+ClientRequest::Opening ClientRequest::open(const net::ResponseHead& head, bool hide_usage) const {
     Opening out;
+    out.fields = fields_of(head);
     out.hide_usage = hide_usage;
     out.no_store = forbids_storing(head);
     out.is_events = is_events(head);
@@ -517,20 +436,31 @@ void ClientRequest::refused_in_stream(std::string body, Failure& failure) {
     providers::hide_credential(snapshot_->provider(*context_.model), failure.body);
 }
 
-/// A stream without a first piece. Its provider bills the input all the same, so we count it.
-void ClientRequest::ended_unheard(Error error, Failure& failure) {
-    const auto reason = deadline_->reason();
+/// Our own count of the input of the attempt under way, for a stream of which nothing was seen.
+wire::usage::UsageReading ClientRequest::count_input() {
     const TokenRule& rule = snapshot_->token_rule(*context_.model);
     AnswerMeter nothing(rule, worker_.tokenizers.of(rule));
     const auto own = count_cut_stream(context_.body, rule, context_.model->upstream_name,
                                       worker_.tokenizers.of(rule), nothing);
-    wire::usage::UsageReading usage;
-    if (own) {
-        usage = own->usage;
-        if (held_tokens_ > 0) usage.usage[prices::Bucket::kInput] += held_tokens_;
-        attempt_.usage_quality = own->quality;
-    }
-    broke_off(200, error, usage);
+    if (!own) return {};
+    wire::usage::UsageReading usage = own->usage;
+    if (held_tokens_ > 0) usage.usage[prices::Bucket::kInput] += held_tokens_;
+    attempt_.usage_quality = own->quality;
+    return usage;
+}
+
+/// Whether it has begun to answer.
+bool ClientRequest::answers(const Leg& leg) const {
+    if (!leg.started) return false;
+    if (!leg.opening) return leg.call.head().status < 400;
+    return leg.opening->first && !leg.opening->first->empty() &&
+           !refusal_in(*leg.opening->first, leg.provider);
+}
+
+/// A stream without a first piece. Its provider bills the input all the same, so we count it.
+void ClientRequest::ended_unheard(Error error, Failure& failure) {
+    const auto reason = deadline_->reason();
+    broke_off(200, error, count_input());
     failure.hope = hope_after(reason);
     failure.unwell = failure.hope != Hope::kNone || reason == net::Deadline::Reason::kTotal;
     failure.error = std::move(error);
@@ -594,9 +524,10 @@ Task<void> ClientRequest::deliver_failure(Failure failure) {
     pipeline::Outcome outcome;
     outcome.status = failure.status;
     outcome.form = pipeline::AnswerForm::kJson;
-    if (!record_.attempts.empty()) {
-        outcome.usage = record_.attempts.back().usage;
-        outcome.usage_state = record_.attempts.back().usage_state;
+    for (const ledger::AttemptRow& attempt : record_.attempts) {
+        if (attempt.number != ended_last_) continue;
+        outcome.usage = attempt.usage;
+        outcome.usage_state = attempt.usage_state;
     }
     record_.error = "upstream_error";
     settle(outcome, ledger::EndState::kError);

@@ -1,13 +1,12 @@
+#include "app/attempt_end.hpp"
 #include "app/budget_policy.hpp"
 #include "app/client_request.hpp"
 #include "app/config_values.hpp"
 #include "app/worst_case.hpp"
 #include "guard/auth/key_directory.hpp"
-#include "ledger/intent_table.hpp"
 #include "wire/openai/request_edit.hpp"
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <limits>
@@ -200,7 +199,7 @@ std::optional<pipeline::Reject> ClientRequest::reserve_budget() {
         auto worst = worst_case(answer, needs_price);
         if (!worst) return pipeline::Reject{std::move(worst.error())};
         wanted.operation = context_.id;
-        wanted.attempt = static_cast<std::uint32_t>(record_.attempts.size()) + 1;
+        wanted.attempt = attempts_made_ + 1;
         wanted.scopes = scopes;
         wanted.worst = wanted.floor = *worst;
         wanted.now_s = now_s;
@@ -244,7 +243,7 @@ std::optional<Error> ClientRequest::reserve_again() {
     if (!worst) return worst.error();
     budget::Reservation wanted;
     wanted.operation = context_.id;
-    wanted.attempt = static_cast<std::uint32_t>(record_.attempts.size()) + 1;
+    wanted.attempt = attempts_made_ + 1;
     wanted.scopes = scopes;
     wanted.worst = wanted.floor = *worst;
     wanted.now_s = context_.arrived_unix_us / 1'000'000;
@@ -254,9 +253,16 @@ std::optional<Error> ClientRequest::reserve_again() {
 
 /// What was reserved lies in the journal before a byte goes upstream. An error: it is released again.
 std::optional<Error> ClientRequest::keep_intent(const budget::Reservation& wanted) {
-    budget_open_ = true;
-    budget_attempt_ = wanted.attempt;
-    budget_worst_ = wanted.worst;
+    hold_.open = true;
+    hold_.attempt = wanted.attempt;
+    hold_.worst = wanted.worst;
+    if (worker_.ledger->append(intent_of(wanted))) return std::nullopt;
+    release_budget();
+    return ledger::no_paid_work();
+}
+
+/// What was reserved for an attempt at `context_.model`, as the journal has it.
+ledger::Intent ClientRequest::intent_of(const budget::Reservation& wanted) const {
     ledger::Intent intent;
     intent.id = context_.id;
     intent.attempt = wanted.attempt;
@@ -271,38 +277,26 @@ std::optional<Error> ClientRequest::keep_intent(const budget::Reservation& wante
     intent.model = context_.model->name;
     intent.provider = context_.model->provider_name;
     for (const budget::Scope& scope : wanted.scopes) intent.scopes.push_back(to_string(scope));
-    if (worker_.ledger->append(intent)) return std::nullopt;
-    release_budget();
-    return ledger::no_paid_work();
+    return intent;
 }
 
 void ClientRequest::release_budget() {
-    if (!std::exchange(budget_open_, false)) return;
-    (void)snapshot_->budgets()->book->release(context_.id, budget_attempt_);
+    if (!std::exchange(hold_.open, false)) return;
+    (void)snapshot_->budgets()->book->release(context_.id, hold_.attempt);
 }
 
 /// Before the row is priced: what nobody knows stays charged at the reservation, in the row as well.
 void ClientRequest::settle_budget() {
-    if (record_.attempts.size() < budget_attempt_) {
+    const auto ended =
+        std::find_if(record_.attempts.begin(), record_.attempts.end(),
+                     [&](const ledger::AttemptRow& row) { return row.number == hold_.attempt; });
+    if (ended == record_.attempts.end()) {
         release_budget();
         return;
     }
-    budget_open_ = false;
-    ledger::AttemptRow& attempt = record_.attempts[budget_attempt_ - 1];
-    budget::Book& book = *snapshot_->budgets()->book;
-    const auto charge =
-        ledger::charge_of(attempt, PicoUsd(budget_worst_.pico_usd), budget_worst_.tokens);
-    if (!attempt.cost && attempt.usage_state == prices::UsageState::kMissing) {
-        attempt.cost = PicoUsd(charge.pico_usd);
+    hold_.open = false;
+    if (settle_reservation(*snapshot_->budgets()->book, context_.id, hold_.worst, *ended))
         context_.note("budget", "reserved");
-        (void)book.mark_unknown(context_.id, budget_attempt_, {charge.pico_usd, charge.tokens});
-        return;
-    }
-    const auto settled =
-        book.settle(context_.id, budget_attempt_, {charge.pico_usd, charge.tokens});
-    if (settled == budget::Settled::kConflict) {
-        spdlog::error("id={} was settled twice with different amounts", context_.id.text());
-    }
 }
 
 Error ClientRequest::passed_reservation() const {

@@ -1,7 +1,7 @@
 #include "app/answer_meter.hpp"
+#include "app/attempt_end.hpp"
 #include "app/client_request.hpp"
 #include "base/strings.hpp"
-#include "prices/rates.hpp"
 #include "wire/openai/answer.hpp"
 #include "wire/openai/error.hpp"
 
@@ -50,7 +50,7 @@ struct ClientRequest::Relay {
 
 void ClientRequest::begin_attempt(const providers::Provider& provider) {
     attempt_ = {};
-    attempt_.number = static_cast<std::uint32_t>(record_.attempts.size()) + 1;
+    attempt_.number = ++attempts_made_;
     attempt_.provider = provider.name;
     attempt_.model = context_.model->name;
     attempt_.tier = tier_asked(provider);
@@ -64,27 +64,9 @@ void ClientRequest::end_attempt(int status, ledger::EndState end,
     attempt_open_ = false;
     attempt_.http_status = status;
     attempt_.end = end;
-    attempt_.usage = reading.usage;
-    attempt_.usage_state = reading.state;
-    if (reading.tier) attempt_.tier = *reading.tier;  // what was billed, also where less was given
     attempt_.total_us = to_us(monotonic_now() - attempt_start_);
-    if (reading.state != prices::UsageState::kMissing) {
-        prices::PriceQuery query;
-        query.unix_s = context_.arrived_unix_us / 1'000'000;
-        query.tier = attempt_.tier;
-        query.region = wire::usage::to_string(reading.region);
-        query.busy_us = attempt_.total_us;
-        const prices::Priced priced = context_.model->price->price(reading.usage, query);
-        attempt_.cost = priced.cost;
-        attempt_.price_id = priced.price_id;
-        if (reading.reported_cost) {
-            // What the provider says it bills is what it bills.
-            attempt_.computed_cost = priced.cost;
-            attempt_.reported_cost = attempt_.cost = reading.reported_cost;
-        }
-    } else if (status >= 400) {
-        attempt_.cost = PicoUsd(0);  // providers do not bill refusals
-    }
+    price_attempt(*context_.model->price, reading, context_.arrived_unix_us / 1'000'000, attempt_);
+    ended_last_ = attempt_.number;
     record_.attempts.push_back(std::move(attempt_));
 }
 
@@ -122,15 +104,17 @@ bool ClientRequest::forbids_storing(const net::ResponseHead& head) {
     });
 }
 
-void ClientRequest::keep_upstream_fields(const net::ResponseHead& head) {
+std::vector<std::pair<std::string, std::string>> ClientRequest::fields_of(
+    const net::ResponseHead& head) const {
+    std::vector<std::pair<std::string, std::string>> out;
     for (const net::Field& field : head.fields) {
         // A caller that we limit gets our figures, not those of our own key at the provider.
         if (limit_view_.any() &&
             equals_ignore_case(std::string_view(field.name).substr(0, 12), "x-ratelimit-"))
             continue;
-        if (providers::passes_to_client(field.name))
-            upstream_fields_.emplace_back(field.name, field.value);
+        if (providers::passes_to_client(field.name)) out.emplace_back(field.name, field.value);
     }
+    return out;
 }
 
 Task<void> ClientRequest::deliver_buffered(net::UpstreamCall& call) {
@@ -186,22 +170,24 @@ Task<void> ClientRequest::deliver_stream(net::UpstreamCall& call, Opening& openi
     relay.no_store = opening.no_store;
     worker_.metrics.streams(1);
     std::optional<Error> broken;
-    bool sent = co_await exchange_.begin_stream(200, answer_fields({}, false));
+    const bool begun = co_await exchange_.begin_stream(200, answer_fields({}, false));
+    bool goes_on = begun || stays();
     Result<std::span<const std::string_view>> pieces = std::move(opening.first);
-    while (sent) {
+    while (goes_on) {
         if (!pieces) broken = std::move(pieces.error());
         if (!pieces || pieces->empty()) break;
-        sent = co_await relay_pieces(relay, *pieces);
+        const bool sent = co_await relay_pieces(relay, *pieces);
         if (relay.stopped) {
             call.release();
             broken = passed_reservation();
             break;
         }
         if (relay.broken) break;  // what is no stream of events to us is none to the client
-        if (sent) pieces = co_await call.read_some();
+        goes_on = sent || stays();
+        if (goes_on) pieces = co_await call.read_some();
     }
     worker_.metrics.streams(-1);
-    if (!sent) {
+    if (!goes_on) {
         settle_relay(relay, ledger::EndState::kClientGone);
         co_return;  // dropping the call stops the upstream
     }

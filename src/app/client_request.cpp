@@ -18,6 +18,34 @@ std::uint32_t draw(std::string_view route, const RequestId& id) {
     return static_cast<std::uint32_t>(checksum64(text) % 1'000'000);
 }
 
+/// "2500ms", "2.5s", "1m", or a number of seconds. nullopt: nothing that can be read, or no time at all.
+std::optional<std::chrono::milliseconds> read_timeout(std::string_view text) {
+    std::string_view number = trim(text);
+    std::uint64_t unit_ms = 1000;
+    for (const auto& [suffix, ms] :
+         {std::pair<std::string_view, std::uint64_t>{"ms", 1}, {"s", 1000}, {"m", 60'000}}) {
+        if (!number.ends_with(suffix)) continue;
+        number.remove_suffix(suffix.size());
+        unit_ms = ms;
+        break;
+    }
+    const std::size_t dot = number.find('.');
+    const auto whole = parse_u64(number.substr(0, dot));
+    constexpr std::uint64_t kMost = 31'536'000;
+    if (!whole || *whole > kMost) return std::nullopt;
+    std::uint64_t ms = *whole * unit_ms;
+    if (dot != std::string_view::npos) {
+        std::string thousandths(number.substr(dot + 1, 3));
+        if (thousandths.empty() ||
+            number.substr(dot + 1).find_first_not_of("0123456789") != std::string_view::npos)
+            return std::nullopt;
+        thousandths.resize(3, '0');
+        ms += parse_u64(thousandths).value_or(0) * unit_ms / 1000;
+    }
+    if (ms == 0) return std::nullopt;
+    return std::chrono::milliseconds(ms);
+}
+
 }  // namespace
 
 ClientRequest::ClientRequest(WorkerState& worker, net::Exchange& exchange,
@@ -71,9 +99,26 @@ Task<void> ClientRequest::run() {
         co_return;
     }
     exchange_.watch(*deadline_);
+    if (recorder_ != nullptr) {
+        const bool over = co_await replay();
+        if (over) co_return;
+    }
     pipeline::Verdict verdict = co_await runner_.on_request();
     stage_guard_.reset();
     co_await follow(std::move(verdict));
+    if (replay_lease_) keep_for_replay();
+    if (context_.route != nullptr && context_.route->shadow != nullptr) start_shadow();
+}
+
+/// How long the caller waits for all of its answer, as it says. `x-stainless-timeout` is what OpenAI's and Anthropic's
+/// SDKs wait for the next byte: all of an answer that comes at once, no more than a part of a stream.
+std::optional<std::chrono::milliseconds> ClientRequest::wished_total() const {
+    if (const auto told = header("x-leeway-timeout")) return read_timeout(*told);
+    if (context_.view.stream) return std::nullopt;
+    for (const char* name : {"x-stainless-timeout", "x-stainless-read-timeout"}) {
+        if (const auto told = header(name)) return read_timeout(*told);
+    }
+    return std::nullopt;
 }
 
 Task<bool> ClientRequest::authenticate() {
@@ -110,7 +155,9 @@ Task<Result<void>> ClientRequest::read_request() {
     resolved_ = true;
     context_.dimensions = pipeline::read_dimensions(*this, context_.view, context_.body);
     draw_arm();
-    deadline_.emplace(worker_.loop, snapshot_->provider(*context_.model).origin.timeouts);
+    net::Timeouts limits = snapshot_->provider(*context_.model).origin.timeouts;
+    if (const auto wish = wished_total()) limits.total = std::min(limits.total, *wish);
+    deadline_.emplace(worker_.loop, limits);
     co_return Result<void>();
 }
 
@@ -174,9 +221,9 @@ Task<void> ClientRequest::follow(pipeline::Verdict verdict) {
     }
 }
 
-Task<void> ClientRequest::refuse(Error error, std::int64_t retry_after_s) {
+Task<void> ClientRequest::refuse(Error error, std::int64_t retry_after_s, int status) {
     pipeline::Outcome outcome;
-    outcome.status = http_status(error.code);
+    outcome.status = status > 0 ? status : http_status(error.code);
     record_.error = error.reason;
     if (record_.attempts.empty()) record_.source = ledger::Source::kGateway;
     settle(outcome, end_of(error));
@@ -185,6 +232,7 @@ Task<void> ClientRequest::refuse(Error error, std::int64_t retry_after_s) {
     std::vector<net::Field> fields(base.begin(), base.end());
     const std::string retry_after = std::to_string(retry_after_s);
     if (retry_after_s > 0) fields.push_back({"retry-after", retry_after});
+    if (status == 409) fields.push_back({"x-should-retry", "false"});
     if (error.code == ErrorCode::kUnauthenticated) fields.push_back({"www-authenticate", "Bearer"});
     co_await exchange_.respond(outcome.status, fields, body);
 }

@@ -1,8 +1,11 @@
 #pragma once
 
+#include "app/drain_slots.hpp"
 #include "app/gateway.hpp"
+#include "app/replay_store.hpp"
 #include "guard/budget/spec.hpp"
 #include "guard/limits/limit_book.hpp"
+#include "ledger/intent.hpp"
 #include "ledger/record.hpp"
 #include "net/deadline.hpp"
 #include "net/http_client.hpp"
@@ -25,6 +28,7 @@
 namespace leeway::app {
 
 struct LineReply;
+class RecordedExchange;
 
 /// One request of the client API from its head to its ledger row. Worker-local; lives in the frame of
 /// `Gateway::handle`.
@@ -38,6 +42,8 @@ public:
 
     /// Authenticates, reads, parses, runs the stages, gets the answer, settles, delivers.
     Task<void> run();
+    /// Keeps the answer for callers that ask again with the same idempotency key. `recorder` is the exchange of this.
+    void keep_answer(RecordedExchange& recorder) noexcept { recorder_ = &recorder; }
     /// For dialects that name the model and the form of the answer in the address, not in the body.
     void asked_in_address(std::string_view model, bool stream);
     /// Answers how many tokens the prompt of a request in the caller's dialect has.
@@ -67,7 +73,9 @@ private:
     Task<Result<void>> read_request();
     Result<void> read_wait();
     Task<void> follow(pipeline::Verdict verdict);
-    Task<void> refuse(Error error, std::int64_t retry_after_s = 0);
+    /// `status`: another than the error's own.
+    Task<void> refuse(Error error, std::int64_t retry_after_s = 0, int status = 0);
+    std::optional<std::chrono::milliseconds> wished_total() const;
     Task<void> deliver_stage_answer(pipeline::StageAnswer answer);
     Task<void> send_whole(const pipeline::StageAnswer& answer);
 
@@ -82,15 +90,15 @@ private:
         bool hide_usage = false;
         bool no_store = false;
         bool is_events = true;  // text/event-stream
+        std::vector<std::pair<std::string, std::string>> fields;  ///< for the caller
         Result<std::span<const std::string_view>> first;
         std::string held;  ///< a first event that came in several reads
         std::array<std::string_view, 1> held_piece;  ///< what `first` is then
     };
 
-    // client_attempts.cpp: which upstream is asked, how often, and what is told when none answers
+    // client_targets.cpp: who can be asked
     struct Failure;
     using Pass = std::optional<providers::Breaker::Pass>;
-    Task<void> forward();
     struct Course {
         const pipeline::Model* chosen;
         std::vector<const pipeline::Model*> targets;  ///< empty: not looked for yet
@@ -100,6 +108,16 @@ private:
     std::vector<const pipeline::Model*> targets(const pipeline::Model& chosen) const;
     std::vector<const pipeline::Model*> places_and_fallbacks(const pipeline::Model& chosen) const;
     std::vector<const pipeline::Model*> places(const pipeline::Model& model) const;
+    bool available(Pass& pass, std::optional<Failure>& failure);
+    Task<bool> wait_for_limit(const Course& course, Pass& pass, std::optional<Failure>& failure);
+    void cannot_be_asked(std::optional<Failure>& failure, Error error,
+                         std::int64_t retry_after_s) const;
+    bool needs_readiness(const pipeline::Model& model) const;
+    Task<bool> wait_ready(std::optional<Failure>& failure);
+    void learn_limits(const pipeline::Model& model, const net::ResponseHead& head) const;
+
+    // client_attempts.cpp: how often an upstream is asked, and what is told when none answers
+    Task<void> forward();
     enum class Next : std::uint8_t {
         kAgain,  ///< the same target, after a wait
         kElsewhere,  ///< the next target
@@ -107,11 +125,6 @@ private:
         kTell,  ///< none: the caller gets what came
     };
     Next next_after(Failure& came, std::uint32_t retry, bool stands_in, Duration& wait);
-    bool available(Pass& pass, std::optional<Failure>& failure);
-    void cannot_be_asked(std::optional<Failure>& failure, Error error,
-                         std::int64_t retry_after_s) const;
-    bool needs_readiness(const pipeline::Model& model) const;
-    Task<bool> wait_ready(std::optional<Failure>& failure);
     bool stand_in(const Failure& failure);
     enum class Reserved : std::uint8_t {
         kYes,
@@ -120,18 +133,71 @@ private:
     };
     Task<Reserved> reserve_first(Pass& pass, bool stands_in);
     void limit_attempt(const providers::Provider& provider);
-    Task<bool> attempt(Pass& pass, bool stands_in, std::optional<Failure>& failure);
+    struct Leg;
+    Task<bool> attempt(Course& course, Pass& pass, bool stands_in, std::optional<Failure>& failure);
+    Task<void> ask(Leg& leg, net::Deadline& deadline);
+    Task<bool> hear(Leg& leg, Pass& pass, std::optional<Failure>& failure);
+    std::vector<std::pair<std::string, std::string>> fields_of(const net::ResponseHead& head) const;
+    static bool is_stream(const net::ResponseHead& head, const providers::Provider& provider,
+                          bool wanted);
     void no_answer(bool sent, Error error, Failure& failure);
     Task<void> take_refusal(net::UpstreamCall& call, Failure& failure);
-    Opening open(const net::ResponseHead& head, bool hide_usage);
+    Opening open(const net::ResponseHead& head, bool hide_usage) const;
     static Task<void> read_opening(net::UpstreamCall& call, Opening& opening);
     bool begins(Opening& opening, const providers::Provider& provider,
                 std::optional<Failure>& failure);
     void refused_in_stream(std::string body, Failure& failure);
+    bool answers(const Leg& leg) const;
+    wire::usage::UsageReading count_input();
     void ended_unheard(Error error, Failure& failure);
     std::optional<Duration> wait_before(std::uint32_t retry, const Failure& failure);
     Task<bool> pause(Duration wait);
     Task<void> deliver_failure(Failure failure);
+
+    // client_hedge.cpp: a second target is asked where the first is slow to begin
+    struct Race;
+    /// What belongs to one attempt, while another one is under way.
+    struct BudgetHold {
+        bool open = false;  ///< reserved and not settled
+        std::uint32_t attempt = 0;  ///< that the reservation is for; 0: none was made
+        budget::Amount worst;
+    };
+    struct AttemptState {
+        const pipeline::Model* model = nullptr;
+        ledger::AttemptRow row;
+        TimePoint start{};
+        bool open = false;
+        BudgetHold hold;
+        std::string losses;
+        std::string_view tier_word;
+    };
+    AttemptState put_aside();
+    void take_up(AttemptState state);
+    std::optional<Duration> hedge_after(const Course& course, bool stands_in) const;
+    Task<void> ask_hedged(Leg& first, Duration patience, Course& course, Pass& pass,
+                          std::unique_ptr<Leg>& second);
+    Task<void> run_side(Leg& leg, Race& race, std::size_t side);
+    bool prepare_second(Course& course, Race& race);
+    Task<void> await_race(Race& race, TimePoint until);
+    void settle_race(Leg& first, Race& race, Pass& pass, bool second_won);
+    void settle_loser(Leg& leg);
+
+    // client_drain.cpp: the caller has left, and its answer goes on
+    bool stays();
+    static Duration grace(void* self);
+    void note_left(pipeline::Outcome& outcome, ledger::EndState& end);
+
+    // client_replay.cpp: the same idempotency key again
+    Task<bool> replay();
+    std::optional<ReplayStore::Question> question_of() const;
+    Task<void> deliver_replay(ReplayStore::Answer answer);
+    void keep_for_replay();
+
+    // client_shadow.cpp: a copy of an answered request, for nobody
+    void start_shadow();
+    bool casts_shadow() const;
+    bool send_shadow();
+    bool reserve_shadow(Shadow& shadow);
 
     // client_forward.cpp: an answer on its way back
     static constexpr std::size_t kMaxBufferedAnswer = 64ULL * 1024 * 1024;
@@ -145,7 +211,7 @@ private:
     void watch_events(Relay& relay, std::string_view bytes);
     void settle_relay(Relay& relay, ledger::EndState end);
     void count_own(Relay& relay, wire::openai::UsageReading& usage);
-    void keep_upstream_fields(const net::ResponseHead& head);
+    void keep_upstream_fields(const net::ResponseHead& head) { upstream_fields_ = fields_of(head); }
     void begin_attempt(const providers::Provider& provider);
     void end_attempt(int status, ledger::EndState end,
                      const wire::usage::UsageReading& reading = {});
@@ -200,6 +266,7 @@ private:
     std::optional<pipeline::Reject> reserve_budget();
     std::optional<Error> reserve_again();
     std::optional<Error> keep_intent(const budget::Reservation& wanted);
+    ledger::Intent intent_of(const budget::Reservation& wanted) const;
     Result<budget::Amount> worst_case(std::int64_t answer, bool needs_price) const;
     Result<std::int64_t> answer_bound(const budget::Amount& room, bool needs_price);
     Result<std::int64_t> longest_answer(const budget::Amount& room, bool needs_price,
@@ -216,7 +283,7 @@ private:
     void settle_limits();
 
     // client_settle.cpp: money, ledger, metrics, headers
-    void settle(const pipeline::Outcome& outcome, ledger::EndState end);
+    void settle(pipeline::Outcome outcome, ledger::EndState end);
     void price(const pipeline::Outcome& outcome);
     void compare(const pipeline::Outcome& outcome);
     void teach(const pipeline::Outcome& outcome) const;
@@ -253,6 +320,8 @@ private:
     ledger::AttemptRow attempt_;  // the one under way
     TimePoint attempt_start_{};
     bool attempt_open_ = false;
+    std::uint32_t attempts_made_ = 0;  // the number of the last one
+    std::uint32_t ended_last_ = 0;  // the number of the attempt that ended last; 0: none has
     bool resolved_ = false;  // has a model: worth a ledger row
     bool settled_ = false;
     bool row_is_written_ = false;  // or will be, by others
@@ -260,14 +329,18 @@ private:
         0};  // the deadline that the first target set; 0: none was asked yet
     std::chrono::milliseconds caller_wait_{
         0};  // that its caller says it can wait; 0: it says nothing
-    Duration waited_{};  // between attempts
+    Duration waited_{};  // between attempts, less what two of them waited at the same time
     bool fell_back_ = false;  // another model than the one chosen is asked
-    bool budget_open_ = false;  // reserved and not settled
+    bool answered_ = false;  // with a whole answer of an upstream or a stage
+    const net::UpstreamCall* call_ = nullptr;  // the one whose answer goes on without its caller
+    std::optional<DrainSlots::Slot> drain_slot_;
+    RecordedExchange* recorder_ = nullptr;  // null: the answer need not be kept
+    ReplayStore::Lease replay_lease_;
+    bool replayed_ = false;
+    BudgetHold hold_;  // of the attempt under way
     bool budget_short_ = false;  // refused, but the pool may have more
-    std::uint32_t budget_attempt_ = 0;  // that the reservation is for; 0: none was made
     std::int64_t budget_answer_ = 0;  // output tokens per choice that were reserved
     std::int64_t budget_output_ = 0;  // output tokens that were reserved; 0: no limit
-    budget::Amount budget_worst_;
     std::string budget_note_;  // value of x-leeway-budget; empty: none
     std::vector<std::pair<std::string, std::string>> upstream_fields_;
     std::array<std::string, 6> header_texts_;

@@ -7,6 +7,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 namespace leeway::app {
 namespace {
 
@@ -43,7 +45,7 @@ void ClientRequest::price(const pipeline::Outcome& outcome) {
     record_.cost = total_cost(record_.attempts);
     record_.usage = outcome.usage;
     record_.usage_state = outcome.usage_state;
-    if (outcome.status != 200) {
+    if (outcome.status != 200 || replayed_) {
         record_.baseline = record_.cost;  // nothing was answered, so nothing was saved
         if (record_.cost && prices::Waterfall().closes(*record_.cost, *record_.cost))
             record_.waterfall.emplace();
@@ -73,11 +75,11 @@ void ClientRequest::compare(const pipeline::Outcome& outcome) {
     in.query.unix_s = context_.arrived_unix_us / 1'000'000;
     in.query.busy_us = -1;
     in.answer_cost = PicoUsd(0);
-    if (!record_.attempts.empty()) {
-        const ledger::AttemptRow& last = record_.attempts.back();
-        in.query.busy_us = last.total_us;
-        in.query.tier = last.tier;
-        if (!outcome.from_stage) in.answer_cost = last.cost;
+    for (const ledger::AttemptRow& attempt : record_.attempts) {
+        if (attempt.number != ended_last_) continue;
+        in.query.busy_us = attempt.total_us;
+        in.query.tier = attempt.tier;
+        if (!outcome.from_stage) in.answer_cost = attempt.cost;
     }
     // What was billed is what the caller asked for, unless we asked for it.
     in.tier_asked = context_.tier_word.empty() ? in.query.tier : prices::Tier::kStandard;
@@ -88,9 +90,11 @@ void ClientRequest::compare(const pipeline::Outcome& outcome) {
 }
 
 // Runs once, before the caller gets the last byte: a row that is not kept yet must not be acknowledged.
-void ClientRequest::settle(const pipeline::Outcome& outcome, ledger::EndState end) {
+void ClientRequest::settle(pipeline::Outcome outcome, ledger::EndState end) {
     if (settled_) return;
     settled_ = true;
+    answered_ = outcome.complete || outcome.from_stage;
+    note_left(outcome, end);
     // What another model gave, or one that our limit cut short: not what others shall get from the cache.
     const bool altered = fell_back_ || (!budget_note_.empty() &&
                                         (budget_note_.starts_with("model=") ||
@@ -104,10 +108,13 @@ void ClientRequest::settle(const pipeline::Outcome& outcome, ledger::EndState en
     }
 
     record_.total_us = to_us(monotonic_now() - exchange_.arrival());
+    // Of two attempts at a time the ledger takes them in their order.
+    std::sort(record_.attempts.begin(), record_.attempts.end(),
+              [](const auto& a, const auto& b) { return a.number < b.number; });
     Duration upstream = waited_;
     for (const auto& attempt : record_.attempts)
         upstream += std::chrono::microseconds(attempt.total_us);
-    if (budget_open_) settle_budget();
+    if (hold_.open) settle_budget();
     record_.http_status = outcome.status;
     record_.end = end;
     if (!row_is_written_) price(outcome);
@@ -162,7 +169,11 @@ void ClientRequest::teach(const pipeline::Outcome& outcome) const {
                        !context_.view.has_media && context_.view.n <= 1;
     if (!known || record_.attempts.empty()) return;
     // Another model's count, where an attempt at another one gave the answer.
-    if (record_.attempts.back().model != context_.model->name) return;
+    const bool ours = std::any_of(
+        record_.attempts.begin(), record_.attempts.end(), [this](const ledger::AttemptRow& row) {
+            return row.number == ended_last_ && row.model == context_.model->name;
+        });
+    if (!ours) return;
     const std::int64_t now_us = context_.arrived_unix_us + record_.total_us;
     const std::size_t size = context_.body.size();
     if (size > TokenLearner::kMostBytes || !rule.calibration->take_turn(now_us)) return;

@@ -260,9 +260,10 @@ Task<void> ClientRequest::stream_translated(net::UpstreamCall& call,
     work.no_store = opening.no_store;
     worker_.metrics.streams(1);
     std::optional<Error> broken;
-    bool sent = co_await exchange_.begin_stream(200, answer_fields({}, false));
+    const bool begun = co_await exchange_.begin_stream(200, answer_fields({}, false));
+    bool goes_on = begun || stays();
     Result<std::span<const std::string_view>> pieces = std::move(opening.first);
-    while (sent) {
+    while (goes_on) {
         if (!pieces) broken = std::move(pieces.error());
         if (!pieces || pieces->empty()) break;
         work.out.clear();
@@ -278,12 +279,13 @@ Task<void> ClientRequest::stream_translated(net::UpstreamCall& call,
         if (!work.out.empty()) {
             frame(work);
             const std::array<std::string_view, 1> text{work.out};
-            sent = co_await exchange_.send(text);
+            const bool sent = co_await exchange_.send(text);
+            goes_on = sent || stays();
         }
-        if (sent) pieces = co_await call.read_some();
+        if (goes_on) pieces = co_await call.read_some();
     }
     worker_.metrics.streams(-1);
-    if (!sent) {
+    if (!goes_on) {
         settle_translation(work, ledger::EndState::kClientGone);
         co_return;  // dropping the call stops the upstream
     }

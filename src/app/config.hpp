@@ -173,6 +173,12 @@ struct GatherConfig {
     std::uint32_t requests = 500;  ///< the most of one batch
 };
 
+/// Requests that a route sends to a second model as well, whose answers nobody gets.
+struct ShadowConfig {
+    std::string model;  ///< empty: none
+    std::uint32_t share_ppm = 0;  ///< of the route's answered requests, per million
+};
+
 struct RouteConfig {
     std::string name;
     std::string model;  ///< target; may be empty for the route "default"
@@ -185,6 +191,9 @@ struct RouteConfig {
     std::chrono::milliseconds flex_wait{0};  ///< as of a model, before its own; 0: the model's
     GatherConfig gather;  ///< of tier batch
     std::uint32_t holdout_ppm = 0;  ///< share of requests answered without stages, per million
+    std::chrono::milliseconds hedge_after{0};  ///< without a first byte a second is asked; 0: never
+    bool hedge_at_p95 = false;  ///< or by the first bytes of late
+    ShadowConfig shadow;
 };
 
 /// What happens to a request that a hard budget has no room for.
@@ -219,6 +228,20 @@ struct KeyConfig {
     std::uint32_t tokens_per_minute = 0;
     std::uint32_t parallel = 0;  ///< requests at a time
     std::optional<std::int64_t> expires_unix_s;
+    bool drains = false;  ///< `on_disconnect: drain`
+};
+
+/// How long answers go on whose callers have left, for the keys that wish it.
+struct DrainConfig {
+    std::uint32_t parallel = 64;  ///< per process
+    std::chrono::milliseconds time{30'000};  ///< each
+};
+
+/// Answers that are kept for callers that ask again with the same `Idempotency-Key`.
+struct IdempotencyConfig {
+    std::uint64_t memory_bytes = 32ULL * 1024 * 1024;  ///< 0: the header is passed on and no more
+    std::uint64_t entry_bytes = 4ULL * 1024 * 1024;  ///< larger answers are not kept
+    std::chrono::seconds ttl{24 * 3600};
 };
 
 struct CacheConfig {
@@ -286,6 +309,8 @@ struct Config {
     /// URL of the Redis or Valkey server that leases slices of budgets; empty: the ledger's PostgreSQL does, or the
     /// budgets are this gateway's alone.
     Secret budget_leases;
+    DrainConfig drains;
+    IdempotencyConfig idempotency;
     CacheConfig cache;
     BatchesConfig batches;
     ResponsesConfig responses;

@@ -12,6 +12,8 @@ std::vector<std::string> changes_for_next_start(const Config& running, const Con
     compare("server.workers", running.server.workers, next.server.workers);
     compare("server.state", running.server.state, next.server.state);
     compare("server.limits", running.server.limits, next.server.limits);
+    compare("idempotency.memory", running.idempotency.memory_bytes, next.idempotency.memory_bytes);
+    compare("idempotency.entry", running.idempotency.entry_bytes, next.idempotency.entry_bytes);
     compare("cache.memory", running.cache.memory_bytes, next.cache.memory_bytes);
     compare("cache.disk", running.cache.disk_bytes, next.cache.disk_bytes);
     compare("cache.entry", running.cache.entry_bytes, next.cache.entry_bytes);

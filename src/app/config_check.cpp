@@ -110,6 +110,8 @@ void check_route(ConfigSource& source, const Config& config, const RouteConfig& 
         source.unknown(marks.model, "model", route.model, models);
     }
     check_fallbacks(source, config, route.model, marks.fallbacks);
+    if (!route.shadow.model.empty() && !contains(models, route.shadow.model))
+        source.unknown(marks.shadow, "model", route.shadow.model, models);
     if (route.model.empty() && route.name != "default") {
         source.error(marks.name, fmt::format("route '{}' needs a model (only the route 'default' "
                                              "may leave the choice to the caller)",

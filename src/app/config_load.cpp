@@ -72,8 +72,9 @@ void read_server(ConfigSource& source, Section section, ServerConfig& out) {
 }
 
 /// "0.02", at most six decimals: a part of one as parts per million.
-void read_holdout(ConfigSource& source, Section& section, std::uint32_t& ppm) {
-    const auto value = section.scalar("holdout");
+void read_share(ConfigSource& source, Section& section, std::string_view key, std::string_view most,
+                std::uint32_t most_ppm, std::uint32_t& ppm) {
+    const auto value = section.scalar(key);
     if (!value) return;
     std::string text = value->text;
     if (const std::size_t dot = text.find('.'); dot == std::string::npos) {
@@ -85,19 +86,37 @@ void read_holdout(ConfigSource& source, Section& section, std::uint32_t& ppm) {
         if (!text.empty()) text.erase(dot, 1);
     }
     const auto number = parse_u64(text);
-    if (!number || *number > 500'000) {
+    if (!number || *number > most_ppm) {
         source.error(value->mark,
-                     fmt::format("holdout: '{}' is no share of requests: write a number from 0 to "
-                                 "0.5 with at most six decimals, such as 0.02",
-                                 value->text));
+                     fmt::format("{}: '{}' is no share of requests: write a number from 0 to "
+                                 "{} with at most six decimals, such as 0.02",
+                                 key, value->text, most));
         return;
     }
     ppm = static_cast<std::uint32_t>(*number);
 }
 
+/// What a route asks besides the model that answers.
+void read_doubles(ConfigSource& source, Section& section, RouteConfig& out, RouteMarks& marks) {
+    Section hedge = section.section("hedge");
+    const auto after = hedge.raw_scalar("after");
+    out.hedge_at_p95 = after && after->text == "p95";
+    if (!out.hedge_at_p95) hedge.duration("after", out.hedge_after, milliseconds(1));
+    if (section.has("hedge") && !hedge.has("after"))
+        source.error(section.mark("hedge"), "a hedge needs its time: `after: 2s` or `after: p95`");
+    hedge.finish();
+    Section shadow = section.section("shadow");
+    shadow.text("model", out.shadow.model);
+    read_share(source, shadow, "share", "1", 1'000'000, out.shadow.share_ppm);
+    marks.shadow = section.has("shadow") ? shadow.mark("model") : section.mark();
+    if (section.has("shadow") && !(shadow.has("model") && shadow.has("share")))
+        source.error(section.mark("shadow"), "a shadow needs its `model` and its `share`");
+    shadow.finish();
+}
+
 void read_route(ConfigSource& source, const PlacedText& name, Section& section, Draft& draft) {
     RouteConfig out;
-    RouteMarks marks{name.mark, {}, {}, {}, {}, {}};
+    RouteMarks marks{name.mark, {}, {}, {}, {}, {}, {}};
     out.name = name.text;
     section.text("model", out.model);
     section.text("baseline", out.baseline);
@@ -120,7 +139,8 @@ void read_route(ConfigSource& source, const PlacedText& name, Section& section, 
     }
     section.list("fallbacks", marks.fallbacks);
     for (const PlacedText& model : marks.fallbacks) out.fallbacks.push_back(model.text);
-    read_holdout(source, section, out.holdout_ppm);
+    read_share(source, section, "holdout", "0.5", 500'000, out.holdout_ppm);
+    read_doubles(source, section, out, marks);
     read_tier(source, section, out.tier, out.flex_wait, &out.gather);
     marks.tier = section.mark("tier");
     Section cache = section.section("cache");
@@ -166,6 +186,7 @@ void read_key(ConfigSource& source, Section& section, Draft& draft) {
     section.number("requests_per_minute", out.requests_per_minute, 0, 100'000'000);
     section.number("tokens_per_minute", out.tokens_per_minute, 0, 4'000'000'000);
     section.number("parallel", out.parallel, 0, 1'000'000);
+    section.choice<bool>("on_disconnect", out.drains, {{"abort", false}, {"drain", true}});
     section.text("team", out.team);
     if (section.has("budget")) {
         read_key_budget(source, section, out.name, draft);
@@ -189,6 +210,17 @@ void read_database(ConfigSource& source, Section& ledger, LedgerConfig& out) {
 }
 
 void read_rest(ConfigSource& source, Section& top, Config& config) {
+    Section drains = top.section("drains");
+    drains.number("parallel", config.drains.parallel, 0, 1'000'000);
+    drains.duration("time", config.drains.time, milliseconds(1));
+    drains.finish();
+
+    Section idempotency = top.section("idempotency");
+    idempotency.bytes("memory", config.idempotency.memory_bytes, 0, kTiB);
+    idempotency.bytes("entry", config.idempotency.entry_bytes, 1 * kKiB, 1 * kGiB);
+    idempotency.seconds("ttl", config.idempotency.ttl, std::chrono::seconds(1));
+    idempotency.finish();
+
     Section cache = top.section("cache");
     cache.bytes("memory", config.cache.memory_bytes, 0, kTiB);
     cache.bytes("disk", config.cache.disk_bytes, 0, 1024 * kTiB);

@@ -37,6 +37,7 @@ struct RouteMarks {
     YAML::Mark baseline;
     YAML::Mark cache;
     YAML::Mark tier;
+    YAML::Mark shadow;
     std::vector<PlacedText> fallbacks;
 };
 

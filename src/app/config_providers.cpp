@@ -223,7 +223,9 @@ void read_traffic(ConfigSource& source, Section& section, ProviderConfig& out) {
     }
     breaker.duration("window", out.breaker.window, milliseconds(100));
     breaker.duration("open", out.breaker.open, milliseconds(1));
+    breaker.duration("slow", out.breaker.slow, milliseconds(1));
     breaker.finish();
+    section.number("parallel", out.breaker.parallel, 0, 1'000'000);
 }
 
 /// What only one kind of provider has.
@@ -247,7 +249,7 @@ void refuse_strangers(ConfigSource& source, Section& section, const ProviderConf
                      "Vertex takes no API key: give vertex.service_account");
     if (out.dialect != Dialect::kEmbedded) return;
     for (const char* key :
-         {"base_url", "api_key", "ca_file", "usage", "quirks", "retries", "breaker"}) {
+         {"base_url", "api_key", "ca_file", "usage", "quirks", "retries", "breaker", "parallel"}) {
         section.declare(key);
         if (section.has(key))
             source.error(section.mark(key), fmt::format("an embedded provider has no {}", key));

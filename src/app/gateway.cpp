@@ -4,6 +4,7 @@
 #include "app/client_request.hpp"
 #include "app/client_stored.hpp"
 #include "app/places.hpp"
+#include "app/recorded_exchange.hpp"
 #include "wire/anthropic/models_list.hpp"
 #include "wire/canonical/codec.hpp"
 #include "wire/gemini/models_list.hpp"
@@ -146,7 +147,12 @@ Task<void> Gateway::handle(net::Exchange& exchange) {
     if (place.kind == kEmbeddings) endpoint = pipeline::Endpoint::kEmbeddings;
     if (place.kind == kCompletions) endpoint = pipeline::Endpoint::kCompletions;
     if (place.kind == kRerank) endpoint = pipeline::Endpoint::kRerank;
-    ClientRequest request(worker_, exchange, endpoint, place.dialect);
+    std::optional<RecordedExchange> recorder;
+    if (worker_.snapshot->replays() != nullptr && exchange.head().fields.find("idempotency-key"))
+        recorder.emplace(exchange);
+    net::Exchange& used = recorder ? static_cast<net::Exchange&>(*recorder) : exchange;
+    ClientRequest request(worker_, used, endpoint, place.dialect);
+    if (recorder) request.keep_answer(*recorder);
     if (!found->model.empty()) request.asked_in_address(found->model, place.stream);
     if (place.kind == kCountTokens) {
         co_await request.count_tokens();

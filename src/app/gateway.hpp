@@ -1,5 +1,6 @@
 #pragma once
 
+#include "app/shadow.hpp"
 #include "app/snapshot.hpp"
 #include "ledger/sink.hpp"
 #include "net/http_client.hpp"
@@ -26,6 +27,7 @@ struct WorkerState {
     std::map<std::string, providers::RetryBudget, std::less<>> retry_budgets;  ///< by provider
     ledger::Sink* ledger = nullptr;            ///< null: the ledger is switched off
     BatchGatherer* gatherer = nullptr;
+    Shadows shadows;
 };
 
 /// The client API: takes each request through its life (docs/life_of_a_request.md). Worker-local.

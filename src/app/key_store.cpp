@@ -221,6 +221,7 @@ Result<std::shared_ptr<const guard::auth::KeyDirectory>> load_key_directory(cons
         entry.spec.requests_per_minute = key.requests_per_minute;
         entry.spec.tokens_per_minute = key.tokens_per_minute;
         entry.spec.parallel = key.parallel;
+        entry.spec.drains = key.drains;
         entry.spec.team = key.team;
         entry.spec.expires_unix_s = key.expires_unix_s;
         entry.credentials.push_back(

@@ -119,6 +119,10 @@ Result<void> Server::open_stores() {
     if (!cache) return fail(std::move(cache.error()));
     cache_ = std::move(*cache);
     cache_services_ = {cache_.get(), &flights_, &cache_keys_};
+    if (config_.idempotency.memory_bytes > 0) {
+        replays_ = std::make_unique<ReplayStore>(config_.idempotency.memory_bytes,
+                                                 config_.idempotency.entry_bytes);
+    }
 
     learner_ = TokenLearner::start(state);
     vocabularies_.use(&learner_->book());
@@ -161,6 +165,7 @@ Result<std::shared_ptr<const Snapshot>> Server::build_snapshot(const Config& con
         &breakers_,       learner_.get(),
         batches_.get(),   &batch_reader_,
         &batch_waiters_,  config.responses.store ? responses_.get() : nullptr,
+        replays_.get(),   &drain_slots_,
     };
     auto snapshot = Snapshot::build(config, keys_, services, address->is_loopback());
     // Only now, when nothing can be refused any more.
@@ -441,6 +446,12 @@ Result<void> Server::put_to_work(const Config& config) {
 std::size_t Server::connections() const {
     std::size_t sum = 0;
     for (const auto& worker : workers_) sum += worker->connections();
+    return sum;
+}
+
+std::size_t Server::shadows() const {
+    std::size_t sum = 0;
+    for (const auto& worker : workers_) sum += worker->shadows();
     return sum;
 }
 

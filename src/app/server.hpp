@@ -7,8 +7,10 @@
 #include "app/batch_waiters.hpp"
 #include "app/commands.hpp"
 #include "app/config.hpp"
+#include "app/drain_slots.hpp"
 #include "app/key_store.hpp"
 #include "app/price_layers.hpp"
+#include "app/replay_store.hpp"
 #include "app/response_store.hpp"
 #include "app/snapshot.hpp"
 #include "app/token_learner.hpp"
@@ -72,8 +74,10 @@ private:
     [[nodiscard]] std::string budget_metrics() const;
     [[nodiscard]] std::string breaker_metrics() const;
     [[nodiscard]] std::string batch_metrics() const;
+    [[nodiscard]] std::string traffic_metrics() const;
     [[nodiscard]] std::string calibration_metrics() const;
     [[nodiscard]] std::size_t connections() const;
+    [[nodiscard]] std::size_t shadows() const;
 
     ServeOptions options_;
     Config config_;
@@ -95,6 +99,8 @@ private:
     PriceBooks books_;
     VocabularyShelf vocabularies_;
     providers::BreakerBook breakers_;
+    DrainSlots drain_slots_;
+    std::unique_ptr<ReplayStore> replays_;  // null: idempotency keys are only passed on
     std::unique_ptr<TokenLearner> learner_;
     std::unique_ptr<BatchStore> batches_;  // null: no provider has taken batches yet
     std::atomic<BatchStore*> batches_seen_{nullptr};  // the same, for other threads

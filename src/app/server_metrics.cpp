@@ -173,6 +173,32 @@ std::string Server::batch_metrics() const {
     return out;
 }
 
+std::string Server::traffic_metrics() const {
+    std::string out;
+    const auto line = [&out](std::string_view name, std::string_view type, std::string_view help,
+                             std::uint64_t value) {
+        append_help(out, name, type, help);
+        append_sample(out, name, {}, std::to_string(value));
+    };
+    line("leeway_draining_answers", "gauge", "Answers that go on without their callers.",
+         drain_slots_.open());
+    line("leeway_drains_total", "counter", "Answers that went on when their callers had left.",
+         drain_slots_.begun());
+    line("leeway_drains_refused_total", "counter",
+         "Answers that should have gone on, but too many did already.", drain_slots_.refused());
+    line("leeway_shadows_running", "gauge", "Copies of requests under way, for nobody.", shadows());
+    if (!replays_) return out;
+    const auto replays = replays_->stats();
+    line("leeway_idempotency_entries", "gauge", "Answers kept for the same idempotency key.",
+         replays.entries);
+    line("leeway_idempotency_bytes", "gauge", "What they take in memory.", replays.bytes);
+    line("leeway_idempotency_replays_total", "counter", "Requests that got a kept answer.",
+         replays.replayed);
+    line("leeway_idempotency_conflicts_total", "counter",
+         "Requests refused: their key was used for another one.", replays.refused);
+    return out;
+}
+
 std::string Server::calibration_metrics() const {
     std::string out;
     const auto slots = learner_->book().slots();
@@ -229,6 +255,7 @@ std::string Server::process_metrics() const {
     out += budget_metrics();
     out += breaker_metrics();
     out += batch_metrics();
+    out += traffic_metrics();
     out += calibration_metrics();
     const auto cache = cache_->stats();
     line("leeway_exact_cache_memory_bytes", "gauge", "Answers in memory.", cache.memory_bytes);

@@ -112,6 +112,10 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::build(
     out->batch_waiters_ = services.batch_waiters;
     out->batches_config_ = config.batches;
     out->responses_ = services.responses;
+    out->replays_ = services.replays;
+    out->drain_slots_ = services.drain_slots;
+    out->drains_ = config.drains;
+    out->idempotency_ttl_ = config.idempotency.ttl;
     if (!config.budgets.empty()) {
         out->budgets_.book = services.budgets;
         out->budgets_.leases = services.leases;
@@ -263,6 +267,10 @@ Result<void> Snapshot::add_routes(const Config& config) {
         to.gather_wait = from.gather.least_wait;
         to.gather_window = from.gather.window;
         to.gather_requests = from.gather.requests;
+        to.hedge_after = from.hedge_after;
+        to.hedge_at_p95 = from.hedge_at_p95;
+        if (!from.shadow.model.empty()) to.shadow = model(from.shadow.model);
+        to.shadow_ppm = from.shadow.share_ppm;
         for (const std::string& other : from.fallbacks) to.fallbacks.push_back(model(other));
         to.exact_cache = cache_mode(from.exact_cache);
         to.cache_ttl = from.cache_ttl.count() > 0 ? from.cache_ttl : config.cache.ttl;

@@ -26,6 +26,8 @@ namespace leeway::app {
 class BatchReader;
 class BatchStore;
 class BatchWaiters;
+class DrainSlots;
+class ReplayStore;
 class ResponseStore;
 class TokenLearner;
 
@@ -46,6 +48,8 @@ struct Services {
     BatchReader* batch_reader = nullptr;  ///< there where `batches` is
     BatchWaiters* batch_waiters = nullptr;  ///< likewise
     ResponseStore* responses = nullptr;  ///< null: none are kept; outlives every snapshot
+    ReplayStore* replays = nullptr;  ///< null: idempotency keys are only passed on; likewise
+    DrainSlots* drain_slots = nullptr;  ///< null: nothing is drained; likewise
 };
 
 /// One configuration, built into what the data plane runs on. Immutable; each request pins the one it
@@ -120,6 +124,12 @@ public:
     [[nodiscard]] const BatchesConfig& batches_config() const noexcept { return batches_config_; }
     /// Null: no responses are kept.
     [[nodiscard]] ResponseStore* responses() const noexcept { return responses_; }
+    /// Null: idempotency keys are only passed on.
+    [[nodiscard]] ReplayStore* replays() const noexcept { return replays_; }
+    [[nodiscard]] std::chrono::seconds idempotency_ttl() const noexcept { return idempotency_ttl_; }
+    /// Null: nothing is drained.
+    [[nodiscard]] DrainSlots* drain_slots() const noexcept { return drain_slots_; }
+    [[nodiscard]] const DrainConfig& drains() const noexcept { return drains_; }
 
 private:
     Snapshot() = default;
@@ -157,6 +167,10 @@ private:
     BatchWaiters* batch_waiters_ = nullptr;
     BatchesConfig batches_config_;
     ResponseStore* responses_ = nullptr;
+    ReplayStore* replays_ = nullptr;
+    std::chrono::seconds idempotency_ttl_{0};
+    DrainSlots* drain_slots_ = nullptr;
+    DrainConfig drains_;
 };
 
 }  // namespace leeway::app

@@ -41,6 +41,7 @@ void Worker::drain() {
     loop_.post([this] {
         poller_.stop();
         server_.stop_accepting();
+        state_.shadows.end();
         state_.pool.close_idle();
     });
 }

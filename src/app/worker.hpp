@@ -40,8 +40,11 @@ public:
     [[nodiscard]] std::size_t connections() const noexcept { return server_.connections(); }
     /// Has neither connections nor work of its own under way. Thread-safe.
     [[nodiscard]] bool idle() const noexcept {
-        return connections() == 0 && !poller_.running() && gatherer_.sending() == 0;
+        return connections() == 0 && shadows() == 0 && !poller_.running() &&
+               gatherer_.sending() == 0;
     }
+    /// Copies of requests under way, for nobody. Thread-safe.
+    [[nodiscard]] std::size_t shadows() const noexcept { return state_.shadows.running(); }
     /// Copies the counters on the worker's thread and gives them to `done` there. Thread-safe.
     void copy_metrics(std::function<void(telemetry::WorkerMetrics)> done);
 

@@ -46,14 +46,16 @@ TimePoint Deadline::phase_end() const noexcept {
 
 void Deadline::plan() noexcept {
     if (interrupted()) return;
-    timer_.arm(std::min(after(start_, timeouts_.total), phase_end()));
+    timer_.arm(std::min({after(start_, timeouts_.total), phase_end(), stay_end_}));
 }
 
 void Deadline::fire(void* self) {
     auto& deadline = *static_cast<Deadline*>(self);
     const TimePoint now = monotonic_now();
     if (now >= after(deadline.start_, deadline.timeouts_.total)) {
-        deadline.interrupt(Reason::kTotal);
+        deadline.stop(Reason::kTotal);
+    } else if (now >= deadline.stay_end_) {
+        deadline.stop(Reason::kClientGone);
     } else if (now >= deadline.phase_end() && deadline.interrupt_ == nullptr) {
         // Nobody waits for the upstream (its client reads slowly): only the total counts.
         deadline.phase_start_ = now;
@@ -61,13 +63,27 @@ void Deadline::fire(void* self) {
     } else if (now >= deadline.phase_end()) {
         constexpr Reason kReasons[] = {Reason::kTotal, Reason::kConnect, Reason::kFirstByte,
                                        Reason::kChunks};
-        deadline.interrupt(kReasons[static_cast<std::size_t>(deadline.phase_)]);
+        deadline.stop(kReasons[static_cast<std::size_t>(deadline.phase_)]);
     } else {
         deadline.plan();  // `touch` moved the end
     }
 }
 
 void Deadline::interrupt(Reason reason) noexcept {
+    if (interrupted()) return;
+    if (reason == Reason::kClientGone && left_) return;  // known
+    if (reason == Reason::kClientGone && grace_ != nullptr) {
+        const Duration more = grace_(grace_context_);
+        if (more > Duration::zero()) {
+            left_ = true;
+            stay_end_ = monotonic_now() + more;
+            return plan();
+        }
+    }
+    stop(reason);
+}
+
+void Deadline::stop(Reason reason) noexcept {
     if (interrupted()) return;
     reason_ = reason;
     timer_.cancel();

@@ -53,6 +53,8 @@ public:
     /// A phase's limit has passed and the request goes on with another attempt: takes that interruption back. False:
     /// the request is over (its total has passed, its client is gone, we shut down) and stays interrupted.
     [[nodiscard]] bool resume() noexcept;
+    /// Whether the client left, and the request was let go on without it.
+    [[nodiscard]] bool client_left() const noexcept { return left_; }
     [[nodiscard]] Reason reason() const noexcept { return reason_; }
     [[nodiscard]] bool interrupted() const noexcept { return reason_ != Reason::kNone; }
     /// The interruption as an error (kUpstreamTimeout, kClientGone or kUnavailable).
@@ -60,6 +62,26 @@ public:
     [[nodiscard]] Duration elapsed() const noexcept { return monotonic_now() - start_; }
     /// What is left of the total, zero when passed.
     [[nodiscard]] Duration remaining() const noexcept;
+
+    /// For its life, a client that leaves does not stop the request at once: `grace` is asked, once, how long it goes
+    /// on without the client; zero: not at all. When that has passed, or at the end of this, it is stopped.
+    class Stay {
+    public:
+        using Grace = Duration (*)(void* context);
+        Stay(Deadline& deadline, Grace grace, void* context) noexcept : deadline_(deadline) {
+            deadline.grace_ = grace;
+            deadline.grace_context_ = context;
+        }
+        ~Stay() {
+            deadline_.grace_ = nullptr;
+            if (deadline_.left_) deadline_.stop(Reason::kClientGone);
+        }
+        Stay(const Stay&) = delete;
+        Stay& operator=(const Stay&) = delete;
+
+    private:
+        Deadline& deadline_;
+    };
 
     /// Registers how to stop the present wait for the life of the guard.
     class Guard {
@@ -84,6 +106,7 @@ public:
 
 private:
     static void fire(void* self);
+    void stop(Reason reason) noexcept;
     void plan() noexcept;
     [[nodiscard]] TimePoint phase_end() const noexcept;
 
@@ -95,6 +118,10 @@ private:
     Reason reason_ = Reason::kNone;
     Interrupt interrupt_ = nullptr;
     void* context_ = nullptr;
+    Stay::Grace grace_ = nullptr;
+    void* grace_context_ = nullptr;
+    bool left_ = false;
+    TimePoint stay_end_ = TimePoint::max();
 };
 
 }  // namespace leeway::net

@@ -123,7 +123,7 @@ private:
 // ------------------------------------------------------------------------------------------- call
 
 UpstreamCall::UpstreamCall(UpstreamPool& pool, const Origin& origin, Deadline& deadline) noexcept
-    : pool_(pool), origin_(origin), deadline_(deadline) {}
+    : pool_(pool), origin_(origin), deadline_(&deadline) {}
 
 UpstreamCall::~UpstreamCall() { release(); }
 
@@ -142,7 +142,7 @@ Task<Result<void>> UpstreamCall::start(const UpstreamRequest& request) {
     if (first) co_return first;
     // As long as the news of a close may be under way to us, from the far side of the world.
     constexpr std::chrono::seconds kAtOnce{1};
-    const bool dead_on_arrival = reused_ && !answer_begun_ && !deadline_.interrupted() &&
+    const bool dead_on_arrival = reused_ && !answer_begun_ && !deadline_->interrupted() &&
                                  monotonic_now() - sent_at_ < kAtOnce;
     if (!dead_on_arrival) co_return first;
     release();
@@ -155,10 +155,10 @@ Task<Result<void>> UpstreamCall::attempt(const UpstreamRequest& request, bool fr
     auto& entry = pool_.impl().entry(origin_);
     bool waited = false;
     while (!connection_) {
-        if (deadline_.interrupted()) {
+        if (deadline_->interrupted()) {
             // We may have been woken for a slot that we do not take now.
             if (waited) pool_.impl().wake_one(entry);
-            co_return fail(deadline_.error());
+            co_return fail(deadline_->error());
         }
         if (!fresh) connection_ = pool_.impl().take(entry);
         if (connection_) {
@@ -171,37 +171,37 @@ Task<Result<void>> UpstreamCall::attempt(const UpstreamRequest& request, bool fr
             --entry.open;
         }
         if (entry.open >= origin_.max_connections) {
-            if (!waited) deadline_.enter(Deadline::Phase::kConnect);
+            if (!waited) deadline_->enter(Deadline::Phase::kConnect);
             SlotAwaiter slot(entry, std::exchange(waited, true));
-            const Deadline::Guard guard(deadline_, &SlotAwaiter::interrupt, &slot);
+            const Deadline::Guard guard(*deadline_, &SlotAwaiter::interrupt, &slot);
             co_await slot;
             continue;
         }
         ++entry.open;
         auto stream =
-            co_await connect_stream(pool_.loop(), origin_.url.address, origin_.tls, deadline_);
+            co_await connect_stream(pool_.loop(), origin_.url.address, origin_.tls, *deadline_);
         if (!stream) {
             pool_.impl().forget(entry);
             co_return fail(std::move(stream.error()));
         }
         connection_ = std::make_unique<UpstreamConnection>(std::move(*stream));
     }
-    deadline_.enter(Deadline::Phase::kFirstByte);
+    deadline_->enter(Deadline::Phase::kFirstByte);
     sent_ = true;
     sent_at_ = monotonic_now();
-    auto sent = co_await connection_->send(origin_, request, deadline_);
+    auto sent = co_await connection_->send(origin_, request, *deadline_);
     // An upstream may answer (and close) before it has read everything, so look for an answer anyway.
-    if (!sent && deadline_.interrupted()) co_return sent;
-    auto head = co_await connection_->read_head(request.method == "HEAD", deadline_);
+    if (!sent && deadline_->interrupted()) co_return sent;
+    auto head = co_await connection_->read_head(request.method == "HEAD", *deadline_);
     answer_begun_ = connection_->heard();
     if (!head) co_return fail(std::move(sent ? head.error() : sent.error()));
-    deadline_.enter(Deadline::Phase::kChunks);
+    deadline_->enter(Deadline::Phase::kChunks);
     co_return Result<void>();
 }
 
 Task<Result<std::span<const std::string_view>>> UpstreamCall::read_some() {
-    deadline_.touch();
-    auto pieces = co_await connection_->read_body(deadline_);
+    deadline_->touch();
+    auto pieces = co_await connection_->read_body(*deadline_);
     co_return pieces;
 }
 

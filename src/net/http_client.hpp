@@ -64,6 +64,8 @@ public:
     /// The whole (rest of the) body, at most `limit` bytes, with 64 readable bytes behind it. The
     /// view lives until the call is destroyed.
     [[nodiscard]] Task<Result<std::string_view>> read_all(std::size_t limit);
+    /// From now on `deadline` limits it, instead of the one that did. Only while nobody waits for it.
+    void limit_by(Deadline& deadline) noexcept { deadline_ = &deadline; }
     /// Ends the call as its destructor does; then only the latter is left to call.
     void release() noexcept;
     /// Whether a connection was taken from the pool (for metrics).
@@ -77,7 +79,7 @@ private:
 
     UpstreamPool& pool_;
     const Origin& origin_;
-    Deadline& deadline_;
+    Deadline* deadline_;
     std::unique_ptr<UpstreamConnection> connection_;
     std::string body_;
     TimePoint sent_at_{};

@@ -50,6 +50,11 @@ struct Route {
     std::chrono::milliseconds gather_wait{0};
     std::chrono::milliseconds gather_window{0};
     std::uint32_t gather_requests = 0;
+    /// Without a first byte by then the next in line is asked as well; 0: never.
+    std::chrono::milliseconds hedge_after{0};
+    bool hedge_at_p95 = false;  ///< "by then" is when nineteen of twenty have it
+    const Model* shadow = nullptr;  ///< gets a copy of some requests, for nobody; null: none
+    std::uint32_t shadow_ppm = 0;  ///< of the answered requests, per million
 };
 
 }  // namespace leeway::pipeline

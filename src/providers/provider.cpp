@@ -1,6 +1,7 @@
 #include "providers/provider.hpp"
 
 #include "base/clock.hpp"
+#include "base/hash.hpp"
 #include "base/strings.hpp"
 #include "json/write.hpp"
 #include "wire/openai/request_edit.hpp"
@@ -81,16 +82,16 @@ void add_own_fields(const Provider& provider, const pipeline::HeaderSource& head
         fields.push_back({"anthropic-version", "2023-06-01"});
 }
 
-void add_fields(const Provider& provider, const pipeline::RequestContext& context,
-                std::vector<net::Field>& fields) {
-    fields.reserve(8);
-    fields.push_back({"content-type", "application/json"});
-    if (context.view.stream) {
-        fields.push_back({"accept", provider.dialect == wire::Dialect::kBedrock
-                                        ? "application/vnd.amazon.eventstream"
-                                        : "text/event-stream"});
-    }
-    add_own_fields(provider, *context.headers, fields);
+/// The caller's idempotency key as one provider sees it: the same for each attempt at a model, another for other
+/// models, since their bodies differ, and for other callers, who share our account and may choose the same key.
+std::string own_key(const pipeline::RequestContext& context, std::string_view key) {
+    std::string bytes;
+    for (const std::string_view part :
+         {std::string_view(context.key_name), std::string_view(context.model->provider_name),
+          std::string_view(context.model->upstream_name), key})
+        bytes.append(std::to_string(part.size())).append(":").append(part);
+    constexpr std::size_t kDigits = 40;
+    return "lw-" + to_hex(sha256(bytes)).substr(0, kDigits);
 }
 
 }  // namespace
@@ -126,7 +127,7 @@ Result<void> PreparedRequest::prepare(const Provider& provider,
         out.pieces_.assign(1, out.joined_);
     }
     out.target_ = target_of(provider, context);
-    add_fields(provider, context, out.fields_);
+    out.add_fields(provider, context);
     out.add_credentials(provider);
     return {};
 }
@@ -137,8 +138,25 @@ void PreparedRequest::prepare_body(const Provider& provider,
     out.joined_ = std::move(body);
     out.pieces_.assign(1, out.joined_);
     out.target_ = target_of(provider, context);
-    add_fields(provider, context, out.fields_);
+    out.add_fields(provider, context);
     out.add_credentials(provider);
+}
+
+void PreparedRequest::add_fields(const Provider& provider,
+                                 const pipeline::RequestContext& context) {
+    fields_.reserve(8);
+    fields_.push_back({"content-type", "application/json"});
+    if (context.view.stream) {
+        fields_.push_back({"accept", provider.dialect == wire::Dialect::kBedrock
+                                         ? "application/vnd.amazon.eventstream"
+                                         : "text/event-stream"});
+    }
+    add_own_fields(provider, *context.headers, fields_);
+    for (net::Field& field : fields_) {
+        if (field.name != "idempotency-key") continue;
+        idempotency_key_ = own_key(context, field.value);
+        field.value = idempotency_key_;
+    }
 }
 
 /// Those that are not the same for every request.

@@ -66,9 +66,11 @@ private:
     json::Splice splice_;
     std::string joined_;  // when the edits make more pieces than one write takes
     std::vector<std::string_view> pieces_;
+    void add_fields(const Provider& provider, const pipeline::RequestContext& context);
     void add_credentials(const Provider& provider);
 
     std::string target_;
+    std::string idempotency_key_;
     std::string time_;  // values of fields
     std::string signature_;
     std::shared_ptr<const Secret> token_;

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
 #include <thread>
 
 namespace leeway::providers {
@@ -162,8 +163,80 @@ TEST(BreakerBook, KeepsABreakerWhileItsRuleStays) {
     const auto second = book.get("openai", "gpt-4o", "gpt-4o", other);
     EXPECT_NE(second, first);
     EXPECT_EQ(book.standings().size(), 1U);  // `cheap` is used by nobody
-    other.failures = 0;
-    EXPECT_EQ(book.get("openai", "gpt-4o", "gpt-4o", other), nullptr);
+}
+
+TEST(Breaker, WithoutARuleItNeverOpens) {
+    const TimePoint now{std::chrono::hours(5)};
+    Breaker breaker({0, 5'000, seconds(10), seconds(1)});
+    for (int i = 0; i < 100; ++i) {
+        auto pass = breaker.admit(now);
+        ASSERT_TRUE(pass);
+        pass->failed(now);
+    }
+    EXPECT_EQ(breaker.state(), Breaker::State::kClosed);
+}
+
+TEST(Breaker, SlowAnswersOpenItToo) {
+    const TimePoint now{std::chrono::hours(5)};
+    BreakerSpec spec{3, 10'000, seconds(10), seconds(1)};
+    spec.slow = milliseconds(500);
+    Breaker breaker(spec);
+    for (int i = 0; i < 5; ++i) breaker.admit(now)->answered(milliseconds(500), now);
+    for (int i = 0; i < 2; ++i) breaker.admit(now)->answered(milliseconds(501), now);
+    EXPECT_EQ(breaker.state(), Breaker::State::kClosed);
+    breaker.admit(now)->answered(milliseconds(501), now);
+    EXPECT_EQ(breaker.state(), Breaker::State::kOpen);
+}
+
+TEST(Breaker, KnowsByWhenNineteenOfTwentyAnswersHaveBegun) {
+    Breaker breaker({});
+    std::mt19937 random(7);
+    std::exponential_distribution<double> times(1.0 / 200);  // in ms; 95 % are below 599
+    for (int i = 0; i < 19; ++i) breaker.note_first_byte(milliseconds(200));
+    EXPECT_FALSE(breaker.first_byte_p95());
+    for (int i = 0; i < 5'000; ++i)
+        breaker.note_first_byte(std::chrono::microseconds(static_cast<int>(times(random) * 1000)));
+    double sum_ms = 0;
+    for (int i = 0; i < 5'000; ++i) {
+        breaker.note_first_byte(std::chrono::microseconds(static_cast<int>(times(random) * 1000)));
+        sum_ms += std::chrono::duration<double, std::milli>(*breaker.first_byte_p95()).count();
+    }
+    EXPECT_NEAR(sum_ms / 5'000, 599, 90);
+}
+
+TEST(Breaker, LetsSoManyThroughAtATime) {
+    const TimePoint now{std::chrono::hours(5)};
+    BreakerSpec spec;
+    spec.parallel = 2;
+    Breaker breaker(spec);
+    auto first = breaker.admit(now);
+    std::optional<Breaker::Pass> second;
+    {
+        auto passing = breaker.admit(now);  // a pass that moves is still one
+        ASSERT_TRUE(passing);
+        second.emplace(std::move(*passing));
+    }
+    second->succeeded(now);  // it has begun to answer, and is still at it
+    auto bar = Breaker::Bar::kNone;
+    EXPECT_FALSE(breaker.admit(now, &bar));
+    EXPECT_EQ(bar, Breaker::Bar::kFull);
+    second.reset();
+    EXPECT_TRUE(breaker.admit(now));
+    EXPECT_TRUE(breaker.admit(now)) << "the one before is over";
+}
+
+TEST(Breaker, IsLeftAloneAsLongAsTheProviderWishes) {
+    const TimePoint now{std::chrono::hours(5)};
+    Breaker breaker({});
+    breaker.hold(now + seconds(3));
+    breaker.hold(now + seconds(1));  // the latest counts
+    auto bar = Breaker::Bar::kNone;
+    EXPECT_FALSE(breaker.admit(now + milliseconds(2'999), &bar));
+    EXPECT_EQ(bar, Breaker::Bar::kHeld);
+    EXPECT_EQ(breaker.wait(now), Duration(seconds(3)));
+    EXPECT_EQ(breaker.state(), Breaker::State::kClosed);
+    EXPECT_TRUE(breaker.admit(now + seconds(3)));
+    EXPECT_TRUE(breaker.admit(now + seconds(3))) << "it is no probe: all may go on";
 }
 
 TEST(Breaker, LetsOneOfManyThreadsProbe) {

@@ -117,6 +117,7 @@ void WorkerMetrics::merge(const WorkerMetrics& other) {
     retries_ += other.retries_;
     retries_refused_ += other.retries_refused_;
     fallbacks_ += other.fallbacks_;
+    for (std::size_t i = 0; i < kDoubles; ++i) doubles_[i] += other.doubles_[i];
 }
 
 std::string WorkerMetrics::exposition() const {
@@ -178,6 +179,16 @@ std::string WorkerMetrics::exposition() const {
     append_help(out, "leeway_fallbacks_total", "counter",
                 "Attempts at a model that stands in for another.");
     append_sample(out, "leeway_fallbacks_total", {}, std::to_string(fallbacks_));
+    constexpr std::array<std::pair<std::string_view, std::string_view>, kDoubles> kNames{
+        {{"leeway_hedges_total", "A second target was asked: the first was slow to begin."},
+         {"leeway_hedges_won_total", "Of these, the second target answered."},
+         {"leeway_hedges_left_total", "No second target could be asked."},
+         {"leeway_shadows_total", "Copies of requests sent to a second model, for nobody."},
+         {"leeway_shadows_left_total", "Copies that were not sent: too many, or no budget."}}};
+    for (std::size_t i = 0; i < kDoubles; ++i) {
+        append_help(out, kNames[i].first, "counter", kNames[i].second);
+        append_sample(out, kNames[i].first, {}, std::to_string(doubles_[i]));
+    }
     return out;
 }
 

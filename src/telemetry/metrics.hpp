@@ -46,6 +46,16 @@ struct RequestSample {
     bool cost_unknown = false;
 };
 
+/// What a route asks besides the model that answers.
+enum class Double : std::uint8_t {
+    kHedge,        ///< a second target was asked, as the first was slow to begin
+    kHedgeWon,     ///< and it was the one that answered
+    kHedgeLeft,    ///< it was not: there was no target, no budget or no retry left for it
+    kShadow,       ///< a copy went to another model
+    kShadowLeft,   ///< it did not: too many were under way, or there was no budget for it
+};
+inline constexpr std::size_t kDoubles = 5;
+
 /// One worker's counters. Worker-local, so plain numbers; `/metrics` asks each worker for a copy.
 class WorkerMetrics {
 public:
@@ -60,6 +70,7 @@ public:
     /// A failed attempt was worth a retry: one was made, or the retry budget had none left.
     void retry(bool made) noexcept { ++(made ? retries_ : retries_refused_); }
     void fallback() noexcept { ++fallbacks_; }
+    void doubled(Double what) noexcept { ++doubles_[static_cast<std::size_t>(what)]; }
 
     void merge(const WorkerMetrics& other);
     /// Prometheus text exposition format 0.0.4.
@@ -89,6 +100,7 @@ private:
     std::uint64_t retries_ = 0;
     std::uint64_t retries_refused_ = 0;
     std::uint64_t fallbacks_ = 0;
+    std::array<std::uint64_t, kDoubles> doubles_{};
 };
 
 /// Appends one sample line; label values are escaped.

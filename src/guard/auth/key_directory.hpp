@@ -26,6 +26,8 @@ struct KeySpec {
     std::uint32_t parallel = 0;  ///< requests at a time
     std::optional<std::int64_t> expires_unix_s;
     bool revoked = false;
+    /// Answers that have begun go on to their end when the caller leaves, to be known and billed right.
+    bool drains = false;
 
     /// `route` is empty for a request that goes through none.
     [[nodiscard]] bool may_use_route(std::string_view route) const noexcept;
