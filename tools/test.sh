@@ -4,7 +4,7 @@
 #   tools/test.sh PRESET [FILTER]    FILTER `sdk`: only the matrix of SDKs, `fault`: only the faults, with their tables
 #
 # LEEWAY_QUICK_TESTS=1 leaves all but unit tests and transcripts out. LEEWAY_FAULT_OPTIONS is for tests/fault/run, such as
-# "--seconds 60 --scale 3".
+# "--seconds 60 --scale 3", LEEWAY_SIM_SEEDS the number of seeds that the simulator runs (10000).
 # The last line is 'N passed, N failed' (and ', N skipped').
 
 set -euo pipefail
@@ -19,6 +19,8 @@ binaries=$leeway_root/build/$preset
 targets=(leeway leeway_tests bench_load bench_provider)
 [[ $filter != sdk ]] || targets=(leeway)
 [[ $filter != fault ]] || targets=(leeway bench_load bench_provider)
+# A sanitizer has its own clock and memory; what the simulator finds it finds without one.
+[[ $preset != release || $filter == sdk ]] || targets+=(leeway_sim)
 "$leeway_root/tools/build.sh" "$preset" "${targets[@]}"
 
 export LEEWAY_MODELS=${LEEWAY_MODELS:-$leeway_models}
@@ -36,6 +38,7 @@ export TSAN_OPTIONS=halt_on_error=0:external_symbolizer_path=$symbolizer:${TSAN_
 run_e2e=0
 [[ -n $filter || -n ${LEEWAY_QUICK_TESTS:-} || ! -x $leeway_root/tests/e2e/run ]] || run_e2e=1
 step_total=$((2 + 3 * run_e2e))
+[[ $run_e2e == 0 || $preset != release ]] || step_total=6
 passed=0 failed=0 skipped=0
 
 # add_count PROGRAM STATUS: adds the count in the last line of a step's output.
@@ -80,8 +83,19 @@ faults() {
     grep '^skipped ' "$step_log" || true
 }
 
+# Whole gateways in a simulated world.
+simulator() {
+    local status=0
+    step_show_failure() { grep -A 20 '^seed ' "$step_log" | head -n 200 >&2; }
+    step "simulator ($preset)" "simulator-$preset" timeout --kill-after=10 1200 \
+        "$binaries/leeway_sim" --seeds "${LEEWAY_SIM_SEEDS:-10000}" || status=$?
+    add_count leeway_sim "$status"
+}
+
 if [[ $filter == fault ]]; then
-    step_total=1
+    step_total=2
+    simulator
+    grep -E '^ +[0-9]+  |each struck' "$step_log" || true
     # shellcheck disable=SC2086 # a list of words
     faults ${LEEWAY_FAULT_OPTIONS:-}
     grep -E '^(passed|FAILED) ' "$step_log" || true
@@ -150,6 +164,7 @@ fi
 only=()
 [[ $preset == release ]] || only=(--only processes)
 ((!run_e2e)) || faults --short "${only[@]}"
+[[ $run_e2e == 0 || $preset != release ]] || simulator
 
 # ---------------------------------------------------------------- official SDKs
 # A sanitizer sees nothing new in the many SDKs, which say the same to the same code, but is slow over them.
