@@ -104,12 +104,16 @@ std::string Client::request_text() {
         first = "POST /v1/chat completions HTTP/9\r\n";
         now.well_formed = false;
     }
+    // The same body with the same key is the same request, asked again.
+    std::string again;
+    if (now.group >= 1'000'000 && world.strikes(Fault::client_asks_again))
+        again = fmt::format("idempotency-key: again-{}\r\n", now.group);
     const std::string auth =
         dialect_ == Dialect::kMessages ? "x-api-key: " : "authorization: Bearer ";
     return fmt::format(
         "{}host: leeway\r\n{}{}\r\ncontent-type: application/json\r\nx-request-id: r{}\r\n"
-        "x-leeway-session: r{}\r\nx-leeway-user: u{}\r\ncontent-length: {}\r\n\r\n{}",
-        first, auth, key, now.number, now.number, now.number % 3, body.size(), body);
+        "x-leeway-session: r{}\r\nx-leeway-user: u{}\r\n{}content-length: {}\r\n\r\n{}",
+        first, auth, key, now.number, now.number, now.number % 3, again, body.size(), body);
 }
 
 void Client::send_request() {
@@ -126,8 +130,7 @@ void Client::send_request() {
     std::string text = request_text();
     world.tell(fmt::format("r{} is sent", now.number));
     pipelined_ = world.strikes(Fault::client_pipelines);
-    if (pipelined_)
-        text += "GET /v1/models HTTP/1.1\r\nhost: leeway\r\n\r\n";
+    if (pipelined_) text += "GET /v1/models HTTP/1.1\r\nhost: leeway\r\n\r\n";
     if (world.strikes(Fault::client_slow_writer)) {
         slow_ = true;
         Duration at{0};

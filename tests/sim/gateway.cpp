@@ -31,10 +31,11 @@ models:
   quick: {{provider: two, price: {{input: 1, output: 2}}, fallbacks: [middle, large]}}
   spread: {{targets: [{{provider: one}}, {{provider: two, weight: 2}}], balance: {balance}, price: {{input: 1, output: 2}}}}
 routes:
-  default: {{stages: [exact_cache], cache: {{exact: auto}}}}
+  default: {{stages: [exact_cache], cache: {{exact: auto}}{hedge}}}
 keys:
   - {{name: web, team: blue, secret: "{key}"}}
-  - {{name: app, team: green, secret: "{other}"}}
+  - {{name: app, team: green, secret: "{other}", on_disconnect: {leaves}}}
+drains: {{parallel: 2, time: 3s}}
 {budgets}
 {limits}
 )";
@@ -77,7 +78,10 @@ Gateway::Gateway(Oracle& oracle, std::string state) : oracle_(oracle), state_(st
             "limits:\n  - {{name: each, scope: key, requests_per_minute: {}, parallel: {}}}",
             random.chance(0.5) ? 6 : 600, 1 + random.below(4));
     }
-    text_ = fmt::format(kConfig, fmt::arg("state", state_), fmt::arg("common", common),
+    const std::string hedge = random.chance(0.4) ? ", hedge: {after: 100ms}" : "";
+    text_ = fmt::format(kConfig, fmt::arg("hedge", hedge),
+                        fmt::arg("leaves", random.chance(0.5) ? "drain" : "abort"),
+                        fmt::arg("state", state_), fmt::arg("common", common),
                         fmt::arg("balance", kBalances[random.below(kBalances.size())]),
                         fmt::arg("key", kClientKey), fmt::arg("other", kOtherKey),
                         fmt::arg("budgets", budgets), fmt::arg("limits", limits));
@@ -99,6 +103,7 @@ std::shared_ptr<const app::Snapshot> Gateway::build(Life& life, const app::Confi
         guard::auth::KeyEntry entry;
         entry.spec.name = key.name;
         entry.spec.team = key.team;
+        entry.spec.drains = key.drains;
         entry.spec.revoked = revoked_ && key.name == "app";
         entry.credentials.push_back(
             {guard::auth::key_mac(pepper, key.secret.expose()), std::nullopt});
@@ -111,6 +116,8 @@ std::shared_ptr<const app::Snapshot> Gateway::build(Life& life, const app::Confi
     services.limits = &life.limits;
     services.tokens = &life.tokens;
     services.breakers = &life.breakers;
+    services.replays = &life.replays;
+    services.drain_slots = &life.drains;
     auto snapshot = app::Snapshot::build(config, *keys, services, false);
     if (!snapshot) {
         World::get().violated("no snapshot: " + snapshot.error().text());
@@ -306,6 +313,7 @@ void Gateway::check_quiet() {
     const auto counters = life_->book.counters();
     if (counters.open > 0) world.violated(fmt::format("{} reservations are left", counters.open));
     if (counters.conflicts > 0) world.violated("an attempt was settled twice, with two amounts");
+    if (life_->drains.open() > 0) world.violated("an answer goes on without end");
     const auto flights = life_->flights.stats();
     if (flights.flights > 0) world.violated("a flight of equal requests is left");
     std::size_t idle = 0;

@@ -1,6 +1,8 @@
 #pragma once
 
+#include "app/drain_slots.hpp"
 #include "app/gateway.hpp"
+#include "app/replay_store.hpp"
 #include "guard/budget/book.hpp"
 #include "guard/limits/limit_book.hpp"
 #include "ledger/ledger.hpp"
@@ -66,6 +68,8 @@ private:
         agent_cache::ShardedKeyMemo keys;
         providers::TokenSources tokens;
         providers::BreakerBook breakers;
+        app::DrainSlots drains;
+        app::ReplayStore replays{1 << 20, 1 << 16};
         std::shared_ptr<const app::Snapshot> snapshot;
         std::vector<std::unique_ptr<Worker>> workers;
         bool serving = false;

@@ -95,9 +95,9 @@ Outcome run(std::uint64_t seed, const std::string& state, const Files& blank, bo
     for (const auto& [name, file] : blank)
         disk.files[state + name] = std::make_shared<Disk::File>(*file);
     Oracle& oracle = *new Oracle;
-    new Provider(oracle, "10.1.0.1:80", true, "sk-simulated-ant");
-    new Provider(oracle, "10.1.0.2:80", false, "sk-simulated-one");
-    new Provider(oracle, "10.1.0.3:80", false, "sk-simulated-two");
+    new Provider(oracle, "ant", "10.1.0.1:80", true);
+    new Provider(oracle, "one", "10.1.0.2:80", false);
+    new Provider(oracle, "two", "10.1.0.3:80", false);
     Gateway& gateway = *new Gateway(oracle, state);
     gateway.start();
     (new Weather(gateway))->begin();

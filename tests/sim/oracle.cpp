@@ -44,7 +44,7 @@ struct Row {
         std::int64_t number = 0;
         int status = 0, end = 0;
         std::optional<std::int64_t> cost;
-        std::string model;
+        std::string model, provider;
     };
     std::vector<Attempt> attempts;
 };
@@ -112,8 +112,10 @@ void Oracle::judge_ledger(const std::string& state) {
     }
     {
         auto all = db.prepare(
-            "SELECT hex(a.request_id), a.number, a.http_status, a.end, a.cost_pico_usd, n.text"
-            " FROM attempt a JOIN name n ON n.id = a.model ORDER BY a.request_id, a.number");
+            "SELECT hex(a.request_id), a.number, a.http_status, a.end, a.cost_pico_usd, n.text, "
+            "p.text"
+            " FROM attempt a JOIN name n ON n.id = a.model JOIN name p ON p.id = a.provider ORDER "
+            "BY a.request_id, a.number");
         if (!all) return world.violated("the ledger cannot be asked: " + all.error().text());
         while (true) {
             const auto more = all->step();
@@ -127,6 +129,7 @@ void Oracle::judge_ledger(const std::string& state) {
             attempt.end = static_cast<int>(all->int64(3));
             attempt.cost = all->optional_int64(4);
             attempt.model = std::string(all->text(5));
+            attempt.provider = std::string(all->text(6));
             rows[found->second].attempts.push_back(std::move(attempt));
         }
     }
@@ -170,10 +173,21 @@ void Oracle::judge_ledger(const std::string& state) {
                 fmt::format("request {}: {} calls reached providers, {} attempts have rows",
                             one.number, heard, row.attempts.size()));
         }
-        // The attempt that ended well is the last; its call is the last, too.
-        const Row::Attempt& last = row.attempts.back();
-        const Call& call = *mine.back();
-        if (last.end != 0 || last.status != 200) continue;
+        // The attempt that ended well, and the last call of its kind.
+        const auto well =
+            std::find_if(row.attempts.begin(), row.attempts.end(),
+                         [](const auto& one) { return one.end == 0 && one.status == 200; });
+        if (well == row.attempts.end()) continue;
+        const Row::Attempt& last = *well;
+        const auto its = std::find_if(mine.rbegin(), mine.rend(), [&](const Call* call) {
+            return call->model == last.model && call->provider == last.provider;
+        });
+        if (its == mine.rend()) {
+            world.violated(
+                fmt::format("request {}: an attempt went well that reached nobody", one.number));
+            continue;
+        }
+        const Call& call = **its;
         if (call.truth == Call::Truth::kBroken || call.truth == Call::Truth::kRefused) {
             world.violated(fmt::format("request {}: call {} broke ({}), its row says it went well",
                                        one.number, call.number, call.what));

@@ -21,7 +21,7 @@ struct Call {
     std::uint32_t number = 0;
     std::uint32_t request = 0;
     std::uint32_t group = 0;  ///< of requests with the same body
-    std::string model;
+    std::string provider, model;
     Truth truth = Truth::kWhole;
     std::uint32_t words = 0;  ///< of the whole answer
     std::int64_t cost =

@@ -66,11 +66,12 @@ Provider::Price Provider::price_of(const std::string& model) {
     return {1, 2};
 }
 
-Provider::Provider(Oracle& oracle, std::string address, bool anthropic, std::string secret)
+Provider::Provider(Oracle& oracle, std::string name, std::string address, bool anthropic)
     : oracle_(oracle),
+      name_(std::move(name)),
       address_(std::move(address)),
       anthropic_(anthropic),
-      secret_(std::move(secret)) {
+      secret_("sk-simulated-" + name_) {
     Network::get().listen(address_, this, nullptr, [this](EndPtr end) {
         auto connection = std::make_shared<Connection>();
         connection->end = end;
@@ -96,6 +97,7 @@ void Provider::serve(const std::shared_ptr<Connection>& connection) {
     if (auth != (anthropic_ ? secret_ : "Bearer " + secret_))
         world.violated("a provider got a credential that is not its own: " + auth);
     Call& call = oracle_.calls.emplace_back();
+    call.provider = name_;
     call.number = static_cast<std::uint32_t>(oracle_.calls.size() - 1);
     const std::string id = request.field("x-request-id");
     call.request = static_cast<std::uint32_t>(number_after(id, "r").value_or(0));

@@ -13,8 +13,8 @@ namespace leeway::sim {
 /// A provider that answers as OpenAI or Anthropic do, and fails as providers fail.
 class Provider {
 public:
-    /// `secret`: the credential that it must get, and no other.
-    Provider(Oracle& oracle, std::string address, bool anthropic, std::string secret);
+    /// Its credential is sk-simulated-NAME; it must get no other.
+    Provider(Oracle& oracle, std::string name, std::string address, bool anthropic);
 
     /// USD per million tokens of the model, input and output, as in the gateway's configuration.
     struct Price {
@@ -38,6 +38,7 @@ private:
     std::string usage(std::int64_t input, std::int64_t output, Call& call) const;
 
     Oracle& oracle_;
+    const std::string name_;
     const std::string address_;
     const bool anthropic_;
     const std::string secret_;
