@@ -357,6 +357,9 @@ void ClientRequest::translate(Translation& work, std::string_view bytes) {
                        work.meter.passed(budget_output_);
         if (work.stopped) return;
         if (!work.writer) work.out.append(event.raw);
+        // What only keeps the connection alive keeps the caller's, too, by a comment, which clients pass over.
+        const bool beats = !event.has_data || event.type == "ping";
+        if (work.writer && beats && dialect_ != Dialect::kGemini) work.out.append(": \n\n");
     }
 }
 

@@ -103,7 +103,7 @@ def test_a_state_folder_of_a_newer_version_is_left_alone(gateway, upstream):
             return old
 
     found = {path.name: version(path) for path in gateway.state.rglob("*.db")}
-    assert set(found) == {"ledger.db", "keys.db", "cache.db"}, found
+    assert set(found) == {"ledger.db", "keys.db", "responses.db", "cache.db"}, found
     for path in sorted(gateway.state.rglob("*.db")):
         if path.name == "cache.db":
             continue  # holds nothing that cannot be had again

@@ -99,6 +99,15 @@ def test_faithful_the_chunk_of_usage_has_no_choice(gateway, upstream):
     over_all(gateway, scenario, ("chat",))
 
 
+def test_faithful_pings_keep_callers_of_other_dialects_connected(gateway, upstream):
+    def scenario(name, target, provider):
+        if target != "anthropic" or name == "anthropic":
+            return
+        _, stream, _ = ask(gateway, name, target, "hello", stream=True)
+        assert stream.count(b": \n\n") == (0 if name == "gemini" else 1), stream  # the provider sends one ping
+    over_all(gateway, scenario)
+
+
 def test_faithful_errors_keep_status_code_param_and_type(gateway, upstream):
     openai = ("chat", "responses", "azure")
 
