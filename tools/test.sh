@@ -16,7 +16,9 @@ filter=${2:-}
 binaries=$leeway_root/build/$preset
 
 "$leeway_root/tools/setup.sh" test
-targets=(leeway leeway_tests bench_load bench_provider)
+targets=(leeway leeway_tests)
+# The loads of tests/fault; only the release is built with them.
+[[ $preset != release ]] || targets+=(bench_load bench_provider)
 [[ $filter != sdk ]] || targets=(leeway)
 [[ $filter != fault ]] || targets=(leeway bench_load bench_provider)
 # A sanitizer has its own clock and memory; what the simulator finds it finds without one.

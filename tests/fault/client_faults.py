@@ -102,7 +102,8 @@ def fault_client_halves_and_pipelines(world):
             calls = upstream.calls()
             rows = [row for row in gateway.rows() if row["id"] not in before]
             said["client"], said["ledger"] = f"{answers} answers", show(rows)
-            need(answers == calls == len(rows) and 1 <= calls <= 2, data)
+            # A kept connection to the provider that was closed just then is asked anew: one call more.
+            need(answers == len(rows) <= calls <= 2 and answers >= 1, data)
         with world.case("client", "sends its request byte by byte") as said:
             upstream.play([whole(completion())])
             with connect(gateway) as end:

@@ -213,7 +213,10 @@ def search(world, gateway, form):
 
 
 def told_on_purpose(sink, mark):
-    """The one place where a marked value belongs: the model that a caller asked for by name stands in the ledger."""
+    """Where a marked value belongs: the model that a caller asked for by name stands in the ledger, and what callers of
+    Responses let us keep in its store."""
+    if sink.startswith("state/responses.db"):
+        return mark in (PROMPT, SAID)
     return mark == PROMPT and ("ledger" in sink or "report" in sink)
 
 
