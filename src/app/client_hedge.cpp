@@ -9,7 +9,7 @@ namespace leeway::app {
 namespace {
 
 using Reason = net::Deadline::Reason;
-using Wait = models::LoopWait<bool>;
+using EndWait = models::LoopWait<bool>;
 
 }  // namespace
 
@@ -22,7 +22,7 @@ struct ClientRequest::Race {
         [[nodiscard]] bool running() const noexcept { return begun && !ended; }
     };
     std::array<Side, 2> sides;
-    std::shared_ptr<Wait> waiting;  ///< null: nobody waits for an end
+    std::shared_ptr<EndWait> waiting;  ///< null: nobody waits for an end
     std::unique_ptr<Leg> second;
     AttemptState aside;  ///< of the second, while the first is the one under way
     Pass pass;  ///< of the second
@@ -83,12 +83,12 @@ Task<void> ClientRequest::run_side(Leg& leg, Race& race, std::size_t side) {
 
 /// Until an attempt has ended, `until`, or an interruption of the request.
 Task<void> ClientRequest::await_race(Race& race, TimePoint until) {
-    const auto waiting = std::make_shared<Wait>(worker_.loop);
+    const auto waiting = std::make_shared<EndWait>(worker_.loop);
     race.waiting = waiting;
-    net::Timer timer(worker_.loop.timers(), &Wait::interrupt, waiting.get());
+    net::Timer timer(worker_.loop.timers(), &EndWait::interrupt, waiting.get());
     if (until != TimePoint::max()) timer.arm(until);
-    const net::Deadline::Guard guard(*deadline_, &Wait::interrupt, waiting.get());
-    Wait& awaited = *waiting;
+    const net::Deadline::Guard guard(*deadline_, &EndWait::interrupt, waiting.get());
+    EndWait& awaited = *waiting;
     co_await awaited;
     race.waiting.reset();
 }

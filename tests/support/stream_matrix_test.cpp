@@ -193,8 +193,8 @@ std::vector<Transcript> transcripts() {
         cohere(
             {kStart,
              R"({"type":"content-start","index":0,"delta":{"message":{"content":{"type":"text","text":""}}}})",
-             "{\"type\":\"content-delta\",\"index\":0,\"delta\":{\"message\":{\"content\":{"
-             "\"text\":\"Gr\xC3\xBC\xC3\x9F\x65 \xE2\x80\xA8 \\n data: x\"}}}}",
+             ("{\"type\":\"content-delta\",\"index\":0,\"delta\":{\"message\":{\"content\":{"
+              "\"text\":\"Gr\xC3\xBC\xC3\x9F\x65 \xE2\x80\xA8 \\n data: x\"}}}}"),
              R"({"type":"citation-start","index":0,"delta":{"message":{"citations":{"start":0,"end":3,"text":"Gr","sources":[]}}}})",
              R"({"type":"citation-end","index":0})",
              R"({"type":"content-delta","index":0,"delta":{"message":{"content":{"text":" event: message-end"}}}})",
