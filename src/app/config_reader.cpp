@@ -4,9 +4,11 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <yaml-cpp/eventhandler.h>
 
 #include <algorithm>
 #include <cstdlib>
+#include <sstream>
 #include <tuple>
 
 namespace leeway::app {
@@ -21,6 +23,23 @@ constexpr char kClose = '\x0f';
 constexpr char kEscape = '\x10';
 
 constexpr std::size_t kMostText = 1024 * 1024;  // a configuration is some kilobytes
+
+/// Only looks where a document begins.
+struct DocumentStart final : YAML::EventHandler {
+    YAML::Mark mark;
+    void OnDocumentStart(const YAML::Mark& at) override { mark = at; }
+    void OnDocumentEnd() override {}
+    void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+    void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+    void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  const std::string&) override {}
+    void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                         YAML::EmitterStyle::value) override {}
+    void OnSequenceEnd() override {}
+    void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                    YAML::EmitterStyle::value) override {}
+    void OnMapEnd() override {}
+};
 
 bool is_name_char(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
@@ -97,14 +116,17 @@ std::optional<YAML::Node> ConfigSource::parse(const std::string& text) {
         }
     }
     try {
-        const std::vector<YAML::Node> documents = YAML::LoadAll(hide_variables(text));
-        if (documents.empty()) return YAML::Node();
-        if (documents.size() > 1) {
-            error(documents[1].Mark(),
-                  "a second document begins here; a file holds one (remove '---')");
+        const std::string hidden = hide_variables(text);
+        // Not LoadAll: where the parser stops without being at the end, that finds empty documents without end.
+        std::istringstream stream(hidden);
+        YAML::Parser parser(stream);
+        DocumentStart seen;
+        if (!parser.HandleNextDocument(seen)) return YAML::Node();
+        if (parser.HandleNextDocument(seen)) {
+            error(seen.mark, "a second document begins here; a file holds one (remove '---')");
             return std::nullopt;
         }
-        return documents.front();
+        return YAML::Load(hidden);
     } catch (const YAML::Exception& exception) {
         error(exception.mark, fmt::format("not valid YAML: {}", exception.msg));
         return std::nullopt;

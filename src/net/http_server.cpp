@@ -3,6 +3,7 @@
 #include "net/detail/connection.hpp"
 #include "net/listener.hpp"
 
+#include <utility>
 #include <vector>
 
 namespace leeway::net {
@@ -19,7 +20,7 @@ Task<void> serve(std::unique_ptr<Connection> connection, bool full) {
 
 struct HttpServer::Impl {
     Impl(EventLoop& loop, ServerOptions options, Handler& handler)
-        : state(options, handler, loop), listener(loop, &Impl::on_accepted, this) {}
+        : state(std::move(options), handler, loop), listener(loop, &Impl::on_accepted, this) {}
 
     static void on_accepted(void* self, std::unique_ptr<Stream> stream) {
         ServerState& state = static_cast<Impl*>(self)->state;
@@ -34,7 +35,7 @@ struct HttpServer::Impl {
 };
 
 HttpServer::HttpServer(EventLoop& loop, ServerOptions options, Handler& handler)
-    : impl_(std::make_unique<Impl>(loop, options, handler)) {}
+    : impl_(std::make_unique<Impl>(loop, std::move(options), handler)) {}
 
 HttpServer::~HttpServer() = default;
 

@@ -40,19 +40,19 @@ protected:
 
     Result<Address> open(std::optional<Listener>& listener, const Address& at) {
         Result<Address> out;
-        thread.run([&] {
-            listener.emplace(thread.loop(), &drop, nullptr);
+        loop_thread_.run([&] {
+            listener.emplace(loop_thread_.loop(), &drop, nullptr);
             out = listener->open(at, false);
         });
         return out;
     }
     void close(std::optional<Listener>& listener) {
-        thread.run([&] {
+        loop_thread_.run([&] {
             listener->close();
             listener.reset();
         });
     }
-    LoopThread thread;
+    LoopThread loop_thread_;
 };
 
 TEST_F(ListenerTest, SaysWhenThePortIsTaken) {

@@ -9,12 +9,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 namespace leeway::net {
 
 /// What the connections of a server share.
 struct ServerState {
-    ServerState(ServerOptions o, Handler& h, EventLoop& l) : options(o), handler(h), loop(l) {}
+    ServerState(ServerOptions o, Handler& h, EventLoop& l)
+        : options(std::move(o)), handler(h), loop(l) {}
     ServerOptions options;
     Handler& handler;
     EventLoop& loop;
