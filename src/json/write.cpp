@@ -5,6 +5,10 @@
 #include <charconv>
 #include <cmath>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 namespace leeway::json {
 
 namespace {
@@ -13,6 +17,27 @@ constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 
 constexpr bool is_plain(unsigned char byte) noexcept {
     return byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\';
+}
+
+/// Where the run of plain bytes that begins at `from` ends.
+std::size_t plain_end(std::string_view text, std::size_t from) noexcept {
+#if defined(__SSE2__)
+    const __m128i space = _mm_set1_epi8(0x20);
+    const __m128i quote = _mm_set1_epi8('"');
+    const __m128i backslash = _mm_set1_epi8('\\');
+    for (; from + 16 <= text.size(); from += 16) {
+        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data() + from));
+        // As signed numbers, what is not ASCII is less than a space, too.
+        const __m128i other = _mm_or_si128(
+            _mm_cmplt_epi8(bytes, space),
+            _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)));
+        const int mask = _mm_movemask_epi8(other);
+        if (mask != 0)
+            return from + static_cast<std::size_t>(__builtin_ctz(static_cast<unsigned>(mask)));
+    }
+#endif
+    while (from < text.size() && is_plain(static_cast<unsigned char>(text[from]))) ++from;
+    return from;
 }
 
 void append_escape(std::string& out, unsigned char byte) {
@@ -38,13 +63,9 @@ void append_string(std::string& out, std::string_view text) {
     out.reserve(out.size() + text.size() + 2);
     out.push_back('"');
     std::size_t begin = 0;
-    std::size_t i = 0;
-    while (i < text.size()) {
+    std::size_t i = plain_end(text, 0);
+    for (; i < text.size(); i = plain_end(text, i)) {
         const auto byte = static_cast<unsigned char>(text[i]);
-        if (is_plain(byte)) {
-            ++i;
-            continue;
-        }
         const std::size_t length = byte < 0x80 ? 0 : utf8_length(text.substr(i));
         if (length > 1) {
             i += length;

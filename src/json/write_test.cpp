@@ -23,6 +23,19 @@ TEST(Write, EscapesStrings) {
     EXPECT_EQ(quoted("\x7f"), "\"\x7f\"");
 }
 
+TEST(Write, EscapesAtAnyPlace) {
+    for (const std::string_view special : {"\"", "\\", "\n", "\x1f", "\xff", "é", "\x7f"}) {
+        for (std::size_t before = 0; before < 40; ++before) {
+            const std::string plain(before, 'a');
+            const std::string alone = quoted(special);
+            const std::string expected =
+                "\"" + plain + alone.substr(1, alone.size() - 2) + plain + "\"";
+            const std::string text = plain + std::string(special) + plain;
+            EXPECT_EQ(quoted(std::string_view(text)), expected);
+        }
+    }
+}
+
 TEST(Write, ReplacesInvalidUtf8) {
     EXPECT_EQ(quoted("a\xff"
                      "b"),
