@@ -28,9 +28,10 @@ TEST(Write, EscapesAtAnyPlace) {
         for (std::size_t before = 0; before < 40; ++before) {
             const std::string plain(before, 'a');
             const std::string alone = quoted(special);
-            const std::string expected =
-                "\"" + plain + alone.substr(1, alone.size() - 2) + plain + "\"";
-            const std::string text = plain + std::string(special) + plain;
+            std::string text = plain;
+            text.append(special).append(plain);
+            std::string expected = "\"";
+            expected.append(plain).append(alone, 1, alone.size() - 2).append(plain).append("\"");
             EXPECT_EQ(quoted(std::string_view(text)), expected);
         }
     }

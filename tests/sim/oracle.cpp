@@ -173,28 +173,23 @@ void Oracle::judge_ledger(const std::string& state) {
                 fmt::format("request {}: {} calls reached providers, {} attempts have rows",
                             one.number, heard, row.attempts.size()));
         }
-        // The attempt that ended well, and the last call of its kind.
+        // The attempt that ended well must be one of the calls to its model there: two may be under way at a time.
         const auto well =
             std::find_if(row.attempts.begin(), row.attempts.end(),
                          [](const auto& one) { return one.end == 0 && one.status == 200; });
         if (well == row.attempts.end()) continue;
-        const Row::Attempt& last = *well;
-        const auto its = std::find_if(mine.rbegin(), mine.rend(), [&](const Call* call) {
-            return call->model == last.model && call->provider == last.provider;
-        });
-        if (its == mine.rend()) {
-            world.violated(
-                fmt::format("request {}: an attempt went well that reached nobody", one.number));
-            continue;
-        }
-        const Call& call = **its;
-        if (call.truth == Call::Truth::kBroken || call.truth == Call::Truth::kRefused) {
-            world.violated(fmt::format("request {}: call {} broke ({}), its row says it went well",
-                                       one.number, call.number, call.what));
-        } else if (call.cost >= 0 && !call.silent && (!last.cost || *last.cost != call.cost)) {
-            world.violated(fmt::format("request {}: call {} ({}) costs {}, its row says {}",
-                                       one.number, call.number, call.what, call.cost,
-                                       last.cost.value_or(-1)));
+        const auto explains = [&](const Call* call) {
+            if (call->model != well->model || call->provider != well->provider) return false;
+            if (call->truth == Call::Truth::kBroken || call->truth == Call::Truth::kRefused)
+                return false;
+            return call->cost < 0 || call->silent || well->cost == call->cost;
+        };
+        if (std::none_of(mine.begin(), mine.end(), explains)) {
+            const Call& call = *mine.back();
+            world.violated(fmt::format(
+                "request {}: attempt {} went well for {}, which no call did (the last, {}, {}: {})",
+                one.number, well->number, well->cost.value_or(-1), call.number, call.what,
+                call.cost));
         }
     }
 }

@@ -14,7 +14,6 @@ namespace leeway::sim {
 namespace {
 
 using std::chrono::milliseconds;
-using std::chrono::seconds;
 
 /// The number behind the first `name` in `text`.
 std::optional<std::int64_t> number_after(std::string_view text, std::string_view name) {
@@ -126,6 +125,7 @@ void Provider::serve(const std::shared_ptr<Connection>& connection) {
         world.after(at, [end, bytes = answer.head] { end->send(bytes); });
     const auto then = answer.then;
     world.after(at + std::chrono::microseconds(1), [this, connection, end, then] {
+        if (end->broken() && connection->current != nullptr) connection->current->silent = true;
         switch (then) {
             case Answer::Then::kHang: return;
             case Answer::Then::kReset: return end->reset();

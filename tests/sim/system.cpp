@@ -25,9 +25,7 @@ void begin_process(ProcessPtr process) { the_process = std::move(process); }
 
 namespace leeway::net {
 
-using sim::End;
 using sim::EndPtr;
-using sim::Fault;
 using sim::Network;
 using sim::ProcessPtr;
 using sim::World;

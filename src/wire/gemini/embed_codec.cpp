@@ -31,7 +31,7 @@ Result<void> read_content(const Node& content, EmbedRequest& out) {
         if (!std::exchange(first, false)) text += '\n';
         text += said->text;
     }
-    out.texts.assign(1, std::move(text));  // of a key that is given twice the last counts
+    out.texts = {std::move(text)};  // of a key that is given twice the last counts
     return {};
 }
 
