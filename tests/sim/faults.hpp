@@ -13,10 +13,11 @@ namespace leeway::sim {
     X(net_connect_slow)                                                                            \
     X(net_bytes_one_by_one)                                                                        \
     X(net_pieces)                                                                                  \
-    X(net_short_read) X(net_slow_link) X(net_reset) X(net_small_window) X(up_status_400) X(        \
-        up_status_401) X(up_status_404) X(up_status_408) X(up_status_409) X(up_status_429)         \
-        X(up_retry_after) X(up_status_500) X(up_status_502) X(up_status_503) X(up_status_529) X(   \
-            up_never_answers) X(up_slow_first_byte) X(up_closes_unheard) X(up_error_first_event)   \
+    X(net_short_read)                                                                              \
+    X(net_slow_link) X(net_reset) X(net_small_window) X(up_status_400) X(up_status_401) X(         \
+        up_status_404) X(up_status_408) X(up_status_409) X(up_status_429) X(up_retry_after)        \
+        X(up_status_500) X(up_status_502) X(up_status_503) X(up_status_529) X(up_never_answers) X( \
+            up_slow_first_byte) X(up_closes_unheard) X(up_error_first_event)                       \
             X(up_error_later_event) X(up_stalls) X(up_slow_tokens) X(up_cut_fin) X(                \
                 up_cut_reset) X(up_cut_inside_event) X(up_long_length) X(up_broken_chunk)          \
                 X(up_not_http) X(up_not_json) X(up_json_broken_off) X(up_nul) X(up_bad_utf8) X(    \
@@ -37,6 +38,8 @@ namespace leeway::sim {
                                                             X(config_reloaded) X(key_revoked)      \
                                                                 X(clock_forward) X(clock_back)
 
+// They are called as they are printed.
+// NOLINTBEGIN(readability-identifier-naming, bugprone-macro-parentheses)
 enum class Fault : std::uint8_t {
 #define LEEWAY_SIM_NAME(name) name,
     LEEWAY_SIM_FAULTS(LEEWAY_SIM_NAME)
@@ -46,6 +49,8 @@ enum class Fault : std::uint8_t {
 #define LEEWAY_SIM_COUNT(name) +1
 inline constexpr std::size_t kFaults = 0 LEEWAY_SIM_FAULTS(LEEWAY_SIM_COUNT);
 #undef LEEWAY_SIM_COUNT
+
+// NOLINTEND(readability-identifier-naming, bugprone-macro-parentheses)
 
 [[nodiscard]] std::string_view name_of(Fault fault);
 

@@ -204,7 +204,7 @@ std::vector<std::string> Provider::events(Call& call, std::int64_t input, bool c
             R"({"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}})");
         for (std::uint32_t i = 0; i < call.words; ++i) {
             if (comments)
-                out.push_back("event: ping" + line + "data: {\"type\":\"ping\"}" + line + line);
+                out.push_back(fmt::format("event: ping{0}data: {{\"type\":\"ping\"}}{0}{0}", line));
             event(
                 "content_block_delta",
                 fmt::format(
@@ -233,7 +233,7 @@ std::vector<std::string> Provider::events(Call& call, std::int64_t input, bool c
         piece("{}", "null",
               R"(,"usage":{"prompt_tokens":1,"completion_tokens":0,"total_tokens":1})");
     for (std::uint32_t i = 0; i < call.words; ++i) {
-        if (comments) out.push_back(": still here" + line + line);
+        if (comments) out.push_back(fmt::format(": still here{0}{0}", line));
         piece(fmt::format(R"({{"content":"{}"}})", Oracle::word(call, i)), "null", {});
     }
     piece("{}", cut_short ? R"("length")" : R"("stop")", {});
