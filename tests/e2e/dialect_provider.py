@@ -109,7 +109,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if wish == "firm":
             return self.json(500, ERRORS[kind](500), ("x-should-retry", "false"))
         if wish == "flaky" and turn == 1:
-            return self.json(429, ERRORS[kind](429), ("retry-after", "1"))
+            # No 429: then the gateway would leave the provider alone for others, too, which are asking at the same time.
+            return self.json(503, ERRORS[kind](503), ("retry-after", "1"))
         if wish == "slow" and select.select([self.connection], [], [], 3)[0]:  # longer than the caller waits
             with server.lock:
                 server.hang_ups.add(self.tag)

@@ -392,7 +392,6 @@ def retries_of_the_sdk(c):
     whole(c.ask("flaky", retries=2))
     same(len(c.calls), 2)
     assert "timely_retry" in c.client.lacks or time.monotonic() - begun > 0.9, "Retry-After was not heeded"
-    time.sleep(max(0.0, begun + 1.2 - time.monotonic()))  # until then the gateway does not ask that provider for others either
 
 
 @scenario("resilience", "should_retry")
