@@ -7,6 +7,7 @@
 namespace leeway::sim {
 
 /// Everything that can go wrong in a run, by who does it.
+// clang-format off
 #define LEEWAY_SIM_FAULTS(X)                                                                       \
     X(net_connect_refused)                                                                         \
     X(net_connect_hangs)                                                                           \
@@ -37,6 +38,8 @@ namespace leeway::sim {
                                                         X(process_killed) X(process_drained)       \
                                                             X(config_reloaded) X(key_revoked)      \
                                                                 X(clock_forward) X(clock_back)
+
+// clang-format on
 
 // They are called as they are printed.
 // NOLINTBEGIN(readability-identifier-naming, bugprone-macro-parentheses)

@@ -44,9 +44,11 @@ Duration Random::between(Duration low, Duration high) noexcept {
 }
 
 World::World(std::uint64_t seed)
-    : random(seed), product(seed ^ 0x5EED5EED5EED5EEDULL), now_(std::chrono::hours(1)) {
+    : random(seed),
+      product(seed ^ 0x5EED5EED5EED5EEDULL),
+      now_(std::chrono::hours(1)),
+      wall_us_(kBegin - to_us(now_.time_since_epoch())) {
     the_world = this;
-    wall_us_ = kBegin - to_us(now_.time_since_epoch());
     for (double& p : probability_) {
         // Most of the faults rest in a run; the others strike now and then, some of them often.
         if (random.chance(0.7)) continue;
