@@ -66,13 +66,13 @@ std::optional<std::string> refusal_in(std::span<const std::string_view> pieces,
     return std::nullopt;
 }
 
-/// Whether an event ends in these bytes: two line ends, of whatever kind, follow each other.
-bool has_blank_line(std::string_view bytes) noexcept {
-    constexpr auto kNone = std::string_view::npos;
-    for (std::size_t at = bytes.find_first_of("\r\n"); at != kNone && at + 1 < bytes.size();
-         at = bytes.find_first_of("\r\n", at + 1)) {
-        const char next = bytes[at + 1];
-        if (next == '\n' ? bytes[at] == '\n' : next == '\r') return true;
+/// Whether an event ends in these pieces, which go on where the last ones ended. A limit that is passed ends it, too.
+bool ends_event(wire::openai::SseScanner& scanner, std::span<const std::string_view> pieces) {
+    wire::openai::SseEvent event;
+    for (const std::string_view piece : pieces) {
+        scanner.feed(piece);
+        const auto ended = scanner.next(event);
+        if (!ended || *ended) return true;
     }
     return false;
 }
@@ -378,25 +378,23 @@ ClientRequest::Opening ClientRequest::open(const net::ResponseHead& head, bool h
 /// seen as the one that it is.
 Task<void> ClientRequest::read_opening(net::UpstreamCall& call, Opening& opening) {
     constexpr std::size_t kMostHeld = 64 * 1024;  // what is longer is no refusal
-    const bool lines = call.head().fields.find("content-type")->starts_with("text/");
-    opening.first = co_await call.read_some();
-    while (lines && opening.first && !opening.first->empty()) {
-        const auto pieces = *opening.first;
-        if (std::any_of(pieces.begin(), pieces.end(), has_blank_line)) co_return;
-        if (opening.held.empty()) {
-            for (const std::string_view piece : pieces) opening.held.append(piece);
-            opening.held_piece[0] = opening.held;
-            opening.first = opening.held_piece;
-            continue;
-        }
-        if (opening.held.size() > kMostHeld) co_return;
-        auto more = co_await call.read_some();
-        if (!more || more->empty()) {
-            opening.first = std::move(more);  // it broke off: nobody has seen any of it
+    wire::openai::SseScanner scanner;
+    for (;;) {
+        auto pieces = co_await call.read_some();
+        // What broke off nobody has seen any of, and other framings have events of their own.
+        if (!pieces || pieces->empty() || !opening.is_events) {
+            opening.first = std::move(pieces);
             co_return;
         }
-        for (const std::string_view piece : *more) opening.held.append(piece);
+        const bool whole = ends_event(scanner, *pieces);
+        if (whole && opening.held.empty()) {
+            opening.first = *pieces;
+            co_return;
+        }
+        for (const std::string_view piece : *pieces) opening.held.append(piece);
         opening.held_piece[0] = opening.held;
+        opening.first = opening.held_piece;
+        if (whole || opening.held.size() > kMostHeld) co_return;
     }
 }
 

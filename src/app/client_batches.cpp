@@ -2,6 +2,7 @@
 
 #include "app/batch_input.hpp"
 #include "app/batch_reader.hpp"
+#include "app/pass_through.hpp"
 #include "base/strings.hpp"
 #include "guard/auth/key_directory.hpp"
 
@@ -296,17 +297,7 @@ Task<void> BatchRequest::stream_from(std::string path) {
             equals_ignore_case(field.name, "content-disposition"))
             fields.push_back(field);
     }
-    bool sent = co_await exchange_.begin_stream(call.head().status, fields);
-    while (sent) {
-        const auto pieces = co_await call.read_some();
-        if (!pieces) {
-            exchange_.break_off();  // never let a cut look like an end
-            co_return;
-        }
-        if (pieces->empty()) break;
-        sent = co_await exchange_.send(*pieces);
-    }
-    if (sent) co_await exchange_.end_stream();
+    co_await pass_through(exchange_, call, std::move(fields));
 }
 
 }  // namespace leeway::app

@@ -120,14 +120,8 @@ Task<void> ClientRequest::deliver_embedded(net::UpstreamCall& call,
                                            const providers::Provider& provider) {
     const int status = call.head().status;
     pipeline::Outcome outcome;
-    outcome.no_store = forbids_storing(call.head());
-    keep_upstream_fields(call.head());
-    auto body = co_await call.read_all(kMaxBufferedAnswer);
-    if (!body) {
-        broke_off(status, body.error());
-        co_await refuse(std::move(body.error()));
-        co_return;
-    }
+    const auto body = co_await whole_answer(call, outcome);
+    if (!body) co_return;
     const std::size_t wanted = embed_ ? embed_->texts.size() : 0;
     auto answer = read_embedded(provider, *body, wanted);
     if (!answer) {

@@ -117,17 +117,24 @@ std::vector<std::pair<std::string, std::string>> ClientRequest::fields_of(
     return out;
 }
 
-Task<void> ClientRequest::deliver_buffered(net::UpstreamCall& call) {
+/// The body of an answer that is no stream, and what its head says of it. nullopt: it broke off, and its caller knows.
+Task<std::optional<std::string_view>> ClientRequest::whole_answer(net::UpstreamCall& call,
+                                                                  pipeline::Outcome& outcome) {
     const int status = call.head().status;
-    pipeline::Outcome outcome;
     outcome.no_store = forbids_storing(call.head());
     keep_upstream_fields(call.head());
     auto body = co_await call.read_all(kMaxBufferedAnswer);
-    if (!body) {
-        broke_off(status, body.error());
-        co_await refuse(std::move(body.error()));
-        co_return;
-    }
+    if (body) co_return *body;
+    broke_off(status, body.error());
+    co_await refuse(std::move(body.error()));
+    co_return std::nullopt;
+}
+
+Task<void> ClientRequest::deliver_buffered(net::UpstreamCall& call) {
+    const int status = call.head().status;
+    pipeline::Outcome outcome;
+    const auto body = co_await whole_answer(call, outcome);
+    if (!body) co_return;
     const auto facts = wire::openai::read_answer(context_.endpoint, *body,
                                                  snapshot_->provider(*context_.model).flavour);
     const bool ok = status == 200 && facts.valid && !facts.is_error;

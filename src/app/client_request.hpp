@@ -202,6 +202,8 @@ private:
     // client_forward.cpp: an answer on its way back
     static constexpr std::size_t kMaxBufferedAnswer = 64ULL * 1024 * 1024;
     Result<void> prepare(const providers::Provider& provider, providers::PreparedRequest& out);
+    Task<std::optional<std::string_view>> whole_answer(net::UpstreamCall& call,
+                                                       pipeline::Outcome& outcome);
     Task<void> deliver_buffered(net::UpstreamCall& call);
     Task<void> deliver_stream(net::UpstreamCall& call, Opening& opening);
     static Error not_an_answer(int status, std::string_view body);

@@ -1,5 +1,6 @@
 #include "app/client_stored.hpp"
 
+#include "app/pass_through.hpp"
 #include "base/clock.hpp"
 #include "base/strings.hpp"
 #include "wire/canonical/codec.hpp"
@@ -185,17 +186,7 @@ Task<void> ResponseRequest::pass_on(const FoundResponse& found) {
     for (const net::Field& field : call.head().fields) {
         if (providers::passes_to_client(field.name)) fields.push_back(field);
     }
-    bool open = co_await exchange_.begin_stream(status, fields);
-    while (open) {
-        const auto pieces = co_await call.read_some();
-        if (!pieces) {
-            exchange_.break_off();  // never let a cut look like an end
-            co_return;
-        }
-        if (pieces->empty()) break;
-        open = co_await exchange_.send(*pieces);
-    }
-    if (open) co_await exchange_.end_stream();
+    co_await pass_through(exchange_, call, std::move(fields));
 }
 
 std::vector<net::Field> ResponseRequest::own_fields() {

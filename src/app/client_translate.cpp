@@ -193,14 +193,8 @@ Task<void> ClientRequest::deliver_translated(net::UpstreamCall& call,
     const wire::UpstreamCodec& theirs = wire::upstream_codec_of(provider.dialect);
     const wire::Codec& ours = wire::codec_of(dialect_);
     pipeline::Outcome outcome;
-    outcome.no_store = forbids_storing(call.head());
-    keep_upstream_fields(call.head());
-    auto body = co_await call.read_all(kMaxBufferedAnswer);
-    if (!body) {
-        broke_off(status, body.error());
-        co_await refuse(std::move(body.error()));
-        co_return;
-    }
+    const auto body = co_await whole_answer(call, outcome);
+    if (!body) co_return;
     outcome.status = status;
     std::string text;  // where it is not theirs as it came
     auto answer = theirs.read_answer(*body, provider.flavour);

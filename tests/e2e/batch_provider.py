@@ -8,21 +8,30 @@ import urllib.parse
 USAGE = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
+class AnyMethod(http.server.BaseHTTPRequestHandler):
+    """Answers every method by `handle_one`."""
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *_):
         pass
 
-    def do_GET(self):
-        self.handle_one()
-
-    def do_DELETE(self):
-        self.handle_one()
-
     def do_POST(self):
         self.handle_one()
 
+    do_GET = do_DELETE = do_POST
+
+    def answer(self, status, value):
+        self.send(status, json.dumps(value).encode(), "application/json")
+
+    def send(self, status, text, kind):
+        self.send_response(status)
+        self.send_header("content-type", kind)
+        self.send_header("content-length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+
+class Handler(AnyMethod):
     def handle_one(self):
         server = self.server
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
@@ -82,16 +91,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def content_of(self, body):
         return self.part(body, "file").encode()
-
-    def answer(self, status, value):
-        self.send(status, json.dumps(value).encode(), "application/json")
-
-    def send(self, status, text, kind):
-        self.send_response(status)
-        self.send_header("content-type", kind)
-        self.send_header("content-length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
 
 
 class BatchProvider(http.server.ThreadingHTTPServer):

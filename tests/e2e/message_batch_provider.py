@@ -5,24 +5,12 @@ import re
 import threading
 import urllib.parse
 
+from batch_provider import AnyMethod
+
 USAGE = {"input_tokens": 1000, "output_tokens": 100}
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_):
-        pass
-
-    def do_GET(self):
-        self.handle_one()
-
-    def do_DELETE(self):
-        self.handle_one()
-
-    def do_POST(self):
-        self.handle_one()
-
+class Handler(AnyMethod):
     def handle_one(self):
         server = self.server
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
@@ -78,16 +66,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def error(self, status, message):
         self.answer(status, {"type": "error", "error": {"type": "invalid_request_error" if status < 500 else "api_error",
                                                         "message": message}})
-
-    def answer(self, status, value):
-        self.send(status, json.dumps(value).encode(), "application/json")
-
-    def send(self, status, text, kind):
-        self.send_response(status)
-        self.send_header("content-type", kind)
-        self.send_header("content-length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
 
 
 class MessageBatchProvider(http.server.ThreadingHTTPServer):

@@ -206,22 +206,27 @@ void Gateway::begin_serving(Life& life) {
     world.tell("the gateway serves");
 }
 
-void Gateway::kill(bool power_cut) {
-    if (!life_) return;
-    World& world = World::get();
-    world.tell(fmt::format("life {} is killed", number_));
-    oracle_.kills.push_back(number_);
+// All of it stays where it is, unheard, as after a kill; the system closes what it had open.
+void Gateway::bury() {
     Life* life = life_.release();
     life->process->alive = false;
     Network::get().died(life->process);
     Disk::get().process_died();
     Disk::get().frozen = true;
-    life->ledger.reset();  // gives the lock on the folder back, as the system does; writes nothing
+    life->ledger.reset();  // gives the lock on the folder back; writes nothing
     Disk::get().frozen = false;
     dead_.push_back(life);
+}
+
+void Gateway::kill(bool power_cut) {
+    if (!life_) return;
+    World& world = World::get();
+    world.tell(fmt::format("life {} is killed", number_));
+    oracle_.kills.push_back(number_);
+    bury();
     if (power_cut) {
         Disk::get().power_cut();
-        oracle_.lost_until_us = world.unix_us();
+        oracle_.power_cut = world.now();
     }
     world.after(world.random.between(milliseconds(10), milliseconds(2000)), [this] { start(); });
 }
@@ -268,14 +273,7 @@ void Gateway::end(Life& life) {
         if (!pause || pause->until == ledger::Ledger::Pause::Until::kRetry) break;
         if (!life.ledger->stats().pending_bytes) break;
     }
-    life.process->alive = false;
-    Network::get().died(life.process);
-    life_.release();
-    Disk::get().process_died();
-    Disk::get().frozen = true;
-    life.ledger.reset();
-    Disk::get().frozen = false;
-    dead_.push_back(&life);
+    bury();
     world.after(milliseconds(100), [this] { start(); });
 }
 

@@ -27,7 +27,7 @@ namespace leeway::sim {
 /// a loop of the world; the ledger takes its turns as an event of it.
 class Gateway {
 public:
-    /// `state`: a folder for journals; `seed`: decides the configuration.
+    /// `state`: a folder for journals. The world's chance decides the configuration.
     Gateway(Oracle& oracle, std::string state);
 
     /// Starts a life; tries again while the disk is not well.
@@ -82,6 +82,7 @@ private:
     void turn(Life& life);
     void begin_serving(Life& life);
     void end(Life& life);
+    void bury();
     [[nodiscard]] std::size_t connections(const Life& life) const;
 
     Oracle& oracle_;

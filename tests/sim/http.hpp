@@ -22,15 +22,11 @@ public:
     void next();
 
     [[nodiscard]] State state() const noexcept { return state_; }
-    [[nodiscard]] bool started() const noexcept {
-        return state_ != State::kHead || !buffer_.empty();
-    }
     [[nodiscard]] int status() const noexcept { return status_; }
     [[nodiscard]] const std::string& target() const noexcept { return target_; }
     [[nodiscard]] const std::string& body() const noexcept { return body_; }
     /// Empty: there is none.
     [[nodiscard]] std::string field(const std::string& name) const;
-    [[nodiscard]] bool more() const noexcept { return !buffer_.empty(); }
 
 private:
     void run();

@@ -37,8 +37,6 @@ public:
     void reset();
     /// Bytes arrive and are not taken until it is false again.
     void pause_reading(bool paused);
-    /// All that was sent has been taken by the other side.
-    [[nodiscard]] bool all_taken() const noexcept { return unread_ == 0; }
     [[nodiscard]] bool closed() const noexcept { return closed_; }
     [[nodiscard]] bool broken() const noexcept { return reset_came_; }
 

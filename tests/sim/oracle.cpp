@@ -141,7 +141,7 @@ void Oracle::judge_ledger(const std::string& state) {
         const bool killed = std::find(kills.begin(), kills.end(), one.life) != kills.end();
         if (found == rows.end()) {
             // A process that was killed may take what had no reservation yet with it, a power cut all that was not synced.
-            if (called != by_request.end() && !killed && lost_until_us == 0)
+            if (called != by_request.end() && !killed && one.begin > power_cut)
                 world.violated(
                     fmt::format("request {} reached a provider and has no row", one.number));
             continue;

@@ -37,7 +37,6 @@ struct Asked {
     std::uint32_t life = 0;  ///< of the gateway that took it
     bool well_formed = true;
     TimePoint begin{};
-    TimePoint end{};
     bool over = false;
     bool gone = false;  ///< the client left by itself
     bool success = false;  ///< it was told that the answer is whole
@@ -58,8 +57,7 @@ public:
     std::deque<Call> calls;  // they do not move
     std::deque<Asked> asked;
     std::vector<std::uint32_t> kills;  ///< of lives that were killed
-    std::int64_t lost_until_us =
-        0;  ///< a power cut may have taken rows of requests that arrived before
+    TimePoint power_cut{};  ///< the last one: rows of requests that began before it may be lost
 };
 
 }  // namespace leeway::sim

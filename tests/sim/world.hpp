@@ -49,16 +49,10 @@ public:
     void after(Duration delay, std::function<void()> work);
     /// Runs the next event. False: there is none.
     bool step();
-    [[nodiscard]] std::size_t pending() const noexcept { return events_.size(); }
 
     /// True when this fault strikes here and now. Each run has some of the faults switched off, and the others
     /// strike with a probability of its own ("swarm testing", Groce et al. 2012).
     bool strikes(Fault fault);
-    /// A fault that has no probability of its own happened.
-    void struck(Fault fault) { ++hits_[static_cast<std::size_t>(fault)]; }
-    [[nodiscard]] bool enabled(Fault fault) const {
-        return probability_[static_cast<std::size_t>(fault)] > 0;
-    }
     [[nodiscard]] const std::array<std::uint32_t, kFaults>& hits() const noexcept { return hits_; }
     /// From now on nothing fails any more, so that all can come to an end.
     void calm() noexcept { calm_ = true; }

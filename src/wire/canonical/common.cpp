@@ -3,6 +3,7 @@
 #include "json/cursor.hpp"
 #include "json/number.hpp"
 #include "json/tokens.hpp"
+#include "wire/canonical/codec.hpp"
 
 #include <array>
 #include <utility>
@@ -197,6 +198,28 @@ ErrorCode code_of_status(int status) noexcept {
         case 504: return ErrorCode::kUpstreamTimeout;
         default: return status >= 500 ? ErrorCode::kUpstreamInvalid : ErrorCode::kInvalidRequest;
     }
+}
+
+std::string tool_text(const Part& result, std::vector<const Part*>& media, Losses& losses) {
+    std::string text;
+    for (const Part& one : result.content) {
+        if (one.kind != Part::Kind::kText) {
+            media.push_back(&one);
+            continue;
+        }
+        if (one.cache != CacheMark::kNone) losses.drop("cache_control");
+        if (!text.empty()) text += '\n';
+        text += one.text;
+    }
+    if (result.is_error) text.insert(0, "Error: ");
+    return text;
+}
+
+void write_function_call(json::Writer& json, const Part& call) {
+    json.object().key("id").string(call.id).key("type").string("function");
+    json.key("function").object().key("name").string(call.name);
+    json.key("arguments").string(call.text.empty() ? "{}" : call.text);
+    json.close_object().close_object();
 }
 
 }  // namespace leeway::wire

@@ -16,6 +16,8 @@
 
 namespace leeway::wire {
 
+struct Losses;
+
 /// `data:MEDIA;base64,DATA` in its two parts; false for any other address.
 [[nodiscard]] bool split_data_url(std::string_view url, std::string& media_type, std::string& data);
 [[nodiscard]] std::string data_url(std::string_view media_type, std::string_view data);
@@ -59,6 +61,12 @@ struct UsageTotals {
 
 /// The arguments of a call where they must be an object; what a model garbled or was cut in is kept as a text in one.
 [[nodiscard]] std::string object_of(const std::string& arguments);
+/// What a tool answered, for dialects whose tools answer in text; `media` gets its pictures and the like, which follow in a
+/// message of the user.
+[[nodiscard]] std::string tool_text(const Part& result, std::vector<const Part*>& media,
+                                    Losses& losses);
+/// A call as OpenAI's chat has it: `{"id", "type": "function", "function": {"name", "arguments"}}`.
+void write_function_call(json::Writer& json, const Part& call);
 /// What the system or the developer says, which some dialects tell apart from the conversation.
 [[nodiscard]] inline bool is_system(const Message& message) noexcept {
     return message.role == Role::kSystem || message.role == Role::kDeveloper;

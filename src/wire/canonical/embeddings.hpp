@@ -3,6 +3,7 @@
 #include "base/result.hpp"
 #include "json/cursor.hpp"
 #include "json/node.hpp"
+#include "json/tokens.hpp"
 #include "wire/usage/extractor.hpp"
 
 #include <cstddef>
@@ -10,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace leeway::wire {
@@ -45,6 +47,25 @@ struct EmbedAnswer {
 [[nodiscard]] std::string packed_vector(std::string_view vector);
 /// `answer` with `wanted` vectors (0: any number of them), else `kUpstreamInvalid`.
 [[nodiscard]] Result<EmbedAnswer> with_vectors(EmbedAnswer answer, std::size_t wanted);
+
+/// Reads a provider's answer, which may be anything: what it tells of usage, then what `read` finds in it (with a cursor before the
+/// body), then as `with_vectors`. Vectors of a body that is broken do not count.
+template <class Read>
+[[nodiscard]] Result<EmbedAnswer> read_vectors(std::string_view body, usage::Flavour flavour,
+                                               std::size_t wanted, const Read& read) {
+    EmbedAnswer answer;
+    std::string shadow;
+    const auto tokens = json::thread_indexer().index_lenient(body, shadow);
+    if (!tokens) return with_vectors(std::move(answer), wanted);
+    usage::Extractor usage(flavour);
+    json::Cursor counts(*tokens);
+    usage.read_document(counts);
+    answer.usage = usage.result();
+    json::Cursor cursor(*tokens);
+    read(cursor, answer);
+    if (cursor.failed()) answer.vectors.clear();
+    return with_vectors(std::move(answer), wanted);
+}
 
 /// Notes a field that no other dialect understands.
 void keep_unknown(EmbedRequest& request, const json::Node::Member& member);

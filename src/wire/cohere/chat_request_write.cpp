@@ -99,10 +99,7 @@ void RequestWriter::assistant(const Message& message) {
         if (one.kind == Kind::kThinking || one.kind == Kind::kRedacted) {
             losses_.drop("thinking");
         } else if (one.kind == Kind::kToolCall) {
-            json.object().key("id").string(one.id).key("type").string("function");
-            json.key("function").object().key("name").string(one.name);
-            json.key("arguments").string(one.text.empty() ? "{}" : one.text);
-            json.close_object().close_object();
+            write_function_call(json, one);
         } else if (one.kind == Kind::kText || one.kind == Kind::kRefusal) {
             text += one.text;
         }
@@ -119,19 +116,8 @@ void RequestWriter::assistant(const Message& message) {
 /// Tools answer in text there; their pictures follow in a message of the user.
 void RequestWriter::tool_result(const Part& part, std::vector<const Part*>& media) {
     lose_mark(part);
-    std::string text;
-    for (const Part& one : part.content) {
-        if (one.kind == Kind::kText) {
-            lose_mark(one);
-            if (!text.empty()) text += '\n';
-            text += one.text;
-        } else {
-            media.push_back(&one);
-        }
-    }
-    if (part.is_error) text.insert(0, "Error: ");
     json_.object().key("role").string("tool").key("tool_call_id").string(part.id);
-    json_.key("content").string(text).close_object();
+    json_.key("content").string(tool_text(part, media, losses_)).close_object();
 }
 
 Result<void> RequestWriter::message(const Message& message) {

@@ -27,32 +27,23 @@ std::string write_embed_request(const EmbedRequest& request, std::string_view mo
 
 Result<EmbedAnswer> read_embed_answer(std::string_view body, usage::Flavour flavour,
                                       std::size_t wanted) {
-    EmbedAnswer answer;
-    std::string shadow;
-    const auto tokens = json::thread_indexer().index_lenient(body, shadow);
-    if (!tokens) return with_vectors(std::move(answer), wanted);
-    usage::Extractor usage(flavour);
-    json::Cursor counts(*tokens);
-    usage.read_document(counts);
-    json::Cursor cursor(*tokens);
-    const auto vector = [&] {
-        std::string one;
-        if (cursor.kind() == '[' && read_vector(cursor, one)) {
-            answer.vectors.push_back(std::move(one));
-        } else {
-            cursor.skip_unchecked();
-        }
-    };
-    json::each_member(cursor, [&](std::string_view key) {
-        if (key != "embeddings") return cursor.skip_unchecked();
-        json::each_member(cursor, [&](std::string_view type) {
-            if (type != "float") return cursor.skip_unchecked();
-            json::each_element(cursor, vector);
+    return read_vectors(body, flavour, wanted, [](json::Cursor& cursor, EmbedAnswer& answer) {
+        const auto vector = [&] {
+            std::string one;
+            if (cursor.kind() == '[' && read_vector(cursor, one)) {
+                answer.vectors.push_back(std::move(one));
+            } else {
+                cursor.skip_unchecked();
+            }
+        };
+        json::each_member(cursor, [&](std::string_view key) {
+            if (key != "embeddings") return cursor.skip_unchecked();
+            json::each_member(cursor, [&](std::string_view type) {
+                if (type != "float") return cursor.skip_unchecked();
+                json::each_element(cursor, vector);
+            });
         });
     });
-    if (cursor.failed()) answer.vectors.clear();
-    answer.usage = usage.result();
-    return with_vectors(std::move(answer), wanted);
 }
 
 }  // namespace leeway::wire::cohere

@@ -161,40 +161,31 @@ std::string write_predict_request(const EmbedRequest& request, Losses& losses) {
 
 Result<EmbedAnswer> read_embed_answer(std::string_view body, usage::Flavour flavour,
                                       std::size_t wanted) {
-    EmbedAnswer answer;
-    std::string shadow;
-    const auto tokens = json::thread_indexer().index_lenient(body, shadow);
-    if (!tokens) return with_vectors(std::move(answer), wanted);
-    usage::Extractor usage(flavour);
-    json::Cursor counts(*tokens);
-    usage.read_document(counts);
-    answer.usage = usage.result();
-    std::int64_t told = 0;
-    json::Cursor cursor(*tokens);
-    const auto embedding = [&] {
-        read_embedding(cursor, answer, told);
-    };
-    json::each_member(cursor, [&](std::string_view key) {
-        if (key == "embedding") {
-            embedding();
-        } else if (key == "embeddings") {
-            json::each_element(cursor, embedding);
-        } else if (key == "predictions") {
-            json::each_element(cursor, [&] {
-                json::each_member(cursor, [&](std::string_view name) {
-                    name == "embeddings" ? embedding() : cursor.skip_unchecked();
+    return read_vectors(body, flavour, wanted, [](json::Cursor& cursor, EmbedAnswer& answer) {
+        std::int64_t told = 0;
+        const auto embedding = [&] {
+            read_embedding(cursor, answer, told);
+        };
+        json::each_member(cursor, [&](std::string_view key) {
+            if (key == "embedding") {
+                embedding();
+            } else if (key == "embeddings") {
+                json::each_element(cursor, embedding);
+            } else if (key == "predictions") {
+                json::each_element(cursor, [&] {
+                    json::each_member(cursor, [&](std::string_view name) {
+                        name == "embeddings" ? embedding() : cursor.skip_unchecked();
+                    });
                 });
-            });
-        } else {
-            cursor.skip_unchecked();
+            } else {
+                cursor.skip_unchecked();
+            }
+        });
+        if (told > 0 && answer.usage.state == prices::UsageState::kMissing) {
+            answer.usage.usage[prices::Bucket::kInput] = told;
+            answer.usage.state = prices::UsageState::kFinal;
         }
     });
-    if (cursor.failed()) answer.vectors.clear();
-    if (told > 0 && answer.usage.state == prices::UsageState::kMissing) {
-        answer.usage.usage[prices::Bucket::kInput] = told;
-        answer.usage.state = prices::UsageState::kFinal;
-    }
-    return with_vectors(std::move(answer), wanted);
 }
 
 std::string write_embed_answer(const EmbedAnswer& answer, bool list) {

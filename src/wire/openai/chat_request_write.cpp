@@ -31,7 +31,7 @@ private:
     Result<void> part(const Part& part);
     Result<void> content(const std::vector<const Part*>& parts);
     Result<void> assistant(const Message& message);
-    Result<void> tool_result(const Part& part, std::vector<const Part*>& media);
+    void tool_result(const Part& part, std::vector<const Part*>& media);
     void tools();
     void format();
     void numbers();
@@ -164,10 +164,7 @@ Result<void> RequestWriter::assistant(const Message& message) {
         for (const Part& one : message.parts) {
             if (one.kind != Kind::kToolCall) continue;
             lose_mark(one);
-            json_.object().key("id").string(one.id).key("type").string("function");
-            json_.key("function").object().key("name").string(one.name);
-            json_.key("arguments").string(one.text.empty() ? "{}" : one.text);
-            json_.close_object().close_object();
+            write_function_call(json_, one);
         }
         json_.close_array();
     }
@@ -176,22 +173,10 @@ Result<void> RequestWriter::assistant(const Message& message) {
 }
 
 /// Tools answer in text there; their pictures follow in a message of the user.
-Result<void> RequestWriter::tool_result(const Part& part, std::vector<const Part*>& media) {
+void RequestWriter::tool_result(const Part& part, std::vector<const Part*>& media) {
     lose_mark(part);
     json_.object().key("role").string("tool").key("tool_call_id").string(part.id);
-    std::string text;
-    for (const Part& one : part.content) {
-        if (one.kind == Kind::kText) {
-            lose_mark(one);
-            if (!text.empty()) text += '\n';
-            text += one.text;
-        } else {
-            media.push_back(&one);
-        }
-    }
-    if (part.is_error) text.insert(0, "Error: ");
-    json_.key("content").string(text).close_object();
-    return {};
+    json_.key("content").string(tool_text(part, media, losses_)).close_object();
 }
 
 Result<void> RequestWriter::message(const Message& message) {
@@ -199,10 +184,10 @@ Result<void> RequestWriter::message(const Message& message) {
     std::vector<const Part*> spoken;
     std::vector<const Part*> media;
     for (const Part& one : message.parts) {
-        if (one.kind != Kind::kToolResult) {
+        if (one.kind == Kind::kToolResult) {
+            tool_result(one, media);
+        } else {
             spoken.push_back(&one);
-        } else if (auto written = tool_result(one, media); !written) {
-            return written;
         }
     }
     spoken.insert(spoken.begin(), media.begin(), media.end());

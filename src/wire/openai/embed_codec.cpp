@@ -103,47 +103,38 @@ std::string embed_request_for_stages(const EmbedRequest& request) {
 
 Result<EmbedAnswer> read_embed_answer(std::string_view body, usage::Flavour flavour,
                                       std::size_t wanted) {
-    EmbedAnswer answer;
-    std::string shadow;
-    const auto tokens = json::thread_indexer().index_lenient(body, shadow);
-    if (!tokens) return with_vectors(std::move(answer), wanted);
-    usage::Extractor usage(flavour);
-    json::Cursor counts(*tokens);
-    usage.read_document(counts);
-    std::vector<std::pair<std::int64_t, std::string>> found;
-    json::Cursor cursor(*tokens);
-    const auto entry = [&] {
-        std::int64_t index = static_cast<std::int64_t>(found.size());
-        std::string vector;
+    return read_vectors(body, flavour, wanted, [](json::Cursor& cursor, EmbedAnswer& answer) {
+        std::vector<std::pair<std::int64_t, std::string>> found;
+        const auto entry = [&] {
+            std::int64_t index = static_cast<std::int64_t>(found.size());
+            std::string vector;
+            json::each_member(cursor, [&](std::string_view key) {
+                std::string_view number;
+                if (key == "embedding" && cursor.kind() == '[') {
+                    if (!read_vector(cursor, vector)) vector.clear();
+                } else if (key == "index" && cursor.number(number)) {
+                    index = json::to_int64(number).value_or(index);
+                } else if (key != "index") {
+                    cursor.skip_unchecked();
+                }
+            });
+            if (!vector.empty()) found.emplace_back(index, std::move(vector));
+        };
         json::each_member(cursor, [&](std::string_view key) {
-            std::string_view number;
-            if (key == "embedding" && cursor.kind() == '[') {
-                if (!read_vector(cursor, vector)) vector.clear();
-            } else if (key == "index" && cursor.number(number)) {
-                index = json::to_int64(number).value_or(index);
-            } else if (key != "index") {
+            std::string_view raw;
+            if (key == "data") {
+                json::each_element(cursor, entry);
+            } else if (key == "model" && cursor.kind() == '"' && cursor.string(raw)) {
+                std::string scratch;
+                answer.model = json::decoded(raw, cursor.escaped(), scratch);
+            } else {
                 cursor.skip_unchecked();
             }
         });
-        if (!vector.empty()) found.emplace_back(index, std::move(vector));
-    };
-    json::each_member(cursor, [&](std::string_view key) {
-        std::string_view raw;
-        if (key == "data") {
-            json::each_element(cursor, entry);
-        } else if (key == "model" && cursor.kind() == '"' && cursor.string(raw)) {
-            std::string scratch;
-            answer.model = json::decoded(raw, cursor.escaped(), scratch);
-        } else {
-            cursor.skip_unchecked();
-        }
+        std::sort(found.begin(), found.end(),
+                  [](const auto& a, const auto& b) { return a.first < b.first; });
+        for (auto& [index, vector] : found) answer.vectors.push_back(std::move(vector));
     });
-    if (cursor.failed()) found.clear();
-    std::sort(found.begin(), found.end(),
-              [](const auto& a, const auto& b) { return a.first < b.first; });
-    for (auto& [index, vector] : found) answer.vectors.push_back(std::move(vector));
-    answer.usage = usage.result();
-    return with_vectors(std::move(answer), wanted);
 }
 
 std::string write_embed_answer(const EmbedAnswer& answer, const AnswerFor& to, bool base64) {
