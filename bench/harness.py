@@ -186,6 +186,9 @@ class Bench:
                     str(upstream)]
         if kind == "leeway":
             config = f"leeway_{variant.split('_')[0] or 'off'}.yaml"
+            values["ROUTE"] = "" if variant.endswith("plain") else (
+                f', stages: [router, cascade], router: {{policy: "{self.dir}/support.router", models: [gpt-4o-mini, gpt-4o]}}, '
+                "cascade: {models: [gpt-4o-mini, gpt-4o], accept: 0.9}")
             return [self.leeway(), "serve", "--config", self.render(config, folder, **values)]
         raise ValueError(name)
 

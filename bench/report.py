@@ -103,7 +103,7 @@ def write_results(path, sections, command, leeway):
     for section in sections:
         kept[section.name] = section.markdown(command) + "Versions: " + versions(leeway) + "\n\n"
     order = ["proxy", "full", "hit", "sse", "latency", "idle", "million", "callgrind", "embed",
-             "decode", "tokens"]
+             "decode", "tokens", "semantic"]
     names = [n for n in order if n in kept] + [n for n in kept if n not in order]
     path.write_text(HEADER + "\n" + "\n".join(
         f"<!-- begin {n} -->\n{kept[n]}<!-- end {n} -->\n" for n in names))

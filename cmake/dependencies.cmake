@@ -4,6 +4,7 @@
 find_package(Threads REQUIRED)
 find_package(OpenSSL 3.0 REQUIRED)
 find_package(SQLite3 3.40 REQUIRED)
+find_package(ZLIB 1.2 REQUIRED)
 find_package(Boost 1.81 REQUIRED)
 find_package(simdjson 3.0 REQUIRED)
 find_package(yaml-cpp 0.7 REQUIRED)
@@ -21,7 +22,7 @@ find_library(HIREDIS_LIBRARY hiredis REQUIRED)
 add_library(leeway_dependencies INTERFACE)
 add_library(leeway::dependencies ALIAS leeway_dependencies)
 target_link_libraries(leeway_dependencies INTERFACE
-    Threads::Threads OpenSSL::SSL OpenSSL::Crypto SQLite::SQLite3 Boost::headers
+    Threads::Threads OpenSSL::SSL OpenSSL::Crypto SQLite::SQLite3 ZLIB::ZLIB Boost::headers
     simdjson::simdjson yaml-cpp CLI11::CLI11 tl::expected PkgConfig::XXHASH ${RE2_LIBRARY} ${LIBPQ_LIBRARY} ${HIREDIS_LIBRARY})
 target_compile_definitions(leeway_dependencies INTERFACE BOOST_ASIO_NO_DEPRECATED)
 if(LEEWAY_HEADER_ONLY_LOG)
@@ -58,6 +59,18 @@ if(leeway_llama_prefix AND EXISTS "${leeway_llama_prefix}/lib/libllama.a")
 else()
     message(WARNING "llama.cpp was not found (run tools/setup.sh run): the embedded models are left out")
 endif()
+
+# ---------------------------------------------------------------- hnswlib (headers)
+execute_process(
+    COMMAND ${CMAKE_SOURCE_DIR}/tools/setup.sh --print hnswlib
+    OUTPUT_VARIABLE leeway_hnswlib_prefix OUTPUT_STRIP_TRAILING_WHITESPACE)
+if(NOT EXISTS "${leeway_hnswlib_prefix}/include/hnswlib/hnswlib.h")
+    message(FATAL_ERROR "hnswlib was not found: run tools/setup.sh")
+endif()
+# For the one file that includes it (a directory of all targets would compile everything anew); its warnings are
+# not ours.
+set_source_files_properties(${CMAKE_SOURCE_DIR}/src/store/vectors/graph.cpp
+    PROPERTIES COMPILE_OPTIONS "-isystem;${leeway_hnswlib_prefix}/include")
 
 # ---------------------------------------------------------------- tests
 if(LEEWAY_TESTS STREQUAL "AUTO")

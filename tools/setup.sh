@@ -3,7 +3,7 @@
 #
 #   tools/setup.sh [SET…]             run (default) | test | ci | bench; test, ci and bench include run
 #   tools/setup.sh --packages SET…    only the Debian packages (the one part that needs root)
-#   tools/setup.sh --print NAME       llama-prefix | models | prices | vocabularies | tokenizers | venv | cache
+#   tools/setup.sh --print NAME       llama-prefix | hnswlib | models | prices | vocabularies | tokenizers | venv | cache
 #
 # Does nothing when all is there. Downloads are pinned by hash (tools/setup/); what is slow is kept
 # in ${LEEWAY_CACHE:-${XDG_CACHE_HOME:-~/.cache}/leeway}. After that no network is needed.
@@ -22,13 +22,14 @@ case ${1:-} in
     --print)
         case ${2:-} in
             llama-prefix) echo "$leeway_llama" ;;
+            hnswlib) echo "$leeway_hnswlib" ;;
             models) echo "$leeway_models" ;;
             prices) echo "$leeway_prices/book.json" ;;
             vocabularies) echo "$leeway_vocabularies" ;;
             tokenizers) echo "$leeway_rivals" ;;
             venv) echo "$leeway_venv" ;;
             cache) echo "$leeway_cache" ;;
-            *) fail "--print wants llama-prefix, models, prices, vocabularies, tokenizers, venv or cache" ;;
+            *) fail "--print wants llama-prefix, hnswlib, models, prices, vocabularies, tokenizers, venv or cache" ;;
         esac
         exit 0 ;;
     --packages) packages_only=1; shift ;;
@@ -49,6 +50,7 @@ if ((!packages_only)); then
         have_llama || wanted+=(llama)
         have_models || wanted+=(models)
     fi
+    have_hnswlib || wanted+=(hnswlib)
     [[ -n ${LEEWAY_WITHOUT_PRICES:-} ]] || have_prices || wanted+=(prices)
     have_vocabularies || wanted+=(vocabularies)
     if [[ " $sets " == *" test "* || " $sets " == *" bench "* ]]; then
@@ -60,7 +62,7 @@ if ((!packages_only)); then
         wanted=(node "${wanted[@]}")
     fi
     case " ${wanted[*]} " in
-        *" llama "* | *" prices "* | *" vocabularies "*) wanted=(node "${wanted[@]}") ;; # npm fetches them
+        *" llama "* | *" hnswlib "* | *" prices "* | *" vocabularies "*) wanted=(node "${wanted[@]}") ;; # npm fetches them
     esac
     if [[ " ${wanted[*]} " == *" node "* ]]; then
         ordered=()
@@ -97,6 +99,7 @@ declare -A titles=(
     [venv]="Python environment"
     [node]="Node.js for npm and the tests"
     [llama]="llama.cpp (fetch and build)"
+    [hnswlib]="hnswlib (fetch headers)"
     [models]="models (fetch 176 MB and convert)"
     [prices]="price book (fetch and convert)"
     [vocabularies]="vocabularies (fetch 9 MB and convert)"

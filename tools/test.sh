@@ -33,7 +33,7 @@ export NODE_EXTRA_CA_CERTS=${NODE_EXTRA_CA_CERTS:-/etc/ssl/certs/ca-certificates
 symbolizer=/usr/bin/llvm-symbolizer-19
 export ASAN_OPTIONS=detect_stack_use_after_return=1:${ASAN_OPTIONS:-}
 export UBSAN_OPTIONS=print_stacktrace=1:${UBSAN_OPTIONS:-}
-export TSAN_OPTIONS=halt_on_error=0:external_symbolizer_path=$symbolizer:${TSAN_OPTIONS:-}
+export TSAN_OPTIONS=halt_on_error=0:suppressions=$leeway_root/tests/tsan.supp:external_symbolizer_path=$symbolizer:${TSAN_OPTIONS:-}
 [[ ! -x $symbolizer ]] || export ASAN_SYMBOLIZER_PATH=$symbolizer UBSAN_SYMBOLIZER_PATH=$symbolizer
 
 . "$leeway_root/tools/setup/progress.sh"
@@ -119,13 +119,30 @@ step_show_failure() { # what each failed test printed, and how the program itsel
     awk '/^\[ RUN /      {text = ""}
          /^\[  FAILED  \].*ms\)$/ {printf "%s%s\n", text, $0; text = ""; next}
          /^\[       OK / {text = ""; next}
+         /^==== part /   {printf "%s", text; text = ""}
                          {text = text $0 "\n"}
          END             {printf "%s", text}' "$step_log" | head -n 400 >&2
 }
+# Most tests wait rather than compute, so that the parts run side by side, one more than there are cores.
+unit_tests() {
+    local parts=$(($(nproc) + 1)) part status=0 pids=()
+    trap 'kill "${pids[@]}" 2>/dev/null || true' EXIT
+    for ((part = 0; part < parts; ++part)); do
+        GTEST_TOTAL_SHARDS=$parts GTEST_SHARD_INDEX=$part timeout --kill-after=10 900 \
+            "$binaries/leeway_tests" --gtest_color=no ${filter:+"--gtest_filter=*$filter*"} >"$step_log.$part" 2>&1 &
+        pids+=($!)
+    done
+    for part in "${!pids[@]}"; do
+        wait "${pids[part]}" || status=$?
+        printf '==== part %d of %d\n' $((part + 1)) "$parts"
+        cat "$step_log.$part"
+        rm "$step_log.$part"
+    done
+    return "$status"
+}
 status=0
 cd "$leeway_root"
-step "unit tests ($preset)" "tests-$preset" timeout --kill-after=10 900 \
-    "$binaries/leeway_tests" --gtest_color=no ${filter:+"--gtest_filter=*$filter*"} || status=$?
+step "unit tests ($preset)" "tests-$preset" unit_tests || status=$?
 count() { grep -cE "$1" "$step_log" || true; }
 passed=$(count '^\[       OK \]')
 failed=$(count '^\[  FAILED  \].*ms\)$')

@@ -201,7 +201,7 @@ void AlertSender::tell(std::vector<budget::Alert> alerts) {
 }
 
 void AlertSender::keep(const budget::Alert& alert) {
-    const auto is_new = outbox_.add(alert, unix_now_us() / 1'000'000, target_ != nullptr);
+    const auto is_new = outbox_.add(alert, unix_now_s(), target_ != nullptr);
     if (!is_new) spdlog::error("alerts: {}", is_new.error().text());
     if (is_new && !*is_new) return;
     spdlog::warn("budget {} ({}): {} % of the limit are spent; it resets at {}", alert.budget,
@@ -223,7 +223,7 @@ Task<void> AlertSender::deliver_all() {
         if (!next || !*next) break;
         const AlertOutbox::Due& due = (*next)->second;
         const std::int64_t when = (*next)->first;
-        if (when > unix_now_us() / 1'000'000) {
+        if (when > unix_now_s()) {
             co_await pause(when);
             continue;
         }
@@ -234,7 +234,7 @@ Task<void> AlertSender::deliver_all() {
             continue;
         }
         if (stopping_) break;
-        const auto again = outbox_.failed(due, unix_now_us() / 1'000'000);
+        const auto again = outbox_.failed(due, unix_now_s());
         spdlog::warn("alert {} was not delivered, {}: {}", due.id,
                      again && *again ? "it is tried again" : "it is given up", sent.error().text());
         if (!again) break;
@@ -251,7 +251,7 @@ Task<Result<void>> AlertSender::deliver(const Target& target, const AlertOutbox:
                                    {"x-leeway-delivery", due.id}};
     std::string signature;
     if (!target.secret.empty()) {
-        signature = alert_signature(target.secret, due.body, unix_now_us() / 1'000'000);
+        signature = alert_signature(target.secret, due.body, unix_now_s());
         fields.push_back({"x-leeway-signature", signature});
     }
     const std::array<std::string_view, 1> body{due.body};
@@ -276,7 +276,7 @@ Task<Result<void>> AlertSender::deliver(const Target& target, const AlertOutbox:
 }
 
 Task<void> AlertSender::pause(std::int64_t until_s) {
-    while (!stopping_ && unix_now_us() / 1'000'000 < until_s) co_await loop_.sleep_for(kSlice);
+    while (!stopping_ && unix_now_s() < until_s) co_await loop_.sleep_for(kSlice);
 }
 
 }  // namespace leeway::app

@@ -74,7 +74,7 @@ void BatchGatherer::close(const std::string& key) {
 
 Task<void> BatchGatherer::send(std::unique_ptr<Parcel> parcel) {
     const std::shared_ptr<const Snapshot> snapshot = worker_.snapshot;
-    BatchLink link(worker_, *snapshot, no_headers());
+    BatchLink link(worker_, *snapshot, pipeline::no_headers());
     if (!link.go_to(parcel->batches.front().provider)) {
         give_back(link, *parcel,
                   Error{ErrorCode::kUnavailable,

@@ -20,20 +20,6 @@ wire::usage::Flavour flavour_of(const providers::Provider& provider, std::string
 
 }  // namespace
 
-const pipeline::HeaderSource& no_headers() noexcept {
-    class NoHeaders final : public pipeline::HeaderSource {
-    public:
-        std::optional<std::string_view> header(std::string_view /*name*/) const override {
-            return std::nullopt;
-        }
-        std::optional<std::string_view> query(std::string_view /*name*/) const override {
-            return std::nullopt;
-        }
-    };
-    static const NoHeaders none;
-    return none;
-}
-
 Error no_batch_store(const Error& why) {
     return Error{ErrorCode::kUnavailable,
                  "the store of batches cannot be used: " + why.message,

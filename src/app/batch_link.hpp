@@ -95,8 +95,6 @@ private:
     bool sent_ = false;
 };
 
-/// Of talks that no caller began.
-[[nodiscard]] const pipeline::HeaderSource& no_headers() noexcept;
 /// The store of batches fails.
 [[nodiscard]] Error no_batch_store(const Error& why);
 

@@ -112,7 +112,7 @@ Task<BatchPoller::Look> BatchPoller::look(const std::vector<StoredBatch>& group)
     const StoredBatch& batch = group.front();
     const std::shared_ptr<const Snapshot> snapshot = worker_.snapshot;
     BatchCounters& counters = snapshot->batches()->counters();
-    BatchLink link(worker_, *snapshot, no_headers());
+    BatchLink link(worker_, *snapshot, pipeline::no_headers());
     // One that has gone from the configuration may come back; until then nobody can be asked.
     if (!link.go_to(batch.provider)) co_return Look::kFailed;
     counters.looks.fetch_add(1, std::memory_order_relaxed);
@@ -143,7 +143,7 @@ Task<BatchPoller::Look> BatchPoller::look(const std::vector<StoredBatch>& group)
                                      : batch.expires_unix_s > 0
                                          ? batch.expires_unix_s
                                          : batch.ts_us / 1'000'000 + kUsualLifeSeconds;
-        if (done && !over && unix_now_us() / 1'000'000 >= expires + grace) {
+        if (done && !over && unix_now_s() >= expires + grace) {
             spdlog::warn("id={} batch {} has not ended in time; it is charged as reserved",
                          batch.record.text(), batch.id);
             std::vector<ledger::RequestRecord> rows;

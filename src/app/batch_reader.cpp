@@ -4,9 +4,9 @@
 
 namespace leeway::app {
 
-agent_cache::PostedValue<BatchReader::Reading> BatchReader::read(Executor& executor,
-                                                                 std::function<Reading()> job) {
-    agent_cache::PostedValue<Reading> value(executor);
+PostedValue<BatchReader::Reading> BatchReader::read(Executor& executor,
+                                                    std::function<Reading()> job) {
+    PostedValue<Reading> value(executor);
     const std::scoped_lock lock(mutex_);
     jobs_.push_back({std::move(job), value.sender()});
     if (!thread_.joinable() && !stopping_) thread_ = std::thread([this] { run(); });

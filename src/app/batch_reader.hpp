@@ -1,7 +1,7 @@
 #pragma once
 
 #include "app/batch_store.hpp"
-#include "methods/agent_cache/posted_value.hpp"
+#include "base/posted_value.hpp"
 
 #include <condition_variable>
 #include <deque>
@@ -24,15 +24,14 @@ public:
 
     /// Runs `job` and sends what it returns to `executor`, which must live until `stop`, as must what `job` looks at
     /// until the value has come.
-    [[nodiscard]] agent_cache::PostedValue<Reading> read(Executor& executor,
-                                                         std::function<Reading()> job);
+    [[nodiscard]] PostedValue<Reading> read(Executor& executor, std::function<Reading()> job);
     /// Waits for the job under way; those that wait are never run.
     void stop();
 
 private:
     struct Job {
         std::function<Reading()> work;
-        agent_cache::PostedValue<Reading>::Sender sender;
+        PostedValue<Reading>::Sender sender;
     };
     void run();
 

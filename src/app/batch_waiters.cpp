@@ -2,9 +2,8 @@
 
 namespace leeway::app {
 
-agent_cache::PostedValue<BatchWaiters::Reply> BatchWaiters::wait(const RequestId& id,
-                                                                 Executor& executor) {
-    agent_cache::PostedValue<Reply> value(executor);
+PostedValue<BatchWaiters::Reply> BatchWaiters::wait(const RequestId& id, Executor& executor) {
+    PostedValue<Reply> value(executor);
     const std::scoped_lock lock(mutex_);
     senders_.emplace(id.bytes, value.sender());
     return value;

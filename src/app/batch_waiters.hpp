@@ -2,8 +2,8 @@
 
 #include "base/ids.hpp"
 #include "base/money.hpp"
+#include "base/posted_value.hpp"
 #include "base/result.hpp"
-#include "methods/agent_cache/posted_value.hpp"
 #include "prices/usage.hpp"
 
 #include <array>
@@ -30,7 +30,7 @@ public:
     using Reply = Result<LineReply>;
 
     /// The reply to the request `id` will come to `executor`, which must live until `stop`.
-    [[nodiscard]] agent_cache::PostedValue<Reply> wait(const RequestId& id, Executor& executor);
+    [[nodiscard]] PostedValue<Reply> wait(const RequestId& id, Executor& executor);
     /// Nobody waits for it any more.
     void forget(const RequestId& id);
     /// Where nobody waits for `id` nothing is done.
@@ -40,7 +40,7 @@ public:
 
 private:
     std::mutex mutex_;
-    std::map<std::array<std::uint8_t, 16>, agent_cache::PostedValue<Reply>::Sender> senders_;
+    std::map<std::array<std::uint8_t, 16>, PostedValue<Reply>::Sender> senders_;
     bool stopped_ = false;
 };
 

@@ -1,6 +1,7 @@
 #include "app/builtin_stages.hpp"
 
 #include "methods/agent_cache/exact_cache_stage.hpp"
+#include "methods/agent_cache/semantic_cache_stage.hpp"
 
 namespace leeway::app {
 
@@ -11,7 +12,10 @@ std::map<std::string, std::unique_ptr<pipeline::Stage>, std::less<>> make_builti
         std::string name(stage->info().name);
         stages.emplace(std::move(name), std::move(stage));
     };
-    add(std::make_unique<agent_cache::ExactCacheStage>(services.cache));
+    agent_cache::CacheServices cache = services.cache;
+    cache.embedder = services.embedder;
+    add(std::make_unique<agent_cache::ExactCacheStage>(cache));
+    add(std::make_unique<agent_cache::SemanticCacheStage>(cache));
     return stages;
 }
 

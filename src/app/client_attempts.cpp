@@ -16,6 +16,8 @@ namespace {
 
 using providers::Hope;
 
+constexpr std::size_t kNoMore = static_cast<std::size_t>(-1);  // of a course's targets
+
 /// What is left to be tried after a wait for the upstream that ended like this, without an answer.
 Hope hope_after(net::Deadline::Reason reason) noexcept {
     using Reason = net::Deadline::Reason;
@@ -87,7 +89,13 @@ Task<void> ClientRequest::forward() {
     }
     Course course{context_.model, {}, 0};
     std::optional<Failure> failure;  // what is told when none answers
-    while (const pipeline::Model* target = next_target(course)) {
+    for (;;) {
+        const pipeline::Model* target = next_target(course);
+        if (target == nullptr) {
+            target = end_trial(course);
+            if (target != nullptr) failure.reset();
+        }
+        if (target == nullptr) break;
         const bool stands_in = failure.has_value();
         context_.model = target;
         Next next = Next::kAgain;
@@ -116,6 +124,11 @@ Task<void> ClientRequest::forward() {
             const bool over = co_await attempt(course, pass, stands_in, came);
             if (over) co_return;
             if (!came) break;  // it was not made
+            if (context_.trial.weak != nullptr) {
+                course.next = kNoMore;  // whatever came of it, the strong model is next
+                if (deadline_->resume() && !deadline_->client_left()) break;
+                if (came->unconvincing) came->error = deadline_->error();
+            }
             Duration wait{};
             next = next_after(*came, retry, stands_in, wait);
             if (next == Next::kTell) {
@@ -132,7 +145,8 @@ Task<void> ClientRequest::forward() {
             }
         }
     }
-    co_await deliver_failure(std::move(*failure));
+    const bool told = co_await deliver_refused();
+    if (!told) co_await deliver_failure(std::move(*failure));
 }
 
 /// What follows attempt number `retry` (from 0) at `context_.model`, of which this came. `wait` is set with kAgain.
@@ -219,13 +233,20 @@ Task<bool> ClientRequest::attempt(Course& course, Pass& pass, bool stands_in,
     }
     const providers::Provider& provider = snapshot_->provider(*context_.model);
     Leg first(worker_, provider, *context_.model, *deadline_);
-    if (auto made = prepare(provider, first.prepared); !made) {
+    auto made = on_trial() ? prepare_trial(provider, true, first.prepared)
+                           : prepare(provider, first.prepared);
+    if (!made) {
         if (hold_.open) release_budget();
-        if (stands_in) co_return false;
+        if (stands_in || on_trial()) co_return false;
         co_await refuse(std::move(made.error()));
         co_return true;
     }
-    if (budgeted && !hold_.open && reserve_again()) co_return false;
+    if (budgeted && !hold_.open) {
+        if (auto none = reserve_again()) {
+            if (!stands_in) failure.emplace().error = std::move(*none);
+            co_return false;
+        }
+    }
     limit_attempt(provider);
     if (auto* load = snapshot_->load(*context_.model))
         first.under_way.emplace(*load, monotonic_now());
@@ -247,7 +268,8 @@ Task<bool> ClientRequest::attempt(Course& course, Pass& pass, bool stands_in,
     const TimePoint now = monotonic_now();
     if (leg.under_way && failure->hope != Hope::kNone) leg.under_way->failed(now);
     if (pass && failure->unwell) pass->failed(now);
-    if (pass && !failure->unwell && failure->status > 0) pass->succeeded(now);
+    const bool answered = failure->status > 0 || failure->unconvincing;
+    if (pass && !failure->unwell && answered) pass->succeeded(now);
     if (hold_.open) settle_budget();
     co_return false;
 }
@@ -282,8 +304,12 @@ Task<bool> ClientRequest::hear(Leg& leg, Pass& pass, std::optional<Failure>& fai
         co_await take_refusal(leg.call, failure.emplace());
         co_return false;
     }
-    if (!leg.opening) {
+    if (!leg.opening || on_trial()) {
         if (pass) pass->answered(now - attempt_start_, now);
+        if (on_trial()) {
+            const bool over = co_await hear_trial(leg.call, provider, failure);
+            co_return over;
+        }
         if (!translates(provider)) {
             co_await deliver_buffered(leg.call);
         } else if (context_.endpoint == pipeline::Endpoint::kEmbeddings) {
@@ -339,7 +365,7 @@ Task<void> ClientRequest::take_refusal(net::UpstreamCall& call, Failure& failure
     const int status = call.head().status;
     failure.hope = providers::hope_of(call.head());
     failure.unwell = status >= 500 || status == 408;
-    failure.told_wait = providers::told_wait(call.head().fields, unix_now_us() / 1'000'000);
+    failure.told_wait = providers::told_wait(call.head().fields, unix_now_s());
     keep_upstream_fields(call.head());
     failure.fields = std::exchange(upstream_fields_, {});
     auto body = co_await call.read_all(kMaxBufferedAnswer);
@@ -422,11 +448,8 @@ bool ClientRequest::begins(Opening& opening, const providers::Provider& provider
 void ClientRequest::refused_in_stream(std::string body, Failure& failure) {
     attempt_.cost = PicoUsd(0);
     end_attempt(200, ledger::EndState::kError);
+    tell_content_type("application/json");
     failure.fields = std::exchange(upstream_fields_, {});
-    std::erase_if(failure.fields, [](const auto& field) {
-        return equals_ignore_case(field.first, "content-type");
-    });
-    failure.fields.emplace_back("content-type", "application/json");
     failure.hope = Hope::kAgain;
     failure.unwell = true;
     failure.status = http_status(ErrorCode::kUpstreamInvalid);
@@ -455,13 +478,19 @@ bool ClientRequest::answers(const Leg& leg) const {
            !refusal_in(*leg.opening->first, leg.provider);
 }
 
+/// What is left to be tried after an answer that broke off unseen.
+void ClientRequest::came_to_nothing(net::Deadline::Reason reason, Error error,
+                                    Failure& failure) const {
+    failure.hope = hope_after(reason);
+    failure.unwell = failure.hope != Hope::kNone || reason == net::Deadline::Reason::kTotal;
+    failure.error = std::move(error);
+}
+
 /// A stream without a first piece. Its provider bills the input all the same, so we count it.
 void ClientRequest::ended_unheard(Error error, Failure& failure) {
     const auto reason = deadline_->reason();
     broke_off(200, error, count_input());
-    failure.hope = hope_after(reason);
-    failure.unwell = failure.hope != Hope::kNone || reason == net::Deadline::Reason::kTotal;
-    failure.error = std::move(error);
+    came_to_nothing(reason, std::move(error), failure);
 }
 
 /// How long to wait before `context_.model` is asked again; nullopt: it is not.

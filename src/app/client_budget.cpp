@@ -168,6 +168,7 @@ void ClientRequest::degrade_to(const pipeline::Model* cheaper) {
     if (cheaper == nullptr || cheaper->name == context_.model->name || !cheaper->disabled.empty())
         return;
     if (key != nullptr && !key->may_use_model(cheaper->name)) return;
+    if (context_.local_only && !cheaper->local) return;
     context_.model = places(*cheaper).front();
     budget_note_ = "model=" + cheaper->name;
 }

@@ -6,6 +6,7 @@
 #include "tokens/chat_count.hpp"
 #include "wire/gemini/array_stream.hpp"
 #include "wire/gemini/embed_codec.hpp"
+#include "wire/openai/convert.hpp"
 #include "wire/openai/embed_codec.hpp"
 
 #include <fmt/format.h>
@@ -130,7 +131,8 @@ Result<std::string_view> ClientRequest::take_in(std::string_view body) {
         if (written) {
             chat_body_ = std::move(*written);
             // What chat cannot say may make another answer: the exact cache must not take one request for the other.
-            if (!request_->unknown.empty() || !unseen.dropped.empty()) {
+            chat_is_whole_ = request_->unknown.empty() && unseen.dropped.empty();
+            if (!chat_is_whole_) {
                 chat_body_.insert(1, fmt::format(R"("left_out":"{:016x}",)", checksum64(body)));
             }
             return std::string_view(chat_body_);
@@ -143,6 +145,7 @@ Result<std::string_view> ClientRequest::take_in(std::string_view body) {
         return fail(std::move(request.error()));
     }
     chat_body_ = opaque_body(body);
+    context_.opaque = true;
     return std::string_view(chat_body_);
 }
 
@@ -153,8 +156,22 @@ bool ClientRequest::translates(const providers::Provider& provider) const {
     return dialect_ != Dialect::kOpenAiChat || provider.dialect != Dialect::kOpenAiChat;
 }
 
+/// A whole answer of OpenAI's chat dialect in the form and the dialect that the caller wants.
+Result<pipeline::StageAnswer> ClientRequest::in_callers_form(std::string completion) {
+    pipeline::StageAnswer answer;
+    answer.form = context_.wanted_form();
+    if (answer.form == pipeline::AnswerForm::kEventStream) {
+        auto stream = wire::openai::completion_to_stream(completion, context_.view.include_usage);
+        if (!stream) return fail(std::move(stream.error()));
+        completion = std::move(*stream);
+    }
+    answer.body = std::make_shared<const std::string>(std::move(completion));
+    return in_callers_dialect(std::move(answer));
+}
+
 /// What a stage keeps is in OpenAI's chat dialect.
 Result<pipeline::StageAnswer> ClientRequest::in_callers_dialect(pipeline::StageAnswer answer) {
+    if (dialect_ == Dialect::kOpenAiChat) return answer;
     const wire::Codec& codec = wire::codec_of(dialect_);
     std::string out;
     if (context_.endpoint == pipeline::Endpoint::kEmbeddings) {

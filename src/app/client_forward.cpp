@@ -45,11 +45,13 @@ struct ClientRequest::Relay {
     std::string captured;
     std::optional<Error> broken;
     bool no_store = false;
+    bool sums_logprobs = false;
     bool usage_lost = false;  // the connection broke before it could be told
 };
 
 void ClientRequest::begin_attempt(const providers::Provider& provider) {
     attempt_ = {};
+    logprobs_ = {};
     attempt_.number = ++attempts_made_;
     attempt_.provider = provider.name;
     attempt_.model = context_.model->name;
@@ -159,6 +161,7 @@ Task<void> ClientRequest::deliver_buffered(net::UpstreamCall& call) {
     outcome.finish_reason = facts.finish_reason;
     outcome.model_reported = facts.model;
     if (ok && body->size() <= context_.capture_bytes) outcome.captured = *body;
+    if (ok && keeps_outcome()) logprobs_.add_answer(*body);
     if (!ok) record_.error = "upstream_error";
     settle(outcome, ok ? ledger::EndState::kOk : ledger::EndState::kError);
     co_await exchange_.respond(status, answer_fields({}, true), *body);
@@ -175,6 +178,7 @@ Task<void> ClientRequest::deliver_stream(net::UpstreamCall& call, Opening& openi
     relay.rewrite = opening.hide_usage || budget_output_ > 0;
     relay.captures = context_.capture_bytes > 0;
     relay.no_store = opening.no_store;
+    relay.sums_logprobs = keeps_outcome();
     worker_.metrics.streams(1);
     std::optional<Error> broken;
     const bool begun = co_await exchange_.begin_stream(200, answer_fields({}, false));
@@ -211,6 +215,7 @@ void ClientRequest::watch_events(Relay& relay, std::string_view bytes) {
         const std::string_view shown = relay.observer.observe(event);
         if (event.has_data && !relay.done) {
             relay.meter.add(event.data);
+            if (relay.sums_logprobs) logprobs_.add_answer(event.data);
             relay.stopped = budget_output_ > 0 && relay.meter.passed(budget_output_) &&
                             !relay.observer.facts().finished;
             if (relay.stopped) return;

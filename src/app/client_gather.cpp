@@ -4,7 +4,6 @@
 #include "app/batch_waiters.hpp"
 #include "app/client_request.hpp"
 #include "json/node.hpp"
-#include "wire/openai/convert.hpp"
 #include "wire/openai/request_edit.hpp"
 
 #include <fmt/format.h>
@@ -15,7 +14,7 @@ namespace {
 constexpr std::string_view kUrl = "/v1/chat/completions";
 
 struct Waiting {
-    agent_cache::PostedValue<BatchWaiters::Reply>* value;
+    PostedValue<BatchWaiters::Reply>* value;
     const net::Deadline* deadline;
 };
 void interrupt_waiting(void* waiting) {
@@ -126,37 +125,26 @@ Task<void> ClientRequest::deliver_line(Result<LineReply> reply) {
     row_is_written_ = true;
     pipeline::Outcome outcome;
     outcome.no_store = true;
-    Error error;
-    pipeline::StageAnswer answer;
-    bool failed = true;
+    Result<pipeline::StageAnswer> told;
     if (!reply) {
-        error = std::move(reply.error());
+        told = fail(std::move(reply.error()));
     } else if (reply->status != 200) {
-        error = wire::codec_of(wire::Dialect::kOpenAiChat).read_error(reply->status, reply->body);
+        told =
+            fail(wire::codec_of(wire::Dialect::kOpenAiChat).read_error(reply->status, reply->body));
     } else {
-        answer.form = context_.wanted_form();
         outcome.usage = reply->usage;
         outcome.usage_state = reply->usage_state;
-        Result<std::string> body = std::move(reply->body);
-        if (answer.form == pipeline::AnswerForm::kEventStream)
-            body = wire::openai::completion_to_stream(*body, context_.view.include_usage);
-        if (body) answer.body = std::make_shared<const std::string>(std::move(*body));
-        Result<pipeline::StageAnswer> told = answer;
-        if (body && dialect_ != wire::Dialect::kOpenAiChat) told = in_callers_dialect(answer);
-        if (!body) error = std::move(body.error());
-        if (!told) error = std::move(told.error());
-        failed = !body || !told;
-        if (told) answer = std::move(*told);
         record_.cost = reply->cost;
         record_.baseline = reply->baseline;
+        told = in_callers_form(std::move(reply->body));
     }
-    if (failed) {
-        co_await refuse(std::move(error));
+    if (!told) {
+        co_await refuse(std::move(told.error()));
         co_return;
     }
     outcome.status = 200;
     settle(outcome, ledger::EndState::kOk);
-    co_await send_whole(answer);
+    co_await send_whole(*told);
 }
 
 }  // namespace leeway::app

@@ -55,7 +55,7 @@ void ClientRequest::take_up(AttemptState state) {
 /// what comes after a failure is one already.
 std::optional<Duration> ClientRequest::hedge_after(const Course& course, bool stands_in) const {
     const pipeline::Route* route = context_.route;
-    if (route == nullptr || context_.held_out || stands_in || attempts_made_ != 1 ||
+    if (route == nullptr || context_.held_out || stands_in || on_trial() || attempts_made_ != 1 ||
         course.next != 1)
         return std::nullopt;
     if (route->hedge_after.count() > 0) return route->hedge_after;

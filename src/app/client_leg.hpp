@@ -15,6 +15,7 @@ struct ClientRequest::Failure {
     const pipeline::Model* model = nullptr;
     providers::Hope hope = providers::Hope::kNone;
     bool unwell = false;  ///< the target's own fault: its breaker hears of it
+    bool unconvincing = false;  ///< it answered, on trial, and the strong model is to be asked
     int status = 0;       ///< of the upstream's refusal; 0: none came, `error` says why
     Error error;
     std::int64_t retry_after_s = 0;  ///< with `error`; 0: not known

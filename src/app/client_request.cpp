@@ -46,6 +46,18 @@ std::optional<std::chrono::milliseconds> read_timeout(std::string_view text) {
     return std::chrono::milliseconds(ms);
 }
 
+// Of an answer that a shadow's is compared with.
+constexpr std::size_t kMostCompared = 256UL * 1024;
+
+ledger::Source source_of(pipeline::AnswerOrigin origin) {
+    switch (origin) {
+        case pipeline::AnswerOrigin::kExactCache: break;
+        case pipeline::AnswerOrigin::kSemanticCache: return ledger::Source::kSemanticCache;
+        case pipeline::AnswerOrigin::kGateway: return ledger::Source::kGateway;
+    }
+    return ledger::Source::kExactCache;
+}
+
 }  // namespace
 
 ClientRequest::ClientRequest(WorkerState& worker, net::Exchange& exchange,
@@ -61,6 +73,7 @@ ClientRequest::ClientRequest(WorkerState& worker, net::Exchange& exchange,
     context_.headers = this;
     context_.executor = &worker.loop;
     context_.interruption = this;
+    context_.asker = this;
     context_.loopback_only = snapshot_->loopback_only();
 }
 
@@ -105,9 +118,27 @@ Task<void> ClientRequest::run() {
     }
     pipeline::Verdict verdict = co_await runner_.on_request();
     stage_guard_.reset();
+    check_trial();
+    // The key's rights were judged by the model that it asked; a stage may have named another.
+    const auto* key = static_cast<const guard::auth::KeySpec*>(context_.key);
+    const bool goes_on = std::holds_alternative<pipeline::Continue>(verdict);
+    if (goes_on && key != nullptr && !key->may_use_model(context_.model->name)) {
+        Error error{ErrorCode::kForbidden,
+                    "Key '" + key->name + "' may not use model '" + context_.model->name + "'.",
+                    {},
+                    {},
+                    "model_not_allowed"};
+        verdict = pipeline::Reject{std::move(error)};
+    }
+    if (goes_on && compares())
+        context_.capture_bytes = std::max(context_.capture_bytes, kMostCompared);
     co_await follow(std::move(verdict));
     if (replay_lease_) keep_for_replay();
+    if (!unembedded_.empty()) co_await keep_vector();
     if (context_.route != nullptr && context_.route->shadow != nullptr) start_shadow();
+    for (pipeline::LaterCall& call : context_.later)
+        worker_.shadows.start(worker_, snapshot_, context_.id, context_.route->name,
+                              std::move(call));
 }
 
 /// How long the caller waits for all of its answer, as it says. `x-stainless-timeout` is what OpenAI's and Anthropic's
@@ -115,8 +146,14 @@ Task<void> ClientRequest::run() {
 std::optional<std::chrono::milliseconds> ClientRequest::wished_total() const {
     if (const auto told = header("x-leeway-timeout")) return read_timeout(*told);
     if (context_.view.stream) return std::nullopt;
+    // An SDK that tells its own limit gives up by itself then. Its caller shall see that, not an answer of ours that comes
+    // just before.
+    constexpr std::chrono::milliseconds kAfterThem{250};
     for (const char* name : {"x-stainless-timeout", "x-stainless-read-timeout"}) {
-        if (const auto told = header(name)) return read_timeout(*told);
+        const auto told = header(name);
+        if (!told) continue;
+        const auto limit = read_timeout(*told);
+        return limit ? std::optional(*limit + kAfterThem) : std::nullopt;
     }
     return std::nullopt;
 }
@@ -205,7 +242,8 @@ Task<void> ClientRequest::follow(pipeline::Verdict verdict) {
             context_.note("holdout", "drawn");
             // After the stages that every request passes: the key's rights were judged by the model asked.
             const pipeline::Route& route = *context_.route;
-            if (route.target != nullptr && route.baseline != nullptr)
+            const bool stays = context_.local_only && !(route.baseline && route.baseline->local);
+            if (route.target != nullptr && route.baseline != nullptr && !stays)
                 context_.model = route.baseline;
         }
         if (auto lost = no_holder()) {
@@ -238,24 +276,21 @@ Task<void> ClientRequest::refuse(Error error, std::int64_t retry_after_s, int st
 }
 
 Task<void> ClientRequest::deliver_stage_answer(pipeline::StageAnswer answer) {
-    if (dialect_ != wire::Dialect::kOpenAiChat) {
-        auto translated = in_callers_dialect(std::move(answer));
-        if (!translated) {
-            co_await refuse(std::move(translated.error()));
-            co_return;
-        }
-        answer = std::move(*translated);
+    const auto told = in_callers_dialect(std::move(answer));
+    if (!told) {
+        co_await refuse(told.error());
+        co_return;
     }
     pipeline::Outcome outcome;
     outcome.from_stage = true;
     outcome.status = 200;
-    outcome.form = answer.form;
-    outcome.usage = answer.usage;
-    outcome.usage_state = answer.usage_state;
-    outcome.finish_reason = answer.finish_reason;
-    record_.source = ledger::Source::kExactCache;
+    outcome.form = told->form;
+    outcome.usage = told->usage;
+    outcome.usage_state = told->usage_state;
+    outcome.finish_reason = told->finish_reason;
+    record_.source = source_of(told->origin);
     settle(outcome, ledger::EndState::kOk);
-    co_await send_whole(answer);
+    co_await send_whole(*told);
 }
 
 /// The caller's own dialect already.

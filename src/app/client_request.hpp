@@ -5,14 +5,17 @@
 #include "app/replay_store.hpp"
 #include "guard/budget/spec.hpp"
 #include "guard/limits/limit_book.hpp"
+#include "lab/outcomes/stored_outcome.hpp"
 #include "ledger/intent.hpp"
 #include "ledger/record.hpp"
+#include "methods/cascade/check/logprobs.hpp"
 #include "net/deadline.hpp"
 #include "net/http_client.hpp"
 #include "net/http_server.hpp"
 #include "pipeline/runner.hpp"
 #include "providers/breaker.hpp"
 #include "providers/provider.hpp"
+#include "wire/canonical/answer.hpp"
 #include "wire/canonical/codec.hpp"
 #include "wire/canonical/embeddings.hpp"
 #include "wire/openai/responses_items.hpp"
@@ -20,6 +23,7 @@
 #include "wire/openai/stream_observer.hpp"
 
 #include <array>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -32,7 +36,7 @@ class RecordedExchange;
 
 /// One request of the client API from its head to its ledger row. Worker-local; lives in the frame of
 /// `Gateway::handle`.
-class ClientRequest final : pipeline::HeaderSource, pipeline::Interruption {
+class ClientRequest final : pipeline::HeaderSource, pipeline::Interruption, pipeline::ModelAsker {
 public:
     ClientRequest(WorkerState& worker, net::Exchange& exchange, pipeline::Endpoint endpoint,
                   wire::Dialect dialect = wire::Dialect::kOpenAiChat);
@@ -60,7 +64,7 @@ public:
 private:
     struct Relay;
 
-    // pipeline::HeaderSource, pipeline::Interruption
+    // pipeline::HeaderSource, pipeline::Interruption, pipeline::ModelAsker
     void draw_arm();
     std::optional<std::string_view> header(std::string_view name) const override;
     std::optional<std::string_view> query(std::string_view name) const override;
@@ -69,6 +73,8 @@ private:
         return deadline_ ? deadline_->remaining() : Duration::max();
     }
     void on_interrupt(void (*callback)(void*), void* context) override;
+    Task<Result<std::string>> ask_model(pipeline::OwnCall call, Duration limit) override;
+    bool may_answer(const pipeline::Model& model) const override;
 
     Task<Result<void>> read_request();
     Result<void> read_wait();
@@ -141,6 +147,7 @@ private:
     static bool is_stream(const net::ResponseHead& head, const providers::Provider& provider,
                           bool wanted);
     void no_answer(bool sent, Error error, Failure& failure);
+    void came_to_nothing(net::Deadline::Reason reason, Error error, Failure& failure) const;
     Task<void> take_refusal(net::UpstreamCall& call, Failure& failure);
     Opening open(const net::ResponseHead& head, bool hide_usage) const;
     static Task<void> read_opening(net::UpstreamCall& call, Opening& opening);
@@ -153,6 +160,24 @@ private:
     std::optional<Duration> wait_before(std::uint32_t retry, const Failure& failure);
     Task<bool> pause(Duration wait);
     Task<void> deliver_failure(Failure failure);
+
+    // client_cascade.cpp: a cheap model answers first, where its answer convinces
+    /// An answer that did not convince, kept in case that the strong model gives none.
+    struct RefusedAnswer {
+        wire::ChatAnswer answer;
+        const pipeline::Model* model;
+        std::uint32_t attempt;
+        std::string losses;
+    };
+    bool on_trial() const noexcept;
+    void check_trial();
+    const pipeline::Model* end_trial(Course& course);
+    Result<void> prepare_trial(const providers::Provider& provider, bool logprobs,
+                               providers::PreparedRequest& out);
+    Task<bool> hear_trial(net::UpstreamCall& call, const providers::Provider& provider,
+                          std::optional<Failure>& failure);
+    Task<void> deliver_whole(wire::ChatAnswer& answer);
+    Task<bool> deliver_refused();
 
     // client_hedge.cpp: a second target is asked where the first is slow to begin
     struct Race;
@@ -198,6 +223,7 @@ private:
     bool casts_shadow() const;
     bool send_shadow();
     bool reserve_shadow(Shadow& shadow);
+    void compare_later(Shadow& shadow) const;
 
     // client_forward.cpp: an answer on its way back
     static constexpr std::size_t kMaxBufferedAnswer = 64ULL * 1024 * 1024;
@@ -226,6 +252,7 @@ private:
     bool translates(const providers::Provider& provider) const;
     std::string_view stream_type() const;
     void tell_content_type(std::string_view type);
+    Result<pipeline::StageAnswer> in_callers_form(std::string completion);
     Result<pipeline::StageAnswer> in_callers_dialect(pipeline::StageAnswer answer);
     wire::AnswerFor answer_for() const;
     std::string_view endpoint_name() const;
@@ -248,10 +275,15 @@ private:
     // client_translate.cpp: callers and providers whose dialects differ
     struct Translation;
     std::string body_as_it_came() const;
+    Result<std::string> edited_body() const;
+    Result<void> read_chat();
+    Result<std::string> in_words_of(const providers::Provider& provider, wire::ChatRequest& chat);
     Result<std::string> upstream_body(const providers::Provider& provider);
     void tell_losses(const wire::Losses& losses);
     void choose_tier(const providers::Provider& provider);
     prices::Tier tier_asked(const providers::Provider& provider) const;
+    void end_with(int status, const wire::ChatAnswer& answer);
+    static void describe(const wire::ChatAnswer& answer, pipeline::Outcome& outcome);
     Task<void> deliver_translated(net::UpstreamCall& call, const providers::Provider& provider);
     Task<void> stream_translated(net::UpstreamCall& call, const providers::Provider& provider,
                                  Opening& opening);
@@ -291,11 +323,18 @@ private:
     void teach(const pipeline::Outcome& outcome) const;
     std::span<const net::Field> answer_fields(std::string_view content_type, bool final_figures);
 
+    // client_outcome.cpp: what is kept of an answered request
+    bool keeps_outcome() const;
+    bool compares() const;
+    void note_outcome(const pipeline::Outcome& outcome);
+    Task<void> keep_vector();
+
     WorkerState& worker_;
     net::Exchange& exchange_;
     const wire::Dialect dialect_;  // the caller's
     std::string_view original_;  // the body as it came; empty: context_.body is it
     std::string chat_body_;  // what stages see of a request in another dialect
+    bool chat_is_whole_ = false;  // it is all of the request, as OpenAI would be asked
     std::optional<wire::ChatRequest> request_;  // the same in no dialect
     std::optional<wire::EmbedRequest> embed_;  // the same of a request for embeddings
     std::optional<Error> unreadable_;  // why it cannot be translated
@@ -333,6 +372,13 @@ private:
         0};  // that its caller says it can wait; 0: it says nothing
     Duration waited_{};  // between attempts, less what two of them waited at the same time
     bool fell_back_ = false;  // another model than the one chosen is asked
+    bool tried_ = false;  // the answer is that of a model on trial
+    bool wants_logprobs_ = false;  // the caller of a request on trial
+    std::unique_ptr<RefusedAnswer> refused_;  // null: none
+    cascade::LogprobSum logprobs_;  // of the attempt under way
+    std::optional<std::string> told_text_;  // of an answer that a shadow's is compared with
+    std::optional<lab::StoredCall> told_call_;  // likewise
+    std::string unembedded_;  // what was asked, where its vector is still to be made
     bool answered_ = false;  // with a whole answer of an upstream or a stage
     const net::UpstreamCall* call_ = nullptr;  // the one whose answer goes on without its caller
     std::optional<DrainSlots::Slot> drain_slot_;

@@ -17,6 +17,7 @@ std::string_view source_name(ledger::Source source) {
         case ledger::Source::kUpstream: return "upstream";
         case ledger::Source::kExactCache: return "exact_cache";
         case ledger::Source::kGateway: return "gateway";
+        case ledger::Source::kSemanticCache: return "semantic_cache";
     }
     return "gateway";
 }
@@ -42,7 +43,7 @@ std::optional<PicoUsd> total_cost(const std::vector<ledger::AttemptRow>& attempt
 }  // namespace
 
 void ClientRequest::price(const pipeline::Outcome& outcome) {
-    record_.cost = total_cost(record_.attempts);
+    record_.cost = outcome.cost;
     record_.usage = outcome.usage;
     record_.usage_state = outcome.usage_state;
     if (outcome.status != 200 || replayed_) {
@@ -68,6 +69,7 @@ void ClientRequest::compare(const pipeline::Outcome& outcome) {
     in.used = context_.model->price.get();
     in.same_model = baseline == context_.model;
     in.from_cache = outcome.from_stage;
+    in.in_other_words = record_.source == ledger::Source::kSemanticCache;
     in.usage = outcome.usage;
     in.simulated_cached = simulated_prompt_cache().look_and_keep(
         context_.key_name, baseline->name, context_.view.messages.in(context_.body),
@@ -95,10 +97,12 @@ void ClientRequest::settle(pipeline::Outcome outcome, ledger::EndState end) {
     settled_ = true;
     answered_ = outcome.complete || outcome.from_stage;
     note_left(outcome, end);
+    outcome.cost = total_cost(record_.attempts);
     // What another model gave, or one that our limit cut short: not what others shall get from the cache.
-    const bool altered = fell_back_ || (!budget_note_.empty() &&
-                                        (budget_note_.starts_with("model=") ||
-                                         context_.view.n > 1 || outcome.finish_reason == "length"));
+    const bool altered =
+        fell_back_ || tried_ ||
+        (!budget_note_.empty() && (budget_note_.starts_with("model=") || context_.view.n > 1 ||
+                                   outcome.finish_reason == "length"));
     if (!altered) {
         runner_.on_outcome(outcome);
     } else {
@@ -118,6 +122,7 @@ void ClientRequest::settle(pipeline::Outcome outcome, ledger::EndState end) {
     record_.http_status = outcome.status;
     record_.end = end;
     if (!row_is_written_) price(outcome);
+    note_outcome(outcome);
     settle_limits();
     if (resolved_ && !row_is_written_ && worker_.ledger != nullptr) {
         record_.id = context_.id;
@@ -186,11 +191,9 @@ void ClientRequest::teach(const pipeline::Outcome& outcome) const {
     if (context_.edits().empty()) {
         lesson.body = context_.body;
     } else {
-        json::Splice splice(context_.body);
-        for (const auto& edit : context_.edits()) {
-            if (!splice.add(edit.change)) return;
-        }
-        lesson.body = splice.str();
+        auto edited = edited_body();
+        if (!edited) return;
+        lesson.body = std::move(*edited);
     }
     learner->offer(std::move(lesson));
 }
@@ -214,7 +217,11 @@ std::span<const net::Field> ClientRequest::answer_fields(std::string_view conten
     fields_.clear();
     fields_.reserve(24);
     if (!content_type.empty()) fields_.push_back({"content-type", content_type});
-    for (const auto& [name, value] : upstream_fields_) fields_.push_back({name, value});
+    for (const auto& [name, value] : upstream_fields_) {
+        // Ours tells the form of what we wrote.
+        if (!content_type.empty() && equals_ignore_case(name, "content-type")) continue;
+        fields_.push_back({name, value});
+    }
     header_texts_[0] = context_.id.text();
     add_request_id(fields_);
     fields_.push_back({"x-leeway-id", header_texts_[0]});
@@ -229,6 +236,10 @@ std::span<const net::Field> ClientRequest::answer_fields(std::string_view conten
     }
     if (!context_.cache_status.empty())
         fields_.push_back({"x-leeway-cache", context_.cache_status});
+    if (!context_.semantic_route.empty())
+        fields_.push_back({"x-leeway-semantic-route", context_.semantic_route});
+    if (!context_.route_arguments.empty())
+        fields_.push_back({"x-leeway-route-arguments", context_.route_arguments});
     if (!budget_note_.empty()) fields_.push_back({"x-leeway-budget", budget_note_});
     if (!losses_.empty()) fields_.push_back({"x-leeway-dropped", losses_});
     if (!context_.notes.empty()) fields_.push_back({"x-leeway-stages", context_.notes});

@@ -56,7 +56,7 @@ Result<FoundResponse> ResponseRequest::find() {
         none.hint = "this gateway keeps no responses: `responses.store` is off";
         return fail(std::move(none));
     }
-    auto found = store->find(id_, caller_.context().key_name, unix_now_us() / 1'000'000);
+    auto found = store->find(id_, caller_.context().key_name, unix_now_s());
     if (!found) return fail(responses_unavailable(found.error()));
     if (!*found) return fail(std::move(none));
     return std::move(**found);

@@ -53,10 +53,12 @@ std::vector<const pipeline::Model*> ClientRequest::places_and_fallbacks(
     const pipeline::Model& chosen) const {
     std::vector<const pipeline::Model*> out = places(chosen);
     if (context_.held_out) return out;  // shows what there is without us
+    if (context_.trial.weak != nullptr) return out;  // the strong model stands in for it
     const auto* key = static_cast<const guard::auth::KeySpec*>(context_.key);
     const bool routed = context_.route != nullptr && !context_.route->fallbacks.empty();
     for (const pipeline::Model* model : routed ? context_.route->fallbacks : chosen.fallbacks) {
         if (model == &chosen || (key != nullptr && !key->may_use_model(model->name))) continue;
+        if (context_.local_only && !model->local) continue;
         // Vectors of different models cannot be compared with each other.
         if (context_.endpoint == pipeline::Endpoint::kEmbeddings &&
             model->upstream_name != chosen.upstream_name)
@@ -64,6 +66,16 @@ std::vector<const pipeline::Model*> ClientRequest::places_and_fallbacks(
         for (const pipeline::Model* place : places(*model)) out.push_back(place);
     }
     return out;
+}
+
+bool ClientRequest::may_answer(const pipeline::Model& model) const {
+    const auto* key = static_cast<const guard::auth::KeySpec*>(context_.key);
+    if (key != nullptr && !key->may_use_model(model.name)) return false;
+    if (holder_.empty()) return true;
+    const std::vector<const pipeline::Model*> where = places(model);
+    return std::any_of(where.begin(), where.end(), [&](const pipeline::Model* place) {
+        return place->provider_name == holder_;
+    });
 }
 
 /// Whether `context_.model` can be asked now; if not, `failure` says why.
@@ -111,6 +123,7 @@ bool ClientRequest::available(Pass& pass, std::optional<Failure>& failure) {
 /// Where nobody else can be asked, a short rest of a target is waited for. False: it cannot be asked after all.
 Task<bool> ClientRequest::wait_for_limit(const Course& course, Pass& pass,
                                          std::optional<Failure>& failure) {
+    if (on_trial()) co_return false;  // the strong model stands in for it
     const providers::RetryPolicy& retries = snapshot_->provider(*context_.model).retries;
     const bool last = course.targets.empty() ? targets(*course.chosen).size() <= 1
                                              : course.next >= course.targets.size();

@@ -1,7 +1,7 @@
 #include "app/answer_meter.hpp"
 #include "app/client_request.hpp"
+#include "app/request_target.hpp"
 #include "base/strings.hpp"
-#include "tokens/model_map.hpp"
 #include "wire/canonical/with_model.hpp"
 #include "wire/gemini/array_stream.hpp"
 #include "wire/openai/chat_parts.hpp"
@@ -94,6 +94,50 @@ std::string ClientRequest::body_as_it_came() const {
                      context_.tier_word);
 }
 
+/// The body that stages see, with their changes.
+Result<std::string> ClientRequest::edited_body() const {
+    json::Splice splice(context_.body);
+    for (const auto& edit : context_.edits()) {
+        if (auto added = splice.add(edit.change); !added) return fail(std::move(added.error()));
+    }
+    return splice.str();
+}
+
+/// `request_` is the request in no dialect, as stages left it.
+Result<void> ClientRequest::read_chat() {
+    const bool has_edits = !context_.edits().empty();
+    if (request_ && !has_edits) return {};
+    std::string edited;
+    if (has_edits) {
+        auto body = edited_body();
+        if (!body) return fail(std::move(body.error()));
+        edited = std::move(*body);
+    }
+    auto read = wire::codec_of(Dialect::kOpenAiChat)
+                    .read_request(has_edits ? std::string_view(edited) : context_.body);
+    if (!read) return fail(std::move(read.error()));
+    if (request_) {
+        request_->max_tokens = read->max_tokens;  // all that stages change by now
+    } else {
+        request_ = std::move(*read);
+    }
+    return {};
+}
+
+/// `chat`, whose caller names no class of service where we do, in the provider's words.
+Result<std::string> ClientRequest::in_words_of(const providers::Provider& provider,
+                                               wire::ChatRequest& chat) {
+    const bool ours = !context_.tier_word.empty();
+    if (ours) chat.service_tier = context_.tier_word;
+    wire::Losses losses;
+    auto body =
+        wire::upstream_codec_of(provider.dialect)
+            .write_request(chat, request_target(provider, context_.model->upstream_name), losses);
+    if (ours) chat.service_tier.clear();  // another attempt may go to one that knows no tiers
+    tell_losses(losses);
+    return body;
+}
+
 /// The body for an upstream of another dialect, or of the caller's own that is not chat.
 Result<std::string> ClientRequest::upstream_body(const providers::Provider& provider) {
     if (context_.endpoint == pipeline::Endpoint::kEmbeddings) return embedding_body(provider);
@@ -108,42 +152,17 @@ Result<std::string> ClientRequest::upstream_body(const providers::Provider& prov
     const bool has_edits = !context_.edits().empty();
     if (!holder_.empty() && !(same && provider.name == holder_)) return fail(out_of_reach());
     if (same && !has_edits) return body_as_it_came();
-    std::string edited;
-    if (has_edits) {
-        json::Splice splice(context_.body);
-        for (const auto& edit : context_.edits()) {
-            if (auto added = splice.add(edit.change); !added) return fail(std::move(added.error()));
-        }
-        edited = splice.str();
-    }
-    std::optional<wire::ChatRequest> chat;
-    if (!request_ || has_edits) {
-        auto read = wire::codec_of(Dialect::kOpenAiChat)
-                        .read_request(has_edits ? std::string_view(edited) : context_.body);
-        if (!read) return fail(std::move(read.error()));
-        chat = std::move(*read);
-    }
+    const std::string& model = context_.model->upstream_name;
+    const bool as_openai =
+        provider.dialect == Dialect::kOpenAiChat && provider.quirks == wire::kOpenAiQuirks;
+    if (chat_is_whole_ && as_openai && !has_edits && context_.tier_word.empty())
+        return context_.view.model == model ? chat_body_ : wire::with_model(chat_body_, model);
+    if (auto read = read_chat(); !read) return fail(std::move(read.error()));
     // What the provider keeps is named in words that no other dialect has.
     if (same && dialect_ == Dialect::kOpenAiResponses)
-        return with_limit(body_as_it_came(), chat->max_tokens);
+        return with_limit(body_as_it_came(), request_->max_tokens);
     if (unreadable_) return fail(*unreadable_);
-    if (chat && request_) {
-        request_->max_tokens = chat->max_tokens;  // all that stages change by now
-    } else if (chat) {
-        request_ = std::move(*chat);
-    }
-    wire::RequestTarget target;
-    target.model = context_.model->upstream_name;
-    target.quirks = provider.quirks;
-    target.adaptive_thinking =
-        tokens::find_model(target.model).family == tokens::ModelFamily::kClaude47;
-    wire::Losses losses;
-    const bool ours = !context_.tier_word.empty();
-    if (ours) request_->service_tier = context_.tier_word;
-    auto body = wire::upstream_codec_of(provider.dialect).write_request(*request_, target, losses);
-    if (ours) request_->service_tier.clear();  // another attempt may go to one that knows no tiers
-    tell_losses(losses);
-    return body;
+    return in_words_of(provider, *request_);
 }
 
 void ClientRequest::tell_losses(const wire::Losses& losses) {
@@ -186,6 +205,23 @@ prices::Tier ClientRequest::tier_asked(const providers::Provider& provider) cons
     return told ? context_.view.tier.value_or(kStandard) : kStandard;
 }
 
+/// The attempt under way ended with this answer.
+void ClientRequest::end_with(int status, const wire::ChatAnswer& answer) {
+    attempt_.finish_reason = wire::openai::finish_reason(answer.choices.front().stop);
+    attempt_.model_reported = answer.model;
+    end_attempt(status, ledger::EndState::kOk, answer.usage);
+    if (answer.usage.sum_mismatch || answer.usage.clamped) context_.note("usage", "mismatch");
+}
+
+/// What stages and the ledger are told of a whole answer, which outlives `outcome`.
+void ClientRequest::describe(const wire::ChatAnswer& answer, pipeline::Outcome& outcome) {
+    outcome.complete = true;
+    outcome.usage = answer.usage.usage;
+    outcome.usage_state = answer.usage.state;
+    outcome.finish_reason = wire::openai::finish_reason(answer.choices.front().stop);
+    outcome.model_reported = answer.model;
+}
+
 Task<void> ClientRequest::deliver_translated(net::UpstreamCall& call,
                                              const providers::Provider& provider) {
     const int status = call.head().status;
@@ -205,17 +241,10 @@ Task<void> ClientRequest::deliver_translated(net::UpstreamCall& call,
         co_return;
     }
     name_calls(*answer, header_texts_[0]);
-    outcome.complete = true;
     outcome.form = pipeline::AnswerForm::kJson;
-    const std::string finish(wire::openai::finish_reason(answer->choices.front().stop));
-    attempt_.finish_reason = finish;
-    attempt_.model_reported = answer->model;
-    end_attempt(status, ledger::EndState::kOk, answer->usage);
-    if (answer->usage.sum_mismatch || answer->usage.clamped) context_.note("usage", "mismatch");
-    outcome.usage = answer->usage.usage;
-    outcome.usage_state = answer->usage.state;
-    outcome.finish_reason = finish;
-    outcome.model_reported = answer->model;
+    if (keeps_outcome()) logprobs_.add(answer->choices.front().logprobs);
+    end_with(status, *answer);
+    describe(*answer, outcome);
     std::string captured;
     if (context_.capture_bytes > 0 && !unreadable_ && !says_more_than_chat(*answer)) {
         captured = wire::codec_of(Dialect::kOpenAiChat).write_answer(*answer, answer_for());

@@ -1,8 +1,18 @@
 #include "app/command_line.hpp"
 
+#include "app/command_help.hpp"
+#include "app/commands/cache_options.hpp"
 #include "app/commands/estimate_options.hpp"
+#include "app/commands/evaluate_cache_arguments.hpp"
+#include "app/commands/evaluate_cascade_arguments.hpp"
+#include "app/commands/evaluate_router_arguments.hpp"
 #include "app/commands/import_options.hpp"
+#include "app/commands/outcomes_arguments.hpp"
+#include "app/commands/replay_arguments.hpp"
+#include "app/commands/routes_arguments.hpp"
 #include "app/commands/tokens_options.hpp"
+#include "app/commands/tune_cascade_arguments.hpp"
+#include "app/commands/tune_router_arguments.hpp"
 #include "app/config_values.hpp"
 #include "base/strings.hpp"
 #include "ledger/report.hpp"
@@ -43,9 +53,18 @@ struct Parser {
     TokensOptions tokens;
     BudgetsOptions budgets;
     BatchesOptions batches;
+    CacheOptions cache;
     EstimateOptions estimate;
+    EvaluateCacheOptions evaluate_cache;
+    EvaluateCascadeOptions evaluate_cascade;
+    TuneCascadeOptions tune_cascade;
+    TuneRouterOptions tune_router;
+    EvaluateRouterOptions evaluate_router;
     ImportOptions imported;
     OpenapiOptions openapi;
+    OutcomesOptions outcomes;
+    ReplayOptions replay;
+    RoutesCommands routes;
     VersionOptions version;
 };
 
@@ -482,62 +501,6 @@ void add_version(Parser& parser) {
     choose(command, parser, parser.version);
 }
 
-/// The deepest subcommand that was recognised.
-CLI::App& deepest(CLI::App& app) {
-    const std::vector<CLI::App*> parsed = app.get_subcommands();
-    return parsed.empty() ? app : deepest(*parsed.front());
-}
-
-std::vector<std::string> command_names(CLI::App& app) {
-    std::vector<std::string> out;
-    for (const CLI::App* command : app.get_subcommands([](CLI::App*) { return true; })) {
-        out.push_back(command->get_name());
-    }
-    return out;
-}
-
-/// "leeway keys create" for the deepest of the recognised commands.
-std::string full_name(const CLI::App& app) {
-    const CLI::App* parent = app.get_parent();
-    return parent == nullptr ? app.get_name() : full_name(*parent) + " " + app.get_name();
-}
-
-std::string help_of(const CLI::App& command) {
-    const CLI::App* parent = command.get_parent();
-    return command.help(parent == nullptr ? std::string() : full_name(*parent));
-}
-
-std::string explain(CLI::App& app, const CLI::ParseError& error) {
-    CLI::App& command = deepest(app);
-    const std::vector<std::string> rest = app.remaining(true);
-    const std::string name = full_name(command);
-    std::string text;
-    if (!rest.empty()) {
-        const std::string& word = rest.front();
-        std::vector<std::string> known;
-        const bool is_option = word.size() > 1 && word.front() == '-';
-        if (is_option) {
-            for (const CLI::Option* option : command.get_options()) {
-                for (const std::string& long_name : option->get_lnames()) {
-                    known.push_back("--" + long_name);
-                }
-            }
-        } else {
-            known = command_names(command);
-        }
-        const std::string asked = word.substr(0, word.find('='));
-        const auto near = nearest(asked, known);
-        text = fmt::format("{} '{}'{}",
-                           is_option       ? "unknown option"
-                           : known.empty() ? "unexpected argument"
-                                           : "unknown command",
-                           asked, near ? fmt::format(" (did you mean '{}'?)", *near) : "");
-    } else {
-        text = error.what();
-    }
-    return fmt::format("{}: {}\n  `{} --help` shows what there is\n", name, text, name);
-}
-
 }  // namespace
 
 CommandLine parse_command_line(std::vector<std::string> arguments) {
@@ -559,6 +522,7 @@ CommandLine parse_command_line(std::vector<std::string> arguments) {
     add_report(*parser);
     add_budgets(*parser);
     add_batches(*parser);
+    add_cache(parser->app, parser->cache, parser->chosen);
     add_ledger(*parser);
     add_reconcile(*parser);
     add_models(*parser);
@@ -567,10 +531,17 @@ CommandLine parse_command_line(std::vector<std::string> arguments) {
     add_model_host(*parser);
     add_tokens(app, parser->tokens, parser->chosen);
     add_estimate(parser->app, parser->estimate, parser->chosen);
+    add_evaluate_cache(app, parser->evaluate_cache, parser->chosen);
+    add_evaluate_cascade(app, parser->evaluate_cascade, parser->chosen);
+    add_tune_cascade(app, parser->tune_cascade, parser->chosen);
+    add_tune_router(app, parser->tune_router, parser->chosen);
+    add_evaluate_router(app, parser->evaluate_router, parser->chosen);
     add_import(app, parser->imported, parser->chosen);
     add_openapi(*parser);
+    add_outcomes(app, parser->outcomes, parser->chosen);
+    add_replay(app, parser->replay, parser->chosen);
+    add_routes_commands(app, parser->routes, parser->chosen);
     add_version(*parser);
-
     CommandLine out;
     constexpr int kUsage = 2;
     if (arguments.empty()) {
@@ -584,10 +555,10 @@ CommandLine parse_command_line(std::vector<std::string> arguments) {
         app.parse(std::move(arguments));
         out.command = std::move(parser->chosen);
     } catch (const CLI::CallForHelp&) {
-        out.out = help_of(deepest(app));
+        out.out = help_of_deepest(app);
     } catch (const CLI::ParseError& error) {
         out.exit_code = kUsage;
-        out.err = explain(app, error);
+        out.err = explain_mistake(app, error);
     }
     return out;
 }

@@ -1,6 +1,14 @@
 #pragma once
 
 #include "app/commands.hpp"
+#include "app/commands/evaluate_cache_options.hpp"
+#include "app/commands/evaluate_cascade_options.hpp"
+#include "app/commands/evaluate_router_options.hpp"
+#include "app/commands/outcomes_options.hpp"
+#include "app/commands/replay_options.hpp"
+#include "app/commands/routes_options.hpp"
+#include "app/commands/tune_cascade_options.hpp"
+#include "app/commands/tune_router_options.hpp"
 
 #include <string>
 #include <variant>
@@ -13,8 +21,11 @@ using Command =
     std::variant<std::monostate, ServeOptions, CheckOptions, KeysCreateOptions, KeysListOptions,
                  KeysRevokeOptions, KeysRotateOptions, ReportCommand, LedgerExportCommand,
                  ReconcileCommand, ModelsOptions, PricesOptions, ProvidersOptions, ModelHostOptions,
-                 TokensOptions, BudgetsOptions, BatchesOptions, EstimateOptions, ImportOptions,
-                 OpenapiOptions, VersionOptions>;
+                 TokensOptions, BudgetsOptions, BatchesOptions, CacheOptions, EstimateOptions,
+                 ImportOptions, OpenapiOptions, VersionOptions, RouteOptions, EvaluateCacheOptions,
+                 EvaluateCascadeOptions, EvaluateRouterOptions, OutcomesOptions,
+                 EvaluateRoutesOptions, TuneRoutesOptions, TuneCascadeOptions, TuneRouterOptions,
+                 ReplayOptions, ImportRoutesOptions>;
 
 /// A command, or (std::monostate) nothing to run: then `out` and `err` are to be printed and
 /// `exit_code` returned. 0 after --help, 2 after a mistake.

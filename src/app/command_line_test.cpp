@@ -116,6 +116,56 @@ TEST(CommandLine, ReadsModels) {
     EXPECT_EQ(tried.prompt, "Hello there");
 }
 
+TEST(CommandLine, ReadsEvaluateCache) {
+    const auto plain = parsed<EvaluateCacheOptions>({"evaluate", "cache", "--pairs", "p.jsonl"});
+    EXPECT_EQ(plain.pairs, "p.jsonl");
+    EXPECT_EQ(plain.max_errors, std::vector<double>{0.01});
+    EXPECT_EQ(plain.seeds, 40U);
+    EXPECT_EQ(plain.length, 0U);
+    EXPECT_FALSE(plain.rivals || plain.json);
+    const auto full = parsed<EvaluateCacheOptions>(
+        {"evaluate", "cache",       "--stream",  "s.jsonl",  "--train", "a.jsonl", "--train",
+         "b.jsonl",  "--max-error", "0.01,0.05", "--audit",  "0.1",     "--seeds", "3",
+         "--length", "500",         "--rivals",  "--config", "c.yaml",  "--json"});
+    EXPECT_EQ(full.stream, "s.jsonl");
+    EXPECT_EQ(full.train, (std::vector<std::string>{"a.jsonl", "b.jsonl"}));
+    EXPECT_EQ(full.max_errors, (std::vector<double>{0.01, 0.05}));
+    EXPECT_EQ(full.audit, 0.1);
+    EXPECT_EQ(full.seeds, 3U);
+    EXPECT_EQ(full.length, 500U);
+    EXPECT_TRUE(full.rivals && full.json);
+    EXPECT_EQ(full.place.config, "c.yaml");
+    EXPECT_EQ(
+        parsed<EvaluateCacheOptions>({"evaluate", "cache", "--train", "a.jsonl"}).train.size(), 1U)
+        << "fits only";
+    for (const std::vector<std::string>& wrong :
+         {std::vector<std::string>{"--pairs", "a", "--stream", "b"},
+          {"--pairs", "a", "--max-error", "0"},
+          {"--pairs", "a", "--max-error", "0.6"},
+          {"--pairs", "a", "--max-error", "much"},
+          {"--pairs", "a", "--seeds", "0"},
+          {"--pairs", "a", "--length", "0"},
+          {"--pairs", "a", "--audit", "2"},
+          {"--pairs", "a", "b"},
+          {"--pair", "a"}}) {
+        std::vector<std::string> words{"evaluate", "cache"};
+        words.insert(words.end(), wrong.begin(), wrong.end());
+        EXPECT_NE(complaint(words), "") << wrong.back();
+    }
+}
+
+TEST(CommandLine, ReadsRoute) {
+    const auto route =
+        parsed<RouteOptions>({"route", "to Athens", "--routes", "r.yaml", "--before", "hi",
+                              "--nearest", "0", "--today", "2026-05-12", "--json"});
+    EXPECT_EQ(route.text, "to Athens");
+    EXPECT_EQ(route.before, "hi");
+    EXPECT_EQ(route.today, "2026-05-12");
+    EXPECT_EQ(route.nearest, 0U);
+    EXPECT_TRUE(route.json);
+    EXPECT_NE(complaint({"route"}), "");
+}
+
 TEST(CommandLine, ReadsModelHost) {
     const auto host =
         parsed<ModelHostOptions>({"model-host", "--listen", "unix:/m.sock", "--folder", "/f",

@@ -130,6 +130,19 @@ struct BatchesOptions {
 /// The batches that a gateway knows, whether it runs or not.
 int run_batches(const BatchesOptions& options);
 
+struct CacheOptions {
+    enum class Action : std::uint8_t { kStats, kExplain, kClear };
+    PlaceOptions place;
+    Action action = Action::kStats;
+    std::string id;  ///< of explain
+    std::string tenant;  ///< of clear, like the next two; empty: every
+    std::string route;
+    bool all = false;
+    bool json = false;
+};
+/// What the semantic cache knows, whether a gateway runs or not.
+int run_cache(const CacheOptions& options);
+
 struct LedgerExportCommand {
     PlaceOptions place;
     std::string since;

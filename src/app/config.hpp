@@ -4,6 +4,8 @@
 #include "base/secret.hpp"
 #include "guard/budget/spec.hpp"
 #include "guard/limits/limit_book.hpp"
+#include "pipeline/abilities.hpp"
+#include "pipeline/model.hpp"
 #include "prices/commitment.hpp"
 #include "prices/rates.hpp"
 #include "providers/balance.hpp"
@@ -158,12 +160,29 @@ struct ModelConfig {
         targets;  ///< empty, or `provider` and `upstream_name` are of the first
     providers::Balance balance = providers::Balance::kWeighted;
     std::vector<std::string> tags;
+    pipeline::Abilities abilities;
 };
 
 enum class ExactCacheMode : std::uint8_t {
     kOff,
     kAuto,  ///< only requests with `temperature: 0` (and embeddings)
     kOn,  ///< every request of the route
+};
+
+/// How answers that another question got are judged.
+enum class SemanticJudge : std::uint8_t {
+    kNone,  ///< they are not: nothing is served, what would have been is told
+    kExact,  ///< an answer that differs is a wrong one
+    kModel,
+};
+
+/// Answers to questions that were asked before in other words.
+struct SemanticCacheConfig {
+    std::uint32_t max_error_ppm = 0;  ///< of the answers served, per million; 0: it is off
+    SemanticJudge judge = SemanticJudge::kNone;
+    std::string judge_model;  ///< of kModel
+    std::chrono::seconds ttl{0};  ///< 0: that of the route's exact cache
+    bool shared = false;  ///< among all callers; else each key has its own
 };
 
 /// How requests of a route are gathered into batches.
@@ -179,6 +198,51 @@ struct ShadowConfig {
     std::uint32_t share_ppm = 0;  ///< of the route's answered requests, per million
 };
 
+/// `semantic_routes:` of a route.
+struct SemanticRoutesConfig {
+    std::string file;  ///< the routes file; empty: none
+    std::string
+        local;  ///< model for what must be answered here; empty: the route's own, if it runs here
+    bool reject_undecided = false;  ///< answered as rejected where a decision cannot be had
+};
+
+/// What a guard does with a request about none of its topics.
+enum class GuardOtherwise : std::uint8_t { kReject, kAllow, kLog, kLocalOnly };
+
+/// `guard:` of a route.
+struct GuardConfig {
+    std::string topics;  ///< a routes file; empty: none
+    std::string local;  ///< as of semantic routes
+    GuardOtherwise otherwise = GuardOtherwise::kReject;
+    bool reject_undecided = false;  ///< as of semantic routes
+};
+
+/// `cascade:` of a route.
+struct CascadeConfig {
+    std::vector<std::string> models;  ///< the cheap one, then the strong one; empty: none
+    /// The least geometric mean of its tokens' probabilities that an answer of the cheap one is taken at, per million;
+    /// 0: none is.
+    std::uint32_t accept_ppm = 0;
+    std::string policy;  ///< file of `leeway tune cascade`, instead of `accept`; empty: none
+    std::uint32_t max_harm_ppm = 0;  ///< what `policy` must promise at least; 0: whatever it does
+    std::uint32_t confidence_ppm = 0;
+    /// Of the answers taken by `policy`, the share for which the strong model is asked as well, per million; 0: none.
+    std::uint32_t audit_ppm = 0;
+    std::string judge_model;  ///< of audits; empty: answers that differ are harm
+    bool tools = false;  ///< also requests that offer tools
+    bool weak_if_strong_fails = false;
+};
+
+/// `router:` of a route.
+struct RouterConfig {
+    std::string policy;  ///< file of `leeway tune router`; empty: there is no router
+    std::vector<std::string> models;  ///< to choose among
+    // What a request may cost in the mean, or the quality that a USD must buy. Neither: as the policy was made for.
+    std::int64_t budget_pico_usd = 0;  ///< 0: not told
+    double lambda = -1;  ///< below 0: not told
+    bool paced = false;  ///< what was spent decides about what may be
+};
+
 struct RouteConfig {
     std::string name;
     std::string model;  ///< target; may be empty for the route "default"
@@ -187,6 +251,7 @@ struct RouteConfig {
     std::vector<std::string> fallbacks;  ///< instead of its model's; empty: those
     ExactCacheMode exact_cache = ExactCacheMode::kAuto;
     std::chrono::seconds cache_ttl{0};  ///< 0: the global `cache.ttl`
+    SemanticCacheConfig semantic_cache;
     prices::Tier tier = prices::Tier::kStandard;  ///< asked for where the caller says nothing
     std::chrono::milliseconds flex_wait{0};  ///< as of a model, before its own; 0: the model's
     GatherConfig gather;  ///< of tier batch
@@ -194,6 +259,11 @@ struct RouteConfig {
     std::chrono::milliseconds hedge_after{0};  ///< without a first byte a second is asked; 0: never
     bool hedge_at_p95 = false;  ///< or by the first bytes of late
     ShadowConfig shadow;
+    pipeline::OutcomeKeeping outcomes = pipeline::OutcomeKeeping::kOff;
+    SemanticRoutesConfig semantic_routes;
+    GuardConfig guard;
+    CascadeConfig cascade;
+    RouterConfig router;
 };
 
 /// What happens to a request that a hard budget has no room for.
@@ -249,6 +319,16 @@ struct CacheConfig {
     std::uint64_t disk_bytes = 1024ULL * 1024 * 1024;
     std::uint64_t entry_bytes = 4ULL * 1024 * 1024;  ///< larger answers are not stored
     std::chrono::seconds ttl{24 * 3600};
+    std::uint32_t questions = 200'000;  ///< most that the semantic cache keeps
+};
+
+/// How the gateway's own stages get vectors.
+struct EmbeddingsConfig {
+    bool named = false;  ///< the file has the section
+    std::string model;  ///< empty: see embedding_model
+    std::chrono::milliseconds timeout{50};  ///< a stage waits no longer, and goes on without
+    std::uint64_t memo_bytes = 32ULL * 1024 * 1024;
+    std::uint32_t batch = 16;  ///< texts of one call of the model
 };
 
 /// Responses of callers that our providers do not keep themselves.
@@ -257,6 +337,13 @@ struct ResponsesConfig {
     std::chrono::seconds retention{30 * 24 * 3600};
     std::uint64_t disk_bytes = 1024ULL * 1024 * 1024;  ///< of all that is kept
     std::uint64_t entry_bytes = 16ULL * 1024 * 1024;  ///< a larger response is not kept
+};
+
+/// What is kept of the answered requests of routes with `outcomes`, and how long.
+struct OutcomesConfig {
+    std::chrono::seconds retention{90 * 24 * 3600};
+    std::uint32_t rows = 1'000'000;  ///< answers, and outcomes of live traffic, each
+    bool texts = false;  ///< comments and corrections of feedback, too
 };
 
 struct LedgerConfig {
@@ -312,8 +399,10 @@ struct Config {
     DrainConfig drains;
     IdempotencyConfig idempotency;
     CacheConfig cache;
+    EmbeddingsConfig embeddings;
     BatchesConfig batches;
     ResponsesConfig responses;
+    OutcomesConfig outcomes;
     LedgerConfig ledger;
     PricesConfig prices;
     LogConfig log;

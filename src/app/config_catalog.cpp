@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <utility>
 
 namespace leeway::app {
 namespace {
@@ -166,6 +168,29 @@ std::vector<YAML::Mark> read_targets(ConfigSource& source, Section& section, Mod
     return marks;
 }
 
+/// What the model is not able to do.
+void read_abilities(ConfigSource& source, Section& section, pipeline::Abilities& out) {
+    constexpr std::uint32_t kMostContext = 100'000'000;
+    std::uint32_t context = 0;
+    section.number("context", context, 1, kMostContext);
+    out.context_tokens = context;
+    std::vector<PlacedText> lacks;
+    section.list("lacks", lacks);
+    const std::array<std::pair<std::string_view, bool*>, 4> words{{{"tools", &out.tools},
+                                                                   {"images", &out.images},
+                                                                   {"audio", &out.audio},
+                                                                   {"schema", &out.schema}}};
+    for (const PlacedText& lack : lacks) {
+        const auto found = std::find_if(words.begin(), words.end(),
+                                        [&](const auto& word) { return word.first == lack.text; });
+        if (found == words.end()) {
+            source.unknown(lack.mark, "ability", lack.text, {"tools", "images", "audio", "schema"});
+        } else {
+            *found->second = false;
+        }
+    }
+}
+
 }  // namespace
 
 void read_discount(ConfigSource& source, Section section, ProviderConfig& out) {
@@ -282,6 +307,7 @@ void read_model(ConfigSource& source, const PlacedText& name, Section& section, 
     std::vector<PlacedText> tags;
     section.list("tags", tags);
     for (PlacedText& tag : tags) out.tags.push_back(std::move(tag.text));
+    read_abilities(source, section, out.abilities);
     draft.model_marks.push_back({name.mark, section.mark("provider"), std::move(targets),
                                  section.mark("file"), std::move(fallbacks)});
     draft.config.models.push_back(std::move(out));

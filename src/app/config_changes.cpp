@@ -17,6 +17,7 @@ std::vector<std::string> changes_for_next_start(const Config& running, const Con
     compare("cache.memory", running.cache.memory_bytes, next.cache.memory_bytes);
     compare("cache.disk", running.cache.disk_bytes, next.cache.disk_bytes);
     compare("cache.entry", running.cache.entry_bytes, next.cache.entry_bytes);
+    compare("cache.questions", running.cache.questions, next.cache.questions);
     compare("ledger.enabled", running.ledger.enabled, next.ledger.enabled);
     compare("budget_leases", running.budget_leases, next.budget_leases);
     compare("ledger.database", running.ledger.database, next.ledger.database);

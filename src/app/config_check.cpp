@@ -1,4 +1,8 @@
+#include "app/config_cascade.hpp"
 #include "app/config_model.hpp"
+#include "app/config_names.hpp"
+#include "app/config_router.hpp"
+#include "app/routes/route_stages.hpp"
 #include "providers/service_account.hpp"
 #include "tokens/model_map.hpp"
 
@@ -9,25 +13,6 @@
 
 namespace leeway::app {
 namespace {
-
-template <class T>
-std::vector<std::string> names_of(const std::vector<T>& items) {
-    std::vector<std::string> out;
-    out.reserve(items.size());
-    for (const T& item : items) out.push_back(item.name);
-    return out;
-}
-
-bool contains(const std::vector<std::string>& names, const std::string& name) {
-    return std::find(names.begin(), names.end(), name) != names.end();
-}
-
-template <class T>
-const T* find_named(const std::vector<T>& items, const std::string& name) {
-    const auto at =
-        std::find_if(items.begin(), items.end(), [&](const T& item) { return item.name == name; });
-    return at == items.end() ? nullptr : &*at;
-}
 
 /// `own`: the model that they stand in for; empty: the caller names it.
 void check_fallbacks(ConfigSource& source, const Config& config, const std::string& own,
@@ -96,11 +81,37 @@ void check_gathering(ConfigSource& source, const Config& config, const RouteConf
                                  "with `batches: true`, and '{}' is none",
                                  route.model));
     }
-    if (contains(route.stages, "exact_cache")) {
+    for (const char* cache : {"exact_cache", "semantic_cache"}) {
+        if (!contains(route.stages, cache)) continue;
         source.error(marks.tier,
-                     "tier: batch and the stage exact_cache exclude each other: requests for the "
-                     "same answer would wait for the batch, whatever their callers said");
+                     fmt::format("tier: batch and the stage {} exclude each other: requests for "
+                                 "the same answer would wait for the batch, whatever their callers "
+                                 "said",
+                                 cache));
     }
+}
+
+void check_semantic_cache(ConfigSource& source, const Config& config, const RouteConfig& route,
+                          const RouteMarks& marks) {
+    const auto exact = std::find(route.stages.begin(), route.stages.end(), "exact_cache");
+    const auto semantic = std::find(route.stages.begin(), route.stages.end(), "semantic_cache");
+    if (semantic == route.stages.end()) {
+        source.warning(marks.semantic,
+                       fmt::format("route '{}' has options of the semantic cache, but "
+                                   "'semantic_cache' is not among its stages",
+                                   route.name));
+    } else if (route.semantic_cache.max_error_ppm == 0) {
+        source.error(marks.name, fmt::format("route '{}' has the stage semantic_cache, which needs "
+                                             "`cache: {{semantic: {{max_error: 0.01}}}}`",
+                                             route.name));
+    } else if (exact != route.stages.end() && semantic < exact) {
+        source.error(marks.semantic,
+                     "exact_cache must stand before semantic_cache: what it finds needs no vector");
+    }
+    const std::string& judge = route.semantic_cache.judge_model;
+    const std::vector<std::string> models = names_of(config.models);
+    if (!judge.empty() && !contains(models, judge))
+        source.unknown(marks.judge, "model", judge, models);
 }
 
 void check_route(ConfigSource& source, const Config& config, const RouteConfig& route,
@@ -135,12 +146,19 @@ void check_route(ConfigSource& source, const Config& config, const RouteConfig& 
         }
     }
     if (route.tier == prices::Tier::kBatch) check_gathering(source, config, route, marks);
-    if (has_cache && !contains(route.stages, "exact_cache")) {
+    check_route_stages(source, config, route, marks);
+    check_cascade(source, config, route, marks);
+    check_router(source, config, route, marks);
+    const bool exact = contains(route.stages, "exact_cache");
+    const bool semantic = contains(route.stages, "semantic_cache");
+    if (has_cache && !exact && !semantic) {
         source.warning(marks.cache,
                        fmt::format("route '{}' has cache options, but 'exact_cache' is "
                                    "not among its stages",
                                    route.name));
     }
+    if (semantic || route.semantic_cache.max_error_ppm > 0)
+        check_semantic_cache(source, config, route, marks);
 }
 
 void check_keys(ConfigSource& source, const Draft& draft) {
@@ -203,7 +221,8 @@ void check_commitments(ConfigSource& source, const Draft& draft) {
 }  // namespace
 
 const std::vector<std::string>& known_stages() {
-    static const std::vector<std::string> kStages{"exact_cache"};
+    static const std::vector<std::string> kStages{
+        "exact_cache", "semantic_cache", "semantic_routes", "guard", "router", "cascade"};
     return kStages;
 }
 
@@ -229,6 +248,7 @@ void check_draft(ConfigSource& source, const Draft& draft) {
         check_route(source, config, config.routes[i], draft.route_marks[i],
                     draft.route_has_cache[i]);
     }
+    check_embeddings(source, draft);
     check_keys(source, draft);
     check_commitments(source, draft);
 }

@@ -1,5 +1,8 @@
+#include "app/config_cascade.hpp"
 #include "app/config_model.hpp"
 #include "app/config_reader.hpp"
+#include "app/config_router.hpp"
+#include "app/routes/route_stages.hpp"
 #include "base/clock.hpp"
 #include "base/strings.hpp"
 #include "store/postgres/database.hpp"
@@ -71,31 +74,6 @@ void read_server(ConfigSource& source, Section section, ServerConfig& out) {
     section.finish();
 }
 
-/// "0.02", at most six decimals: a part of one as parts per million.
-void read_share(ConfigSource& source, Section& section, std::string_view key, std::string_view most,
-                std::uint32_t most_ppm, std::uint32_t& ppm) {
-    const auto value = section.scalar(key);
-    if (!value) return;
-    std::string text = value->text;
-    if (const std::size_t dot = text.find('.'); dot == std::string::npos) {
-        text += "000000";
-    } else {
-        const std::size_t decimals = text.size() - dot - 1;
-        if (decimals > 6) text.clear();
-        text.append(decimals <= 6 ? 6 - decimals : 0, '0');
-        if (!text.empty()) text.erase(dot, 1);
-    }
-    const auto number = parse_u64(text);
-    if (!number || *number > most_ppm) {
-        source.error(value->mark,
-                     fmt::format("{}: '{}' is no share of requests: write a number from 0 to "
-                                 "{} with at most six decimals, such as 0.02",
-                                 key, value->text, most));
-        return;
-    }
-    ppm = static_cast<std::uint32_t>(*number);
-}
-
 /// What a route asks besides the model that answers.
 void read_doubles(ConfigSource& source, Section& section, RouteConfig& out, RouteMarks& marks) {
     Section hedge = section.section("hedge");
@@ -116,43 +94,32 @@ void read_doubles(ConfigSource& source, Section& section, RouteConfig& out, Rout
 
 void read_route(ConfigSource& source, const PlacedText& name, Section& section, Draft& draft) {
     RouteConfig out;
-    RouteMarks marks{name.mark, {}, {}, {}, {}, {}, {}};
+    RouteMarks marks;
+    marks.name = name.mark;
     out.name = name.text;
     section.text("model", out.model);
     section.text("baseline", out.baseline);
     marks.model = section.mark("model");
     marks.baseline = section.mark("baseline");
-    std::vector<PlacedText> stages;
-    section.list("stages", stages);
-    for (PlacedText& stage : stages) {
-        if (stage.text == "cache") stage.text = "exact_cache";
-        const auto& known = known_stages();
-        if (std::find(known.begin(), known.end(), stage.text) == known.end()) {
-            source.unknown(stage.mark, "stage", stage.text, known);
-        } else if (std::find(out.stages.begin(), out.stages.end(), stage.text) !=
-                   out.stages.end()) {
-            source.error(stage.mark,
-                         fmt::format("stage '{}' stands in the list twice", stage.text));
-        } else {
-            out.stages.push_back(stage.text);
-        }
-    }
+    read_route_cache(source, section, out, marks);
+    read_stages(source, section, out);
     section.list("fallbacks", marks.fallbacks);
     for (const PlacedText& model : marks.fallbacks) out.fallbacks.push_back(model.text);
     read_share(source, section, "holdout", "0.5", 500'000, out.holdout_ppm);
     read_doubles(source, section, out, marks);
+    using Keeping = pipeline::OutcomeKeeping;
+    section.choice<Keeping>("outcomes", out.outcomes,
+                            {{"off", Keeping::kOff},
+                             {"on", Keeping::kOn},
+                             {"embed", Keeping::kEmbed},
+                             {"false", Keeping::kOff},
+                             {"true", Keeping::kOn}});
+    marks.outcomes = section.mark("outcomes");
+    read_route_stages(source, section, out, marks);
+    read_cascade(source, section, out, marks);
+    read_router(source, section, out, marks);
     read_tier(source, section, out.tier, out.flex_wait, &out.gather);
     marks.tier = section.mark("tier");
-    Section cache = section.section("cache");
-    cache.choice<ExactCacheMode>("exact", out.exact_cache,
-                                 {{"auto", ExactCacheMode::kAuto},
-                                  {"on", ExactCacheMode::kOn},
-                                  {"off", ExactCacheMode::kOff},
-                                  {"true", ExactCacheMode::kOn},
-                                  {"false", ExactCacheMode::kOff}});
-    cache.seconds("ttl", out.cache_ttl, std::chrono::seconds(0));
-    marks.cache = cache.mark();
-    cache.finish();
     draft.route_marks.push_back(std::move(marks));
     draft.route_has_cache.push_back(section.has("cache"));
     draft.config.routes.push_back(std::move(out));
@@ -194,7 +161,7 @@ void read_key(ConfigSource& source, Section& section, Draft& draft) {
         section.declare("budget");
     }
     section.date("expires", out.expires_unix_s);
-    if (out.expires_unix_s && *out.expires_unix_s <= unix_now_us() / 1'000'000) {
+    if (out.expires_unix_s && *out.expires_unix_s <= unix_now_s()) {
         source.warning(section.mark("expires"), fmt::format("key '{}' has expired", out.name));
     }
     section.finish();
@@ -226,6 +193,7 @@ void read_rest(ConfigSource& source, Section& top, Config& config) {
     cache.bytes("disk", config.cache.disk_bytes, 0, 1024 * kTiB);
     cache.bytes("entry", config.cache.entry_bytes, 1 * kKiB, 1 * kGiB);
     cache.seconds("ttl", config.cache.ttl, std::chrono::seconds(1));
+    cache.number("questions", config.cache.questions, 1, 100'000'000);
     cache.finish();
 
     Section batches = top.section("batches");
@@ -239,6 +207,12 @@ void read_rest(ConfigSource& source, Section& top, Config& config) {
     responses.bytes("disk", config.responses.disk_bytes, 1 * kMiB, 1024 * kTiB);
     responses.bytes("entry", config.responses.entry_bytes, 1 * kKiB, 1 * kGiB);
     responses.finish();
+
+    Section outcomes = top.section("outcomes");
+    outcomes.seconds("retention", config.outcomes.retention, std::chrono::seconds(1));
+    outcomes.number("rows", config.outcomes.rows, 1, 100'000'000);
+    outcomes.on_off("texts", config.outcomes.texts);
+    outcomes.finish();
 
     Section ledger = top.section("ledger");
     ledger.on_off("enabled", config.ledger.enabled);
@@ -301,6 +275,7 @@ ConfigReading read_draft(ConfigSource& source, const std::string& text, const st
             const auto address = store::redis::parse_address(draft.config.budget_leases);
             if (!address) source.error(top.mark("budget_leases"), "budget_leases", address.error());
         }
+        read_embeddings(source, top, draft);
         read_rest(source, top, draft.config);
         top.finish();
         fill_paths(draft.config);

@@ -38,7 +38,18 @@ struct RouteMarks {
     YAML::Mark cache;
     YAML::Mark tier;
     YAML::Mark shadow;
+    YAML::Mark outcomes;
+    YAML::Mark audit;
+    YAML::Mark audit_judge;
+    YAML::Mark semantic_routes;
+    YAML::Mark guard;
+    YAML::Mark cascade;
+    std::vector<PlacedText> cascade_models;
+    YAML::Mark router;
+    std::vector<PlacedText> router_models;
     std::vector<PlacedText> fallbacks;
+    YAML::Mark semantic;
+    YAML::Mark judge;
 };
 
 struct KeyMarks {
@@ -57,9 +68,10 @@ struct Draft {
     std::vector<RouteMarks> route_marks;
     std::vector<bool> route_has_cache;
     std::vector<KeyMarks> key_marks;
+    YAML::Mark embeddings_model;
 };
 
-/// The names that `stages:` may hold, besides the alias "cache" of "exact_cache".
+/// The names that `stages:` may hold, besides "cache", which means the caches that the route has options of.
 [[nodiscard]] const std::vector<std::string>& known_stages();
 /// Reads one entry of `providers:` into the draft.
 void read_provider(ConfigSource& source, const PlacedText& name, Section& section, Draft& draft);
@@ -80,6 +92,13 @@ void read_model(ConfigSource& source, const PlacedText& name, Section& section, 
 void read_tokenizers(ConfigSource& source, Section& top, Draft& draft);
 /// Whether their vocabularies are there; after `fill_paths`.
 void check_tokenizers(ConfigSource& source, const Draft& draft);
+/// Reads a share of requests into units of a millionth, where it is there. `most`: `most_ppm` in words.
+void read_share(ConfigSource& source, Section& section, std::string_view key, std::string_view most,
+                std::uint32_t most_ppm, std::uint32_t& ppm);
+/// Reads the `cache:` of a route.
+void read_route_cache(ConfigSource& source, Section& section, RouteConfig& out, RouteMarks& marks);
+/// Reads the `stages:` of a route, after its `cache:`.
+void read_stages(ConfigSource& source, Section& section, RouteConfig& out);
 /// Reads `budgets:` into the draft.
 void read_budgets(ConfigSource& source, Section& top, Draft& draft);
 /// Reads `limits:` into the draft.
@@ -88,6 +107,10 @@ void read_rate_limits(ConfigSource& source, Section& top, Draft& draft);
 void read_webhook(ConfigSource& source, Section& top, Draft& draft);
 /// Reads the `budget:` of the key `name` into the draft.
 void read_key_budget(ConfigSource& source, Section& key, const std::string& name, Draft& draft);
+/// Reads `embeddings:` into the draft.
+void read_embeddings(ConfigSource& source, Section& top, Draft& draft);
+/// Whether its model can be had, and whether there is one for the stages that need it.
+void check_embeddings(ConfigSource& source, const Draft& draft);
 /// Fills in paths that depend on the environment and makes all paths absolute.
 void fill_paths(Config& config);
 /// References between the parts, names used twice, and combinations that make no sense.

@@ -45,6 +45,12 @@ void fill_paths(Config& config) {
     for (ModelConfig& model : config.models) resolve_vocabulary(model.vocabulary);
     for (tokens::ModelRule& rule : config.tokenizers) resolve_vocabulary(rule.tokens.vocabulary);
     config.prices.overlay = resolve_path(config.path, config.prices.overlay);
+    for (RouteConfig& route : config.routes) {
+        route.semantic_routes.file = resolve_path(config.path, route.semantic_routes.file);
+        route.guard.topics = resolve_path(config.path, route.guard.topics);
+        route.cascade.policy = resolve_path(config.path, route.cascade.policy);
+        route.router.policy = resolve_path(config.path, route.router.policy);
+    }
     for (ProviderConfig& provider : config.providers) {
         provider.ca_file = resolve_path(config.path, provider.ca_file);
         provider.vertex.service_account =

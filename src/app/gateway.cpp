@@ -1,6 +1,7 @@
 #include "app/gateway.hpp"
 
 #include "app/client_batches.hpp"
+#include "app/client_feedback.hpp"
 #include "app/client_request.hpp"
 #include "app/client_stored.hpp"
 #include "app/places.hpp"
@@ -127,6 +128,11 @@ Task<void> Gateway::handle(net::Exchange& exchange) {
             allowed.erase(head, 6);
         Error error = wrong_method(method, path, std::move(allowed));
         co_await send_error(exchange, dialect, std::move(error), methods);
+        co_return;
+    }
+    if (place.kind == kFeedback) {
+        FeedbackRequest request(worker_, exchange);
+        co_await request.run();
         co_return;
     }
     if (place.kind == kResponse || place.kind == kResponseInput || place.kind == kResponseCancel) {

@@ -25,10 +25,30 @@ struct Runner {
     int operator()(const leeway::app::TokensOptions& o) const { return run_tokens(o); }
     int operator()(const leeway::app::BudgetsOptions& o) const { return run_budgets(o); }
     int operator()(const leeway::app::BatchesOptions& o) const { return run_batches(o); }
+    int operator()(const leeway::app::CacheOptions& o) const { return run_cache(o); }
     int operator()(const leeway::app::EstimateOptions& o) const { return run_estimate(o); }
+    int operator()(const leeway::app::EvaluateCacheOptions& o) const {
+        return run_evaluate_cache(o);
+    }
+    int operator()(const leeway::app::EvaluateCascadeOptions& o) const {
+        return run_evaluate_cascade(o);
+    }
+    int operator()(const leeway::app::EvaluateRouterOptions& o) const {
+        return run_evaluate_router(o);
+    }
+    int operator()(const leeway::app::OutcomesOptions& o) const { return run_outcomes(o); }
     int operator()(const leeway::app::ImportOptions& o) const { return run_import(o); }
     int operator()(const leeway::app::OpenapiOptions& o) const { return run_openapi(o); }
     int operator()(const leeway::app::VersionOptions& o) const { return run_version(o); }
+    int operator()(const leeway::app::RouteOptions& o) const { return run_route(o); }
+    int operator()(const leeway::app::EvaluateRoutesOptions& o) const {
+        return run_evaluate_routes(o);
+    }
+    int operator()(const leeway::app::TuneRoutesOptions& o) const { return run_tune_routes(o); }
+    int operator()(const leeway::app::TuneCascadeOptions& o) const { return run_tune_cascade(o); }
+    int operator()(const leeway::app::TuneRouterOptions& o) const { return run_tune_router(o); }
+    int operator()(const leeway::app::ReplayOptions& o) const { return run_replay(o); }
+    int operator()(const leeway::app::ImportRoutesOptions& o) const { return run_import_routes(o); }
 };
 
 }  // namespace

@@ -99,6 +99,10 @@ constexpr std::string_view kSchemas = R"json({
 "BatchEmbedContentsRequest": {"type": "object", "required": ["requests"], "properties": {
   "requests": {"type": "array", "minItems": 1,
     "items": {"$ref": "#/components/schemas/EmbedContentRequest"}}}},
+"FeedbackRequest": {"type": "object", "required": ["id"], "additionalProperties": false, "properties": {
+  "id": {"type": "string", "minLength": 1, "maxLength": 256},
+  "value": {"oneOf": [{"type": "boolean"}, {"type": "number", "minimum": 0, "maximum": 1}, {"type": "null"}]},
+  "comment": {"type": ["string", "null"]}, "correction": {"type": ["string", "null"]}}},
 "ContentStream": {"type": "array", "items": {"type": "object"}},
 "BatchRequest": {"type": "object", "required": ["input_file_id", "endpoint", "completion_window"], "properties": {
   "input_file_id": {"type": "string", "minLength": 1}, "endpoint": {"type": "string"},
@@ -150,6 +154,7 @@ std::string_view schema_of(const Place& place) {
         case PlaceKind::kCountTokens:
             return place.dialect == Dialect::kGemini ? "GenerateContentRequest"
                                                      : "CountTokensRequest";
+        case PlaceKind::kFeedback: return "FeedbackRequest";
         case PlaceKind::kModels:
         case PlaceKind::kModel:
         case PlaceKind::kResponse:

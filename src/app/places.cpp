@@ -31,6 +31,8 @@ constexpr std::array kPlaces = {
           "Legacy completion (OpenAI)"},
     Place{PlaceKind::kRerank, kOpenAiChat, false, "/v1/rerank", "rerank", "Rerank (Cohere)"},
     Place{PlaceKind::kRerank, kOpenAiChat, false, "/v2/rerank", "rerankV2", "Rerank (Cohere, v2)"},
+    Place{PlaceKind::kFeedback, kOpenAiChat, false, "/v1/feedback", "createFeedback",
+          "What a caller says of an answer (Leeway)"},
     Place{PlaceKind::kFiles, kOpenAiChat, false, "/v1/files", "files", "Files (OpenAI)"},
     Place{PlaceKind::kFile, kOpenAiChat, false, "/v1/files/{id}", "file", "One file (OpenAI)"},
     Place{PlaceKind::kFileContent, kOpenAiChat, false, "/v1/files/{id}/content", "fileContent",

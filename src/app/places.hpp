@@ -17,6 +17,7 @@ struct Place {
         kEmbeddings,
         kRerank,
         kCountTokens,
+        kFeedback,  ///< what a caller says of an answer
         kModels,  ///< the list
         kModel,   ///< one entry of it
         kResponse,  ///< one that is kept
@@ -73,6 +74,7 @@ inline constexpr std::string_view kReadingAndDeleting = "GET, HEAD, DELETE";
         case kEmbeddings:
         case kRerank:
         case kCountTokens:
+        case kFeedback:
         case kResponseCancel:
         case kBatchCancel: break;
     }

@@ -3,6 +3,7 @@
 #include "app/batch_settlement.hpp"
 #include "app/config_changes.hpp"
 #include "app/config_values.hpp"
+#include "app/terminal.hpp"
 #include "base/memory_limit.hpp"
 #include "guard/budget/postgres_lease.hpp"
 #include "guard/budget/redis_lease.hpp"
@@ -15,6 +16,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <thread>
 
 namespace leeway::app {
@@ -43,6 +45,12 @@ net::ServerOptions server_options(const LimitsConfig& limits, unsigned workers) 
 unsigned worker_count(const Config& config) {
     if (config.server.workers > 0) return config.server.workers;
     return std::max(1U, std::thread::hardware_concurrency());
+}
+
+bool keeps_outcomes(const Config& config) {
+    return std::any_of(config.routes.begin(), config.routes.end(), [](const RouteConfig& route) {
+        return route.outcomes != pipeline::OutcomeKeeping::kOff;
+    });
 }
 
 /// Every connection may need two descriptors; the soft limit is often 1,024.
@@ -86,7 +94,7 @@ Result<void> Server::open_stores() {
         ledger::LedgerOptions ledger_options;
         ledger_options.state_dir = state;
         ledger_options.database = config_.ledger.database;
-        ledger_options.workers = worker_count(config_);
+        ledger_options.workers = worker_count(config_) + 1;  // the last is the embedder's
         ledger_options.durability = config_.ledger.full_durability
                                         ? store::sqlite::Durability::kFull
                                         : store::sqlite::Durability::kNormal;
@@ -95,6 +103,7 @@ Result<void> Server::open_stores() {
         if (!opened) return fail(std::move(opened.error()));
         ledger_ = std::move(*opened);
         for (const std::string& note : ledger_->notes()) spdlog::warn("ledger: {}", note);
+        embeddings_.set_ledger(&ledger_->sink(worker_count(config_)));
     }
     std::unique_ptr<budget::LeaseSource> pool;
     if (!config_.budget_leases.empty()) {
@@ -110,6 +119,21 @@ Result<void> Server::open_stores() {
     }
     if (auto used = use_budgets(config_); !used) return used;
     use_limits(config_);
+    if (auto opened = open_caches(); !opened) return opened;
+    if (config_.idempotency.memory_bytes > 0) {
+        replays_ = std::make_unique<ReplayStore>(config_.idempotency.memory_bytes,
+                                                 config_.idempotency.entry_bytes);
+    }
+
+    restore_demoted();
+    learner_ = TokenLearner::start(state);
+    vocabularies_.use(&learner_->book());
+    hosts_.emplace(state);
+    return load_prices(config_);
+}
+
+Result<void> Server::open_caches() {
+    const std::string& state = config_.server.state;
     agent_cache::ExactStoreOptions cache_options;
     cache_options.path = state + "/cache.db";
     cache_options.memory_bytes = config_.cache.memory_bytes;
@@ -118,16 +142,16 @@ Result<void> Server::open_stores() {
     auto cache = agent_cache::ExactStore::open(cache_options);
     if (!cache) return fail(std::move(cache.error()));
     cache_ = std::move(*cache);
-    cache_services_ = {cache_.get(), &flights_, &cache_keys_};
-    if (config_.idempotency.memory_bytes > 0) {
-        replays_ = std::make_unique<ReplayStore>(config_.idempotency.memory_bytes,
-                                                 config_.idempotency.entry_bytes);
-    }
-
-    learner_ = TokenLearner::start(state);
-    vocabularies_.use(&learner_->book());
-    hosts_.emplace(state);
-    return load_prices(config_);
+    store::vectors::VectorStoreOptions vector_options;
+    vector_options.path = state + "/vectors.db";
+    vector_options.most_entries = config_.cache.questions;
+    auto vectors = store::vectors::open_vector_store(vector_options);
+    if (!vectors) return fail(std::move(vectors.error()));
+    vectors_ = std::move(*vectors);
+    semantic_ =
+        agent_cache::SemanticStore::open({state + "/semantic.db", vectors_.get(), cache_.get()});
+    cache_services_ = {cache_.get(), &flights_, &cache_keys_, semantic_.get()};
+    return {};
 }
 
 /// A book that cannot be right is not taken: the one before it stays. Only at the start there is none
@@ -157,20 +181,39 @@ Result<std::shared_ptr<const Snapshot>> Server::build_snapshot(const Config& con
     if (!host) return fail(std::move(host.error()));
     if (auto opened = open_batches(config); !opened) return fail(std::move(opened.error()));
     if (auto opened = open_responses(config); !opened) return fail(std::move(opened.error()));
+    if (auto opened = open_outcomes(config); !opened) return fail(std::move(opened.error()));
+    auto embeddings =
+        embeddings_.prepare(config, {*host, books_.current(), &book_, &breakers_, &tokens_});
+    if (!embeddings) return fail(std::move(embeddings.error()));
     const Services services{
-        cache_services_,  *host,
-        books_.current(), &book_,
-        &limits_,         &vocabularies_,
-        leases_.get(),    &tokens_,
-        &breakers_,       learner_.get(),
-        batches_.get(),   &batch_reader_,
-        &batch_waiters_,  config.responses.store ? responses_.get() : nullptr,
-        replays_.get(),   &drain_slots_,
+        cache_services_,
+        *host,
+        books_.current(),
+        &book_,
+        &limits_,
+        &vocabularies_,
+        leases_.get(),
+        &tokens_,
+        &breakers_,
+        learner_.get(),
+        batches_.get(),
+        &batch_reader_,
+        &batch_waiters_,
+        config.responses.store ? responses_.get() : nullptr,
+        replays_.get(),
+        &drain_slots_,
+        *embeddings ? &embeddings_.embedder() : nullptr,
+        keeps_outcomes(config) ? outcomes_.get() : nullptr,
+        &certificates_,
+        *embeddings ? &route_tables_ : nullptr,
+        &router_memory_,
     };
     auto snapshot = Snapshot::build(config, keys_, services, address->is_loopback());
     // Only now, when nothing can be refused any more.
     if (snapshot) hosts_->use(std::move(*host));
+    if (snapshot) embeddings_.use(std::move(*embeddings));
     if (snapshot && responses_) responses_->configure(config.responses);
+    if (snapshot && outcomes_) outcomes_->configure(config.outcomes);
     return snapshot;
 }
 
@@ -180,6 +223,39 @@ Result<void> Server::open_responses(const Config& config) {
     if (!store) return fail(std::move(store.error()));
     responses_ = std::move(*store);
     return {};
+}
+
+Result<void> Server::open_outcomes(const Config& config) {
+    if (outcomes_ || !keeps_outcomes(config)) return {};
+    auto recorder = OutcomeRecorder::start(config.server.state, config.outcomes);
+    if (!recorder) return fail(std::move(recorder.error()));
+    outcomes_ = std::move(*recorder);
+    outcomes_seen_.store(outcomes_.get());
+    return {};
+}
+
+std::string Server::demoted_file() const { return started_with_.server.state + "/cascades.json"; }
+
+void Server::restore_demoted() {
+    constexpr std::size_t kMost = 16UL * 1024 * 1024;
+    if (!std::filesystem::exists(demoted_file())) return;
+    const auto text = read_input(demoted_file(), kMost);
+    const auto restored = text ? certificates_.restore(*text) : fail(text.error());
+    if (!restored) {
+        spdlog::error(
+            "{}: {}; cascades that were demoted serve again until audits speak against them",
+            demoted_file(), restored.error().message);
+    }
+}
+
+/// What audits or drift have ended stays so over a restart.
+void Server::keep_demoted() {
+    const auto demoted = certificates_.take_demoted();
+    if (demoted.empty()) return;
+    for (const auto& [route, why] : demoted)
+        spdlog::warn("route {}: the strong model answers all from now on: {}", route, why);
+    if (const auto done = replace_file(demoted_file(), certificates_.text()); !done)
+        spdlog::error("demoted cascades are not kept: {}", done.error().text());
 }
 
 /// The store of batches, where a provider takes them or took them before.
@@ -276,6 +352,8 @@ std::optional<std::string> Server::note() const {
             fmt::format("model '{}' of provider '{}' is not asked: its last calls failed",
                         one.model, one.provider));
     }
+    if (const auto trouble = embeddings_.trouble())
+        notes.push_back("there are no embeddings, and stages go on without: " + *trouble);
     if (notes.empty()) return std::nullopt;
     return fmt::format("{}", fmt::join(notes, "; "));
 }
@@ -295,7 +373,9 @@ void Server::tend() {
         }
     }
     hosts_->end_unused();
-    if (responses_) responses_->tend(unix_now_us() / 1'000'000);
+    if (responses_) responses_->tend(unix_now_s());
+    semantic_->tend();
+    keep_demoted();
     watch_ledger();
     if (book_.waiting() && !ledger_failing_) {
         if (auto used = use_budgets(config_); !used) {
@@ -372,7 +452,7 @@ Result<void> Server::use_budgets(const Config& config) {
         if (auto used = alerts_->use(config.webhook); !used) return used;
     }
     std::vector<budget::PastSpending> past;
-    const std::int64_t now_s = unix_now_us() / 1'000'000;
+    const std::int64_t now_s = unix_now_s();
     if (book_.needs_past(specs)) {
         const bool local = started_with_.ledger.database.empty();
         if (auto done = ledger_->wait_recovered(std::chrono::seconds(local ? 30 : 3)); !done) {
@@ -481,12 +561,18 @@ void Server::drain(const std::function<bool()>& hurry) {
 Server::~Server() {
     admin_.reset();
     for (auto& worker : workers_) worker->stop();
+    keep_demoted();
     leases_.reset();  // wakes who waits for it, on loops that must still be there
     // All of them post to the workers' loops what was waited for, so those must still be there.
+    embeddings_.stop();
+    route_tables_.stop();
     if (hosts_) hosts_->stop();
     tokens_.stop();
     batch_reader_.stop();
     batch_waiters_.stop();
+    if (outcomes_) outcomes_->stop();
+    semantic_.reset();
+    vectors_.reset();
     cache_.reset();
     workers_.clear();
     learner_.reset();

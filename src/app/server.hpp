@@ -8,16 +8,22 @@
 #include "app/commands.hpp"
 #include "app/config.hpp"
 #include "app/drain_slots.hpp"
+#include "app/embeddings.hpp"
 #include "app/key_store.hpp"
+#include "app/outcome_recorder.hpp"
 #include "app/price_layers.hpp"
 #include "app/replay_store.hpp"
 #include "app/response_store.hpp"
+#include "app/routes/route_tables.hpp"
 #include "app/snapshot.hpp"
 #include "app/token_learner.hpp"
 #include "app/worker.hpp"
 #include "ledger/ledger.hpp"
 #include "methods/agent_cache/exact_store.hpp"
+#include "methods/agent_cache/semantic_store.hpp"
 #include "methods/agent_cache/single_flight.hpp"
+#include "methods/cascade/certificate_book.hpp"
+#include "methods/router/predict/router_memory.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -58,8 +64,13 @@ private:
     void watch_ledger();
     Result<void> use_budgets(const Config& config);
     void use_limits(const Config& config);
+    Result<void> open_caches();
     Result<void> open_batches(const Config& config);
     Result<void> open_responses(const Config& config);
+    Result<void> open_outcomes(const Config& config);
+    [[nodiscard]] std::string demoted_file() const;
+    void restore_demoted();
+    void keep_demoted();
     [[nodiscard]] Result<void> load_prices(const Config& config);
     [[nodiscard]] bool keys_changed();
     Result<void> put_to_work(const Config& config);
@@ -71,11 +82,14 @@ private:
     [[nodiscard]] std::optional<std::string> note() const;
     Task<std::string> metrics_text(net::EventLoop& admin_loop);
     [[nodiscard]] std::string process_metrics() const;
+    [[nodiscard]] std::string cache_metrics() const;
     [[nodiscard]] std::string budget_metrics() const;
     [[nodiscard]] std::string breaker_metrics() const;
     [[nodiscard]] std::string batch_metrics() const;
     [[nodiscard]] std::string traffic_metrics() const;
     [[nodiscard]] std::string calibration_metrics() const;
+    [[nodiscard]] std::string outcome_metrics() const;
+    [[nodiscard]] std::string cascade_metrics() const;
     [[nodiscard]] std::size_t connections() const;
     [[nodiscard]] std::size_t shadows() const;
 
@@ -93,12 +107,18 @@ private:
     std::unique_ptr<agent_cache::ExactStore> cache_;
     agent_cache::SingleFlight flights_;
     agent_cache::ShardedKeyMemo cache_keys_;
+    std::unique_ptr<store::vectors::VectorStore> vectors_;
+    std::unique_ptr<agent_cache::SemanticStore> semantic_;
     agent_cache::CacheServices cache_services_;
     std::optional<ModelHosts> hosts_;
     providers::TokenSources tokens_;
     PriceBooks books_;
     VocabularyShelf vocabularies_;
     providers::BreakerBook breakers_;
+    Embeddings embeddings_;
+    RouteTables route_tables_;
+    cascade::CertificateBook certificates_;
+    router::RouterMemory router_memory_;
     DrainSlots drain_slots_;
     std::unique_ptr<ReplayStore> replays_;  // null: idempotency keys are only passed on
     std::unique_ptr<TokenLearner> learner_;
@@ -106,6 +126,8 @@ private:
     std::atomic<BatchStore*> batches_seen_{nullptr};  // the same, for other threads
     BatchReader batch_reader_;
     BatchWaiters batch_waiters_;
+    std::unique_ptr<OutcomeRecorder> outcomes_;  // null: no route has kept outcomes yet
+    std::atomic<OutcomeRecorder*> outcomes_seen_{nullptr};  // the same, for other threads
     std::unique_ptr<ResponseStore> responses_;  // null: none have been kept yet
     std::atomic<bool> book_refused_{false};  // the newest one; an older one is in use, or none
     std::vector<std::unique_ptr<Worker>> workers_;

@@ -60,16 +60,17 @@ std::uint64_t resident_bytes() {
 
 Task<std::string> Server::metrics_text(net::EventLoop& admin_loop) {
     auto gathering = std::make_shared<Gathering>();
-    gathering->missing = workers_.size();
-    for (auto& worker : workers_) {
-        worker->copy_metrics([gathering, &admin_loop](telemetry::WorkerMetrics copy) {
-            auto box = std::make_shared<telemetry::WorkerMetrics>(std::move(copy));
-            admin_loop.post([gathering, box] {
-                gathering->sum.merge(*box);
-                if (--gathering->missing == 0) gathering->wake();
-            });
+    const bool embeds = embeddings_.running();
+    gathering->missing = workers_.size() + (embeds ? 1 : 0);
+    const auto add = [gathering, &admin_loop](telemetry::WorkerMetrics copy) {
+        auto box = std::make_shared<telemetry::WorkerMetrics>(std::move(copy));
+        admin_loop.post([gathering, box] {
+            gathering->sum.merge(*box);
+            if (--gathering->missing == 0) gathering->wake();
         });
-    }
+    };
+    for (auto& worker : workers_) worker->copy_metrics(add);
+    if (embeds) embeddings_.copy_metrics(add);
     GatheringAwaiter all(admin_loop, gathering);
     co_await all;
     std::string text = gathering->sum.exposition();
@@ -79,7 +80,7 @@ Task<std::string> Server::metrics_text(net::EventLoop& admin_loop) {
 
 std::string Server::budget_metrics() const {
     std::string out;
-    const auto budgets = book_.standings(unix_now_us() / 1'000'000);
+    const auto budgets = book_.standings(unix_now_s());
     if (budgets.empty()) return out;
     const auto counters = book_.counters();
     const auto count = [&out](std::string_view name, std::string_view help, std::uint64_t value) {
@@ -225,6 +226,50 @@ std::string Server::calibration_metrics() const {
     return out;
 }
 
+std::string Server::outcome_metrics() const {
+    std::string out;
+    const OutcomeRecorder* const recorder = outcomes_seen_.load();
+    if (recorder == nullptr) return out;
+    const OutcomeRecorder::Counters counters = recorder->counters();
+    const auto count = [&out](std::string_view name, std::string_view help, std::uint64_t value) {
+        append_help(out, name, "counter", help);
+        append_sample(out, name, {}, std::to_string(value));
+    };
+    count("leeway_outcome_answers_total", "Answered requests that feedback can name.",
+          counters.answers);
+    count("leeway_outcomes_total", "What feedback and shadows told of them.", counters.outcomes);
+    count("leeway_outcomes_dropped_total", "Not written: too much waited.", counters.dropped);
+    count("leeway_outcomes_failed_total", "Not written: the database did not take it.",
+          counters.failed);
+    count("leeway_feedback_unknown_total", "Feedback for answers that are not there.",
+          counters.unknown);
+    return out;
+}
+
+std::string Server::cascade_metrics() const {
+    std::string out;
+    const auto standings = certificates_.standings();
+    if (standings.empty()) return out;
+    const auto family = [&](std::string_view name, std::string_view type, std::string_view help,
+                            const auto& value_of) {
+        append_help(out, name, type, help);
+        for (const auto& [route, state] : standings)
+            append_sample(out, name, {{"route", route}}, std::to_string(value_of(state)));
+    };
+    family("leeway_cascade_serving", "gauge",
+           "1: answers of the cheap model are taken; 0: the certificate was demoted.",
+           [](const auto& state) { return state.serving ? 1 : 0; });
+    family("leeway_cascade_decided_total", "counter",
+           "Answers of the cheap model that were judged.",
+           [](const auto& state) { return state.decided; });
+    family("leeway_cascade_audited_total", "counter",
+           "Answers taken that the strong model's was compared with.",
+           [](const auto& state) { return state.audited; });
+    family("leeway_cascade_harmed_total", "counter", "Of these, those that differed.",
+           [](const auto& state) { return state.harmed; });
+    return out;
+}
+
 std::string Server::process_metrics() const {
     std::string out;
     const auto line = [&out](std::string_view name, std::string_view type, std::string_view help,
@@ -257,14 +302,10 @@ std::string Server::process_metrics() const {
     out += batch_metrics();
     out += traffic_metrics();
     out += calibration_metrics();
-    const auto cache = cache_->stats();
-    line("leeway_exact_cache_memory_bytes", "gauge", "Answers in memory.", cache.memory_bytes);
-    line("leeway_exact_cache_entries", "gauge", "Answers in memory.", cache.memory_entries);
-    line("leeway_exact_cache_disk_bytes", "gauge", "Answers on disk.", cache.disk_bytes);
-    line("leeway_exact_cache_hits_total", "counter", "Answers found in memory or on disk.",
-         cache.memory_hits + cache.disk_hits);
-    line("leeway_exact_cache_misses_total", "counter", "Look-ups that found nothing.",
-         cache.misses);
+    out += outcome_metrics();
+    out += cascade_metrics();
+    out += embeddings_.metrics();
+    out += cache_metrics();
     return out;
 }
 

@@ -1,13 +1,18 @@
 #include "app/shadow.hpp"
 
 #include "app/gateway.hpp"
+#include "app/request_target.hpp"
+#include "app/worst_case.hpp"
+#include "base/hash.hpp"
+#include "methods/cascade/check/logprobs.hpp"
 #include "wire/canonical/codec.hpp"
+#include "wire/canonical/common.hpp"
+#include "wire/canonical/with_model.hpp"
 #include "wire/openai/chat_parts.hpp"
-
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 
 namespace leeway::app {
 namespace {
@@ -23,6 +28,8 @@ struct Seen {
     wire::usage::UsageReading usage;
     wire::StopReason stop = wire::StopReason::kUnset;
     std::string model;  ///< as the answer says
+    pipeline::LaterAnswer answer;
+    std::optional<double> mean_logprob;
 };
 
 /// Reads a stream to its end, for its usage.
@@ -64,7 +71,7 @@ Task<void> read_stream(Shadow& shadow, Seen& seen) {
     if (stopped && !failed) seen.end = ledger::EndState::kOk;
 }
 
-Task<void> ask(Shadow& shadow, Seen& seen) {
+Task<void> send(Shadow& shadow, Seen& seen) {
     std::vector<net::Field> fields;
     fields.reserve(shadow.fields.size());
     for (const auto& [name, value] : shadow.fields) fields.push_back({name, value});
@@ -92,59 +99,116 @@ Task<void> ask(Shadow& shadow, Seen& seen) {
     seen.model = answer->model;
     seen.stop = answer->choices.front().stop;
     seen.end = ledger::EndState::kOk;
+    if (!shadow.own && !shadow.compare) co_return;
+    auto text = wire::whole_text(answer->choices.front());
+    seen.answer.complete = text.has_value();
+    seen.answer.text = std::move(text).value_or("");
+    if (const auto logprobs = cascade::summarise_logprobs(answer->choices.front().logprobs))
+        seen.mean_logprob = logprobs->mean;
 }
 
-/// One row of its own: nobody would have paid for it without us, so all of its cost is ours.
 void settle(WorkerState& worker, Shadow& shadow, const Seen& seen) {
+    note_health(shadow.pass, shadow.deadline, seen.status);
     ledger::RequestRecord& record = shadow.record;
     ledger::AttemptRow& attempt = shadow.attempt;
-    attempt.http_status = record.http_status = seen.status;
-    attempt.end = record.end = seen.end;
+    attempt.http_status = seen.status;
+    attempt.end = seen.end;
     attempt.model_reported = seen.model;
     if (seen.stop != wire::StopReason::kUnset)
         attempt.finish_reason = wire::openai::finish_reason(seen.stop);
-    attempt.total_us = record.total_us = to_us(shadow.deadline.elapsed());
-    price_attempt(*shadow.model.price, seen.usage, record.ts_us / 1'000'000, attempt);
-    if (shadow.reserved) {
-        budget::Book& book = *shadow.snapshot->budgets()->book;
-        if (settle_reservation(book, record.id, *shadow.reserved, attempt))
-            record.notes += " budget=reserved";
-    }
-    record.usage = attempt.usage;
-    record.usage_state = attempt.usage_state;
-    record.cost = attempt.cost;
-    record.baseline = PicoUsd(0);
-    prices::Waterfall waterfall;
-    constexpr auto kGateway = static_cast<std::size_t>(prices::SavingStep::kGateway);
-    if (record.cost) {
-        waterfall.saved[kGateway] = PicoUsd(-record.cost->value());
-        if (record.cost->value() != 0) waterfall.labels[kGateway] = prices::SavingLabel::kComputed;
-        if (waterfall.closes(*record.baseline, *record.cost)) record.waterfall = waterfall;
-    }
+    attempt.total_us = to_us(shadow.deadline.elapsed());
     if (seen.end != ledger::EndState::kOk) record.error = "upstream_error";
     const bool left = shadow.deadline.reason() == net::Deadline::Reason::kShutdown;
     if (left) record.error = "shutting_down";
-    record.attempts.push_back(attempt);
-    if (worker.ledger != nullptr && !worker.ledger->append(record)) {
-        worker.metrics.rows_lost();
-        spdlog::critical("id={} the ledger could not keep this request's row: is the disk full?",
-                         record.id.text());
+    if (shadow.deadline.reason() == net::Deadline::Reason::kClientGone)
+        record.error = "client_gone";
+    const BudgetPolicy* const budgets = shadow.snapshot->budgets();
+    settle_own(worker, budgets != nullptr ? budgets->book : nullptr, shadow.reserved,
+               *shadow.model.price, seen.usage, shadow.own ? shadow.own->tag : kShadowTag, record,
+               attempt);
+}
+
+/// The body for the shadow's provider. Errors are those of the codecs.
+Result<std::string> body_for(const Shadow& shadow) {
+    const std::string& body = shadow.own->body;
+    const std::string& model = shadow.model.upstream_name;
+    const providers::Provider& provider = shadow.provider;
+    if (provider.dialect == wire::Dialect::kOpenAiChat && provider.quirks == wire::kOpenAiQuirks)
+        return wire::with_model(body, model);
+    auto request = wire::codec_of(wire::Dialect::kOpenAiChat).read_request(body);
+    if (!request) return fail(std::move(request.error()));
+    wire::Losses unseen;
+    return wire::upstream_codec_of(provider.dialect)
+        .write_request(*request, request_target(provider, model), unseen);
+}
+
+/// Whether a call that a stage wants can be made, and all that it needs to be sent.
+Task<bool> prepare(WorkerState& worker, Shadow& shadow) {
+    const providers::Provider& provider = shadow.provider;
+    if (!shadow.model.disabled.empty()) co_return false;
+    if (provider.tokens != nullptr || provider.kind == providers::Kind::kEmbedded) {
+        Result<void> ready;
+        if (provider.tokens != nullptr) {
+            ready = co_await provider.tokens->wait_ready(worker.loop, shadow.deadline);
+        } else {
+            ready = co_await shadow.snapshot->models()->wait_ready(worker.loop, shadow.deadline);
+        }
+        if (!ready || shadow.deadline.interrupted()) co_return false;
     }
-    telemetry::RequestSample sample;
-    sample.endpoint = record.endpoint;
-    sample.route = record.route;
-    sample.model = record.model;
-    sample.source = "shadow";
-    sample.status = record.http_status;
-    sample.total = std::chrono::microseconds(record.total_us);
-    sample.usage = record.usage;
-    sample.cost = record.cost;
-    sample.baseline = record.baseline;
-    sample.cost_unknown = !record.cost;
-    worker.metrics.request(sample);
+    if (providers::Breaker* breaker = shadow.snapshot->breaker(shadow.model)) {
+        auto pass = breaker->admit(monotonic_now());
+        if (!pass) co_return false;
+        shadow.pass.emplace(std::move(*pass));
+    }
+    auto body = body_for(shadow);
+    if (!body) co_return false;
+    pipeline::RequestContext context;
+    context.headers = &pipeline::no_headers();
+    context.model = &shadow.model;
+    providers::PreparedRequest prepared;
+    providers::PreparedRequest::prepare_body(provider, context, std::move(*body), prepared);
+    take_request(shadow, prepared);
+    if (shadow.snapshot->budgets() == nullptr) co_return true;
+    const std::int64_t answer =
+        shadow.own->answer_tokens > 0 ? shadow.own->answer_tokens : kUsualAnswer;
+    const Int128 input = input_bound(static_cast<std::int64_t>(shadow.own->body.size()), 64, 0);
+    const auto cost = worst_cost(*shadow.model.price, shadow.record.ts_us / 1'000'000,
+                                 provider.origin.timeouts.total, input, answer);
+    budget::Book& book = *shadow.snapshot->budgets()->book;
+    const auto scopes = own_scopes(shadow.own->tag);
+    if (!cost && book.limits(scopes, budget::Unit::kUsd, true)) co_return false;
+    co_return reserve(worker, shadow, {cost.value_or(0), capped(input + answer)});
+}
+
+/// Makes a call that a stage wants; false: it could not be made.
+Task<bool> run_own(WorkerState& worker, Shadow& shadow, Seen& seen) {
+    const bool ready = co_await prepare(worker, shadow);
+    if (!ready) co_return false;
+    co_await send(shadow, seen);
+    settle(worker, shadow, seen);
+    co_return true;
+}
+
+Error no_answer(std::string reason) {
+    return Error{ErrorCode::kUnavailable, "the model gave no answer", {}, {}, std::move(reason)};
 }
 
 }  // namespace
+
+void take_request(Shadow& shadow, const providers::PreparedRequest& prepared) {
+    const net::UpstreamRequest request = prepared.request();
+    shadow.target = request.target;
+    for (const net::Field& field : request.fields)
+        shadow.fields.emplace_back(field.name, field.value);
+    for (const std::string_view piece : request.body) shadow.body.append(piece);
+}
+
+bool reserve(WorkerState& worker, Shadow& shadow, const budget::Amount& worst) {
+    budget::Book& book = *shadow.snapshot->budgets()->book;
+    if (!reserve_own(book, *worker.ledger, shadow.record, worst)) return false;
+    shadow.reserved = worst;
+    return true;
+}
 
 Shadow::Shadow(WorkerState& worker, std::shared_ptr<const Snapshot> pinned,
                const pipeline::Model& of)
@@ -158,18 +222,97 @@ void Shadows::start(WorkerState& worker, std::unique_ptr<Shadow> shadow) {
     worker.loop.spawn(run(worker, std::move(shadow)));
 }
 
+void Shadows::add(Shadow& shadow) {
+    shadows_.push_back(&shadow);
+    running_.store(shadows_.size(), std::memory_order_relaxed);
+}
+
+void Shadows::remove(Shadow& shadow) {
+    std::erase(shadows_, &shadow);
+    running_.store(shadows_.size(), std::memory_order_relaxed);
+}
+
 Task<void> Shadows::run(WorkerState& worker, std::unique_ptr<Shadow> shadow) {
-    shadows_.push_back(shadow.get());
-    running_.store(shadows_.size(), std::memory_order_relaxed);
+    add(*shadow);
     Seen seen;
-    co_await ask(*shadow, seen);
-    const TimePoint now = monotonic_now();
-    const bool unwell = seen.status == 0 || seen.status >= 500;
-    if (shadow->pass && !shadow->deadline.interrupted())
-        unwell ? shadow->pass->failed(now) : shadow->pass->succeeded(now);
+    co_await send(*shadow, seen);
     settle(worker, *shadow, seen);
-    std::erase(shadows_, shadow.get());
-    running_.store(shadows_.size(), std::memory_order_relaxed);
+    if (shadow->compare && seen.answer.complete)
+        shadow->compare({seen.answer.text, seen.mean_logprob, shadow->attempt});
+    remove(*shadow);
+}
+
+/// Null: there is no room for it, or it cannot be kept what it costs.
+std::unique_ptr<Shadow> Shadows::make_own(WorkerState& worker,
+                                          const std::shared_ptr<const Snapshot>& snapshot,
+                                          const RequestId& of, const std::string& route,
+                                          pipeline::OwnCall& call) const {
+    const bool paid = worker.ledger != nullptr && worker.ledger->healthy();
+    const bool wanted =
+        call.model != nullptr && !call.body.empty() && call.body.size() <= kMostBody;
+    if (!paid || !wanted || !has_room()) return nullptr;
+    const pipeline::Model& place = *snapshot->places(*call.model, checksum64(of.text())).front();
+    auto shadow = std::make_unique<Shadow>(worker, snapshot, place);
+    ledger::RequestRecord& record = shadow->record;
+    record.ts_us = unix_now_us();
+    record.id = RequestId::make(record.ts_us / 1000);
+    record.route = route;
+    record.endpoint = wire::openai::to_string(pipeline::Endpoint::kChatCompletions);
+    record.model_asked = call.model->name;
+    record.model = place.name;
+    record.provider = place.provider_name;
+    record.tags = call.tag;
+    record.notes = std::string(call.tag) + "=of:" + of.text();
+    shadow->attempt.provider = place.provider_name;
+    shadow->attempt.model = place.name;
+    shadow->own = std::move(call);
+    return shadow;
+}
+
+void Shadows::start(WorkerState& worker, const std::shared_ptr<const Snapshot>& snapshot,
+                    const RequestId& of, const std::string& route, pipeline::LaterCall call) {
+    auto shadow = make_own(worker, snapshot, of, route, call);
+    if (!shadow) {
+        if (!ended_ && call.then) (void)call.then({});
+        return;
+    }
+    shadow->then = std::move(call.then);
+    worker.loop.spawn(run_later(worker, std::move(shadow), of));
+}
+
+Task<void> Shadows::run_later(WorkerState& worker, std::unique_ptr<Shadow> shadow, RequestId of) {
+    add(*shadow);
+    Seen seen;
+    co_await run_own(worker, *shadow, seen);
+    remove(*shadow);
+    if (ended_) co_return;
+    auto next = shadow->then(seen.answer);
+    if (next) start(worker, shadow->snapshot, of, shadow->record.route, std::move(*next));
+}
+
+Task<Result<std::string>> Shadows::ask(WorkerState& worker,
+                                       std::shared_ptr<const Snapshot> snapshot, RequestId of,
+                                       std::string route, pipeline::OwnCall call, Duration limit,
+                                       pipeline::Interruption& by) {
+    if (by.interrupted()) co_return fail(no_answer("left_out"));
+    auto shadow = make_own(worker, snapshot, of, route, call);
+    if (!shadow) co_return fail(no_answer("left_out"));
+    const auto most = std::max(std::chrono::duration_cast<std::chrono::milliseconds>(limit),
+                               std::chrono::milliseconds(1));
+    shadow->deadline.set_timeouts(within(shadow->provider.origin.timeouts, most));
+    add(*shadow);
+    by.on_interrupt(
+        [](void* one) {
+            static_cast<Shadow*>(one)->deadline.interrupt(net::Deadline::Reason::kClientGone);
+        },
+        shadow.get());
+    Seen seen;
+    const bool sent = co_await run_own(worker, *shadow, seen);
+    by.on_interrupt(nullptr, nullptr);
+    remove(*shadow);
+    if (!sent) co_return fail(no_answer("left_out"));
+    if (!seen.answer.complete) co_return fail(no_answer("no_answer"));
+    co_return std::move(seen.answer.text);
 }
 
 void Shadows::end() noexcept {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "app/attempt_end.hpp"
+#include "app/own_call.hpp"
 #include "app/snapshot.hpp"
 #include "ledger/record.hpp"
 #include "net/http_client.hpp"
@@ -8,9 +8,11 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -18,8 +20,19 @@ namespace leeway::app {
 
 struct WorkerState;
 
-/// A copy of a request on its way to a second model, whose answer nobody gets: what it costs is all that is kept. Holds
-/// all that it needs, since the request is over. Loop-local; does not move.
+/// The tag of a copy's row in the ledger.
+inline constexpr std::string_view kShadowTag = "shadow";
+
+/// A copy's whole answer, and what it took.
+struct ShadowAnswer {
+    std::string text;
+    std::optional<double> mean_logprob;  ///< of its tokens; nullopt: not told
+    const ledger::AttemptRow& attempt;  ///< lives as long as the call
+};
+
+/// A call whose answer no caller gets: a copy of a request on its way to a second model, of which what it costs is all
+/// that is kept, or what a stage wants to know (pipeline::OwnCall). Holds all that it needs, since the request may be over.
+/// Loop-local; does not move.
 struct Shadow {
     Shadow(WorkerState& worker, std::shared_ptr<const Snapshot> pinned, const pipeline::Model& of);
     Shadow(const Shadow&) = delete;
@@ -37,7 +50,18 @@ struct Shadow {
     std::optional<budget::Amount> reserved;  ///< nullopt: no budget is configured
     ledger::RequestRecord record;
     ledger::AttemptRow attempt;
+    std::optional<pipeline::OwnCall> own;  ///< nullopt: a copy
+    /// What an answer that is compared is told to; empty: it is not. Asked for whole then.
+    std::function<void(const ShadowAnswer&)> compare;
+    /// What is told of an answer that a stage wants later; empty: none is.
+    std::function<std::optional<pipeline::LaterCall>(const pipeline::LaterAnswer&)> then;
 };
+
+/// Copies what is to be sent.
+void take_request(Shadow& shadow, const providers::PreparedRequest& prepared);
+/// Reserves the most that it can cost (reserve_own). False: there is no room, or no journal. Only where budgets are
+/// configured.
+[[nodiscard]] bool reserve(WorkerState& worker, Shadow& shadow, const budget::Amount& worst);
 
 /// The shadows of one worker: so many at a time, and none any more when it is to end. Loop-local but for `running`.
 class Shadows {
@@ -49,6 +73,16 @@ public:
 
     /// Sends it, and settles it in the end. `worker` outlives it.
     void start(WorkerState& worker, std::unique_ptr<Shadow> shadow);
+    /// The same of a call that a stage wants for request `of`, if it can be made, and of what it wants next.
+    void start(WorkerState& worker, const std::shared_ptr<const Snapshot>& snapshot,
+               const RequestId& of, const std::string& route, pipeline::LaterCall call);
+    /// Makes a call that a stage of request `of` waits for, not beyond `limit` nor beyond what `by` interrupts, which
+    /// outlives it. Errors: as of pipeline::ModelAsker.
+    [[nodiscard]] Task<Result<std::string>> ask(WorkerState& worker,
+                                                std::shared_ptr<const Snapshot> snapshot,
+                                                RequestId of, std::string route,
+                                                pipeline::OwnCall call, Duration limit,
+                                                pipeline::Interruption& by);
     /// Stops those under way, which are settled at once, and lets none begin any more.
     void end() noexcept;
     /// Thread-safe.
@@ -58,6 +92,13 @@ public:
 
 private:
     Task<void> run(WorkerState& worker, std::unique_ptr<Shadow> shadow);
+    Task<void> run_later(WorkerState& worker, std::unique_ptr<Shadow> shadow, RequestId of);
+    std::unique_ptr<Shadow> make_own(WorkerState& worker,
+                                     const std::shared_ptr<const Snapshot>& snapshot,
+                                     const RequestId& of, const std::string& route,
+                                     pipeline::OwnCall& call) const;
+    void add(Shadow& shadow);
+    void remove(Shadow& shadow);
 
     static constexpr std::size_t kMost = 32;
     std::vector<Shadow*> shadows_;

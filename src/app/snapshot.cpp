@@ -1,11 +1,21 @@
 #include "app/snapshot.hpp"
 
 #include "app/builtin_stages.hpp"
+#include "app/config_cascade.hpp"
+#include "app/config_router.hpp"
 #include "app/price_layers.hpp"
+#include "app/provider_setup.hpp"
+#include "app/routes/route_stages.hpp"
 #include "base/hash.hpp"
 #include "base/random.hpp"
 #include "guard/auth/auth_stage.hpp"
+#include "methods/cascade/cascade_stage.hpp"
+#include "methods/router/predict/router_stage.hpp"
 #include "wire/openai/models_list.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <cmath>
 
 namespace leeway::app {
 namespace {
@@ -17,73 +27,6 @@ pipeline::CacheMode cache_mode(ExactCacheMode mode) {
         case ExactCacheMode::kOn: return pipeline::CacheMode::kOn;
     }
     return pipeline::CacheMode::kOff;
-}
-
-wire::Dialect wire_dialect(ProviderDialect dialect) {
-    switch (dialect) {
-        case ProviderDialect::kOpenAi:
-        case ProviderDialect::kAzure:
-        case ProviderDialect::kEmbedded: return wire::Dialect::kOpenAiChat;
-        case ProviderDialect::kAnthropic: return wire::Dialect::kAnthropic;
-        case ProviderDialect::kVertex:
-        case ProviderDialect::kGemini: return wire::Dialect::kGemini;
-        case ProviderDialect::kBedrock: return wire::Dialect::kBedrock;
-        case ProviderDialect::kCohere: return wire::Dialect::kCohere;
-        case ProviderDialect::kResponses: return wire::Dialect::kOpenAiResponses;
-    }
-    return wire::Dialect::kOpenAiChat;
-}
-
-wire::usage::Flavour flavour_of(ProviderDialect dialect, std::string_view host) {
-    using wire::usage::Flavour;
-    switch (dialect) {
-        case ProviderDialect::kOpenAi: return wire::usage::chat_flavour_of_host(host);
-        case ProviderDialect::kEmbedded: return Flavour::kLlamaServer;
-        case ProviderDialect::kAnthropic: return Flavour::kAnthropic;
-        case ProviderDialect::kVertex:
-        case ProviderDialect::kGemini: return Flavour::kGemini;
-        case ProviderDialect::kBedrock: return Flavour::kBedrock;
-        case ProviderDialect::kCohere: return Flavour::kCohere;
-        case ProviderDialect::kAzure: return Flavour::kOpenAiChat;
-        case ProviderDialect::kResponses:
-            return host == "openrouter.ai" ? Flavour::kOpenRouterResponses
-                                           : Flavour::kOpenAiResponses;
-    }
-    return Flavour::kOpenAiChat;
-}
-
-/// The header that a provider's key goes into as it is; "authorization" has it behind "Bearer".
-std::string_view credential_header(ProviderDialect dialect) {
-    switch (dialect) {
-        case ProviderDialect::kAnthropic: return "x-api-key";
-        case ProviderDialect::kGemini: return "x-goog-api-key";
-        case ProviderDialect::kAzure: return "api-key";
-        default: return "authorization";
-    }
-}
-
-/// Addresses and credentials of those that have their own way.
-Result<void> add_service(const ProviderConfig& from, providers::TokenSources* tokens,
-                         providers::Provider& to) {
-    if (from.dialect == ProviderDialect::kAzure) {
-        if (from.api_version == "v1") {
-            to.origin.url.path += "/openai/v1";
-        } else {
-            to.deployments_version = from.api_version;
-        }
-    }
-    if (from.dialect == ProviderDialect::kBedrock && !from.aws.secret_key.empty()) {
-        to.aws = providers::AwsCredentials{from.aws.access_key.expose(), from.aws.secret_key,
-                                           from.aws.session_token, from.aws.region};
-    }
-    if (from.dialect == ProviderDialect::kVertex) {
-        to.origin.url.path += "/projects/" + from.vertex.project + "/locations/" +
-                              from.vertex.location + "/publishers/google";
-        auto source = tokens->source(from.vertex.service_account, from.ca_file);
-        if (!source) return fail(std::move(source.error()));
-        to.tokens = std::move(*source);
-    }
-    return {};
 }
 
 }  // namespace
@@ -104,7 +47,8 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::build(
     if (auto added = out->add_models(config, services); !added) {
         return fail(std::move(added.error()));
     }
-    if (auto added = out->add_routes(config); !added) return fail(std::move(added.error()));
+    if (auto added = out->add_routes(config, services); !added)
+        return fail(std::move(added.error()));
     out->limits_ = services.limits;
     out->learner_ = services.learner;
     out->batches_ = services.batches;
@@ -115,6 +59,9 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::build(
     out->replays_ = services.replays;
     out->drain_slots_ = services.drain_slots;
     out->drains_ = config.drains;
+    out->outcomes_ = services.outcomes;
+    out->feedback_texts_ = config.outcomes.texts;
+    out->embedder_ = services.embedder;
     out->idempotency_ttl_ = config.idempotency.ttl;
     if (!config.budgets.empty()) {
         out->budgets_.book = services.budgets;
@@ -130,38 +77,11 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::build(
 }
 
 Result<void> Snapshot::add_providers(const Config& config, const Services& services) {
+    const std::string host = model_host_ ? model_host_->url : std::string();
     for (const ProviderConfig& from : config.providers) {
-        providers::Provider to;
-        to.name = from.name;
-        const bool embedded = from.dialect == ProviderDialect::kEmbedded;
-        to.kind = embedded ? providers::Kind::kEmbedded : providers::Kind::kRemote;
-        to.dialect = wire_dialect(from.dialect);
-        auto url = net::parse_base_url(embedded ? model_host_->url : from.base_url);
-        if (!url) return fail(std::move(url.error()));
-        to.origin.url = std::move(*url);
-        if (to.origin.url.tls) {
-            auto tls = net::make_tls_context(from.ca_file);
-            if (!tls) return fail(std::move(tls.error()));
-            to.origin.tls = std::move(*tls);
-        }
-        to.flavour = from.usage.value_or(flavour_of(from.dialect, to.origin.url.address.host));
-        to.quirks = from.quirks;
-        to.origin.timeouts = {from.timeouts.connect, from.timeouts.first_byte,
-                              from.timeouts.between_chunks, from.timeouts.total};
-        to.origin.max_connections = from.max_connections;
-        to.retries = from.retries;
-        to.batches = from.batches;
-        // Its supervisor starts it again; a request that ended it is not given to it twice.
-        if (embedded) to.retries.attempts = 0;
-        // A change of what is trusted must not reuse connections made before it.
-        to.origin.key =
-            to.origin.url.address.text() + (to.origin.url.tls ? " tls " + from.ca_file : "");
-        to.credential_header = credential_header(from.dialect);
-        const bool bearer = to.credential_header == "authorization";
-        if (!from.api_key.empty())
-            to.authorization = bearer ? Secret("Bearer " + from.api_key.expose()) : from.api_key;
-        if (auto added = add_service(from, services.tokens, to); !added) return added;
-        providers_.push_back(std::move(to));
+        auto made = make_provider(from, host, services.tokens);
+        if (!made) return fail(std::move(made.error()));
+        providers_.push_back(std::move(*made));
     }
     return {};
 }
@@ -189,6 +109,7 @@ Result<void> Snapshot::fill_model(const Config& config, const ModelConfig& from,
     to.provider_name = from.provider;
     to.tier = from.tier;
     to.flex_wait = from.flex_wait;
+    to.abilities = from.abilities;
     for (std::size_t i = 0; i < config.providers.size(); ++i) {
         if (config.providers[i].name != from.provider) continue;
         to.provider = static_cast<std::uint32_t>(i);
@@ -206,6 +127,7 @@ Result<void> Snapshot::fill_model(const Config& config, const ModelConfig& from,
     token_rules_.emplace(&to, std::move(rule));
     const ProviderConfig& provider = config.providers[to.provider];
     std::shared_ptr<providers::Breaker> breaker;
+    to.local = from.targets.empty() && provider.dialect == ProviderDialect::kEmbedded;
     const bool asked = from.targets.empty() && provider.dialect != ProviderDialect::kEmbedded;
     if (services.breakers != nullptr && asked)
         breaker =
@@ -255,12 +177,41 @@ providers::TargetLoad* Snapshot::load(const pipeline::Model& model) const {
     return found == loads_.end() ? nullptr : found->second.get();
 }
 
-Result<void> Snapshot::add_routes(const Config& config) {
+/// A stage that decides by a routes file is the route's own; the others are everybody's.
+Result<pipeline::Stage*> Snapshot::stage_for(const std::string& name, const RouteConfig& route,
+                                             const Config& config, const Services& services) {
+    if (name == cascade::CascadeStage::kInfo.name) {
+        auto made = make_cascade(route, services.certificates);
+        if (!made) return fail(std::move(made.error()));
+        return route_stages_.emplace_back(std::move(*made)).get();
+    }
+    if (name == router::RouterStage::kInfo.name) {
+        auto made = make_router_stage(config, route, services,
+                                      [this](std::string_view wanted) { return model(wanted); });
+        if (!made) return fail(std::move(made.error()));
+        return route_stages_.emplace_back(std::move(*made)).get();
+    }
+    if (!is_route_stage(name) || services.embedder == nullptr || services.route_tables == nullptr) {
+        const auto stage = stages_.find(name);
+        if (stage != stages_.end()) return stage->second.get();
+        return fail(ErrorCode::kConfig,
+                    "route '" + route.name + "' names the unknown stage '" + name + "'");
+    }
+    auto made = make_route_stage(name, route, *services.route_tables, *services.embedder,
+                                 config.embeddings.timeout,
+                                 [this](std::string_view wanted) { return model(wanted); });
+    if (!made) return fail(std::move(made.error()));
+    return route_stages_.emplace_back(std::move(*made)).get();
+}
+
+Result<void> Snapshot::add_routes(const Config& config, const Services& services) {
     for (const RouteConfig& from : config.routes) {
         pipeline::Route to;
         to.name = from.name;
         to.target = from.model.empty() ? nullptr : model(from.model);
         to.baseline = from.baseline.empty() ? nullptr : model(from.baseline);
+        const bool chooses = !from.cascade.models.empty() || !from.router.models.empty();
+        if (to.baseline == nullptr && chooses) to.baseline = to.target;
         to.holdout_ppm = from.holdout_ppm;
         to.tier = from.tier;
         to.flex_wait = from.flex_wait;
@@ -271,20 +222,67 @@ Result<void> Snapshot::add_routes(const Config& config) {
         to.hedge_at_p95 = from.hedge_at_p95;
         if (!from.shadow.model.empty()) to.shadow = model(from.shadow.model);
         to.shadow_ppm = from.shadow.share_ppm;
+        to.outcomes = from.outcomes;
         for (const std::string& other : from.fallbacks) to.fallbacks.push_back(model(other));
         to.exact_cache = cache_mode(from.exact_cache);
         to.cache_ttl = from.cache_ttl.count() > 0 ? from.cache_ttl : config.cache.ttl;
+        to.semantic = semantic_cache(from, to.cache_ttl);
         for (const std::string& name : from.stages) {
-            const auto stage = stages_.find(name);
-            if (stage == stages_.end()) {
-                return fail(ErrorCode::kConfig,
-                            "route '" + from.name + "' names the unknown stage '" + name + "'");
-            }
-            to.stages.push_back(stage->second.get());
+            const auto stage = stage_for(name, from, config, services);
+            if (!stage) return fail(stage.error());
+            to.stages.push_back(*stage);
         }
         routes_.emplace(from.name, std::move(to));
     }
     return {};
+}
+
+Result<std::unique_ptr<pipeline::Stage>> Snapshot::make_cascade(
+    const RouteConfig& route, cascade::CertificateBook* certificates) const {
+    cascade::CascadeUse use;
+    use.weak = model(route.cascade.models.front());
+    use.strong = model(route.cascade.models.back());
+    use.tools = route.cascade.tools;
+    use.weak_if_strong_fails = route.cascade.weak_if_strong_fails;
+    if (!route.cascade.judge_model.empty()) use.judge = model(route.cascade.judge_model);
+    if (!route.cascade.policy.empty()) {
+        const auto policy = load_cascade(route.cascade);
+        if (!policy) return fail(policy.error());
+        if (policy->certificate.certified) {
+            use.cut = policy->certificate.cut;
+            if (route.cascade.audit_ppm > 0 && certificates != nullptr) {
+                use.certificate = certificates->use(
+                    route.name, *policy, static_cast<double>(route.cascade.audit_ppm) / 1e6);
+            }
+        } else {
+            spdlog::warn("route {}: the strong model answers all: {}", route.name,
+                         policy->certificate.why);
+        }
+    } else if (route.cascade.accept_ppm > 0) {
+        const double least = static_cast<double>(route.cascade.accept_ppm) / 1e6;
+        constexpr double kAnyTie = -1e15;
+        use.cut = cascade::Score{cascade::confidence_of(std::log(least)), kAnyTie};
+    }
+    return std::make_unique<cascade::CascadeStage>(use);
+}
+
+pipeline::SemanticCache Snapshot::semantic_cache(const RouteConfig& route,
+                                                 std::chrono::seconds usual_ttl) const {
+    using Judge = pipeline::SemanticCache::Judge;
+    const SemanticCacheConfig& from = route.semantic_cache;
+    pipeline::SemanticCache out;
+    out.max_error = static_cast<double>(from.max_error_ppm) / 1e6;
+    out.ttl = from.ttl.count() > 0 ? from.ttl : usual_ttl;
+    out.shared = from.shared;
+    switch (from.judge) {
+        case SemanticJudge::kNone: break;
+        case SemanticJudge::kExact: out.judge = Judge::kExact; break;
+        case SemanticJudge::kModel:
+            out.judge = Judge::kModel;
+            out.judge_model = model(from.judge_model);
+            break;
+    }
+    return out;
 }
 
 void Snapshot::render_models() {

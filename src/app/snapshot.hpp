@@ -21,14 +21,26 @@
 #include <string_view>
 #include <vector>
 
+namespace leeway::cascade {
+class CertificateBook;
+}
+namespace leeway::models {
+class Embedder;
+}
+namespace leeway::router {
+class RouterMemory;
+}
+
 namespace leeway::app {
 
 class BatchReader;
 class BatchStore;
 class BatchWaiters;
 class DrainSlots;
+class OutcomeRecorder;
 class ReplayStore;
 class ResponseStore;
+class RouteTables;
 class TokenLearner;
 
 /// What a snapshot is built on: stores, which outlive every configuration, and the model host.
@@ -50,6 +62,13 @@ struct Services {
     ResponseStore* responses = nullptr;  ///< null: none are kept; outlives every snapshot
     ReplayStore* replays = nullptr;  ///< null: idempotency keys are only passed on; likewise
     DrainSlots* drain_slots = nullptr;  ///< null: nothing is drained; likewise
+    models::Embedder* embedder =
+        nullptr;  ///< null: no model makes embeddings; outlives every snapshot
+    OutcomeRecorder* outcomes =
+        nullptr;  ///< null: no route keeps outcomes; outlives every snapshot
+    cascade::CertificateBook* certificates = nullptr;  ///< outlives every snapshot
+    RouteTables* route_tables = nullptr;  ///< there where `embedder` is; used while building only
+    router::RouterMemory* router_memory = nullptr;  ///< likewise; outlives every snapshot
 };
 
 /// One configuration, built into what the data plane runs on. Immutable; each request pins the one it
@@ -129,6 +148,11 @@ public:
     [[nodiscard]] std::chrono::seconds idempotency_ttl() const noexcept { return idempotency_ttl_; }
     /// Null: nothing is drained.
     [[nodiscard]] DrainSlots* drain_slots() const noexcept { return drain_slots_; }
+    /// Null: no route keeps outcomes.
+    [[nodiscard]] OutcomeRecorder* outcomes() const noexcept { return outcomes_; }
+    [[nodiscard]] bool keeps_feedback_texts() const noexcept { return feedback_texts_; }
+    /// Null: no model makes embeddings.
+    [[nodiscard]] models::Embedder* embedder() const noexcept { return embedder_; }
     [[nodiscard]] const DrainConfig& drains() const noexcept { return drains_; }
 
 private:
@@ -139,7 +163,13 @@ private:
                             pipeline::Model& to);
     Result<void> add_targets(const Config& config, const ModelConfig& from,
                              const Services& services, pipeline::Model& to);
-    Result<void> add_routes(const Config& config);
+    Result<void> add_routes(const Config& config, const Services& services);
+    Result<pipeline::Stage*> stage_for(const std::string& name, const RouteConfig& route,
+                                       const Config& config, const Services& services);
+    [[nodiscard]] Result<std::unique_ptr<pipeline::Stage>> make_cascade(
+        const RouteConfig& route, cascade::CertificateBook* certificates) const;
+    [[nodiscard]] pipeline::SemanticCache semantic_cache(const RouteConfig& route,
+                                                         std::chrono::seconds usual_ttl) const;
     void render_models();
 
     std::vector<providers::Provider> providers_;
@@ -155,6 +185,7 @@ private:
     std::map<const pipeline::Model*, Group> groups_;
     std::map<std::string, pipeline::Route, std::less<>> routes_;
     std::map<std::string, std::unique_ptr<pipeline::Stage>, std::less<>> stages_;
+    std::vector<std::unique_ptr<pipeline::Stage>> route_stages_;  // each of one route
     std::vector<pipeline::Stage*> mandatory_;
     std::shared_ptr<ModelHost> model_host_;  // lives as long as a request that may need it
     std::string models_json_;
@@ -171,6 +202,9 @@ private:
     std::chrono::seconds idempotency_ttl_{0};
     DrainSlots* drain_slots_ = nullptr;
     DrainConfig drains_;
+    OutcomeRecorder* outcomes_ = nullptr;
+    bool feedback_texts_ = false;
+    models::Embedder* embedder_ = nullptr;
 };
 
 }  // namespace leeway::app

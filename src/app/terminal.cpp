@@ -90,6 +90,17 @@ Result<std::string> read_input(const std::string& path, std::size_t most) {
     return out;
 }
 
+Result<void> replace_file(const std::string& path, const std::string& text) {
+    const std::string beside = path + ".new";
+    std::FILE* const file = std::fopen(beside.c_str(), "wbe");
+    bool ok = file != nullptr && std::fwrite(text.data(), 1, text.size(), file) == text.size();
+    if (file != nullptr) ok = std::fclose(file) == 0 && ok;
+    if (ok && std::rename(beside.c_str(), path.c_str()) == 0) return {};
+    const std::string why = std::strerror(errno);
+    (void)std::remove(beside.c_str());
+    return fail(ErrorCode::kConfig, fmt::format("{} cannot be written: {}", path, why));
+}
+
 int print_out(std::string_view text) {
     const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
     if (written && std::fflush(stdout) == 0) return 0;

@@ -22,6 +22,8 @@ int report_failure(const Error& error);
 [[nodiscard]] std::string table(const std::vector<std::vector<std::string>>& rows);
 /// All of a file; of standard input when `path` is empty or "-". An error when it is larger than `most` bytes.
 [[nodiscard]] Result<std::string> read_input(const std::string& path, std::size_t most);
+/// Writes a file whole, in place of one that may be there. kConfig: it cannot be written, and the old one is as it was.
+[[nodiscard]] Result<void> replace_file(const std::string& path, const std::string& text);
 /// `text` to standard output. Returns 0, or 1 when it could not be written (a full disk).
 int print_out(std::string_view text);
 

@@ -16,6 +16,7 @@ namespace leeway::json {
 namespace {
 
 constexpr const char* kTooDeep = "nesting deeper than 64 levels";
+constexpr const char* kInvalidEscape = "invalid escape or lone surrogate in a string";
 
 constexpr bool is_space(char c) noexcept { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
 
@@ -153,8 +154,7 @@ std::size_t Cursor::find_backslash(std::size_t from) noexcept {
 // Which backslash comes next must not wait for what the one before begins: the bits of a block are walked, and only
 // an escape that holds another backslash moves the walk.
 bool Cursor::check_escapes(std::size_t begin, std::size_t end) noexcept {
-    if (begin < clean_from_ || begin > backslash_) backslash_ = find_backslash(begin);
-    escaped_ = backslash_ < end;
+    find_escapes(begin, end);
     std::size_t at = backslash_;
     while (at < end) {
         std::size_t next = block_ + kBlock;
@@ -163,10 +163,10 @@ bool Cursor::check_escapes(std::size_t begin, std::size_t end) noexcept {
             if (at >= end) break;
             const char letter = at + 1 < end ? text_[at + 1] : '\0';
             bits &= bits - 1;
-            if (short_escape_length(letter) != 0 && letter != '\\') continue;
+            if (short_escape(letter) != 0 && letter != '\\') continue;
             if (at + 6 <= end && unit_escape_length(text_.data() + at) != 0) continue;
             const std::size_t length = escape_length(text_.substr(at, end - at));
-            if (length == 0) return fail_at("invalid escape or lone surrogate in a string", at);
+            if (length == 0) return fail_at(kInvalidEscape, at);
             bits = from_bit(bits, at + length - block_);
             next = std::max(next, at + length);
         }
@@ -177,13 +177,62 @@ bool Cursor::check_escapes(std::size_t begin, std::size_t end) noexcept {
     return true;
 }
 
-bool Cursor::string(std::string_view& raw) noexcept {
+void Cursor::find_escapes(std::size_t begin, std::size_t end) noexcept {
+    if (begin < clean_from_ || begin > backslash_) backslash_ = find_backslash(begin);
+    escaped_ = backslash_ < end;
+}
+
+bool Cursor::decode(std::size_t begin, std::size_t end, std::string& meaning) {
+    find_escapes(begin, end);
+    if (!escaped_) {
+        meaning.assign(text_, begin, end - begin);
+        return true;
+    }
+    meaning.resize(end - begin);  // an escape is longer than what it stands for
+    char* out = meaning.data();
+    std::size_t at = backslash_;
+    while (at < end) {
+        out = std::copy(text_.data() + begin, text_.data() + at, out);
+        const char letter = at + 1 < end ? short_escape(text_[at + 1]) : '\0';
+        if (letter != 0) {
+            *out++ = letter;
+            begin = at + 2;
+        } else {
+            const std::size_t length = escape_length(text_.substr(at, end - at));
+            if (length == 0) return fail_at(kInvalidEscape, at);
+            out = put_unescaped(out, text_.substr(at, length));
+            begin = at + length;
+        }
+        at = find_backslash(begin);
+    }
+    out = std::copy(text_.data() + begin, text_.data() + end, out);
+    meaning.resize(static_cast<std::size_t>(out - meaning.data()));
+    clean_from_ = end;
+    backslash_ = at;
+    return true;
+}
+
+bool Cursor::quotes(std::size_t& begin, std::size_t& end) noexcept {
     if (kind() != '"') return fail("a string was expected");
-    const std::size_t begin = at_[pos_] + std::size_t{1};
-    const std::size_t end = closing_quote();
-    if (end < begin || text_[end] != '"') return fail("string that is never closed");
-    if (!check_escapes(begin, end)) return false;
+    begin = at_[pos_] + std::size_t{1};
+    end = closing_quote();
+    return (end >= begin && text_[end] == '"') || fail("string that is never closed");
+}
+
+bool Cursor::string(std::string_view& raw) noexcept {
+    std::size_t begin = 0;
+    std::size_t end = 0;
+    if (!quotes(begin, end) || !check_escapes(begin, end)) return false;
     raw = text_.substr(begin, end - begin);
+    value_end_ = end + 1;
+    ++pos_;
+    return true;
+}
+
+bool Cursor::decoded_string(std::string& meaning) {
+    std::size_t begin = 0;
+    std::size_t end = 0;
+    if (!quotes(begin, end) || !decode(begin, end, meaning)) return false;
     value_end_ = end + 1;
     ++pos_;
     return true;

@@ -51,6 +51,8 @@ public:
 
     /// Reads a string: `raw` are the bytes between the quotes, with valid escapes.
     bool string(std::string_view& raw) noexcept;
+    /// The same, and decodes it into `meaning` on the way; after a fault that holds part of it.
+    bool decoded_string(std::string& meaning);
     /// Whether the string or key that was read last holds a backslash.
     [[nodiscard]] bool escaped() const noexcept { return escaped_; }
     /// Reads a number: `text` is its spelling.
@@ -84,7 +86,13 @@ private:
     bool skip_scalar() noexcept;
     /// Offset of the quote that closes the string at the current token.
     [[nodiscard]] std::size_t closing_quote() const noexcept;
+    /// Where the text between the quotes of the string at the current token begins and ends.
+    bool quotes(std::size_t& begin, std::size_t& end) noexcept;
+    /// Sets whether [begin, end) holds a backslash, and where the first one is.
+    void find_escapes(std::size_t begin, std::size_t end) noexcept;
     bool check_escapes(std::size_t begin, std::size_t end) noexcept;
+    /// Checks and decodes the text between two quotes in one walk.
+    bool decode(std::size_t begin, std::size_t end, std::string& meaning);
     /// Offset of the first backslash at or behind `from`, or the text's size.
     [[nodiscard]] std::size_t find_backslash(std::size_t from) noexcept;
 

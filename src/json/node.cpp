@@ -113,6 +113,7 @@ bool read_node(Cursor& cursor, Node& node) {
                 if (node.members.size() >= Node::kMostMembers) {
                     return cursor.fail("too many members in an object");
                 }
+                if (node.members.empty()) node.members.reserve(4);
                 node.members.push_back(
                     {std::string(decoded(raw, cursor.escaped(), scratch)), Node()});
                 if (!read_node(cursor, node.members.back().value)) return false;
@@ -125,11 +126,7 @@ bool read_node(Cursor& cursor, Node& node) {
                 if (!read_node(cursor, node.elements.emplace_back())) return false;
             }
             return !cursor.failed();
-        case '"':
-            node.kind = Node::Kind::kString;
-            if (!cursor.string(raw)) return false;
-            node.text = decoded(raw, cursor.escaped(), scratch);
-            return true;
+        case '"': node.kind = Node::Kind::kString; return cursor.decoded_string(node.text);
         case 'n': node.kind = Node::Kind::kNull; return cursor.null();
         default: break;
     }

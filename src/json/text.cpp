@@ -26,19 +26,27 @@ std::int32_t hex4(std::string_view text, std::size_t at) noexcept {
 constexpr bool is_high_surrogate(std::int32_t unit) noexcept { return (unit & 0xFC00) == 0xD800; }
 constexpr bool is_low_surrogate(std::int32_t unit) noexcept { return (unit & 0xFC00) == 0xDC00; }
 
-/// What a one-letter escape stands for, or 0.
-constexpr char simple_escape(char letter) noexcept {
-    switch (letter) {
-        case '"': return '"';
-        case '\\': return '\\';
-        case '/': return '/';
-        case 'b': return '\b';
-        case 'f': return '\f';
-        case 'n': return '\n';
-        case 'r': return '\r';
-        case 't': return '\t';
-        default: return 0;
+/// Writes it at `out`, which has room for four bytes; returns where it ends.
+char* put_utf8(char* out, std::uint32_t code_point) noexcept {
+    const auto put = [&](std::uint32_t byte) {
+        *out++ = static_cast<char>(byte);
+    };
+    if (code_point < 0x80) {
+        put(code_point);
+    } else if (code_point < 0x800) {
+        put(0xC0 | (code_point >> 6));
+        put(0x80 | (code_point & 0x3F));
+    } else if (code_point < 0x10000) {
+        put(0xE0 | (code_point >> 12));
+        put(0x80 | ((code_point >> 6) & 0x3F));
+        put(0x80 | (code_point & 0x3F));
+    } else {
+        put(0xF0 | (code_point >> 18));
+        put(0x80 | ((code_point >> 12) & 0x3F));
+        put(0x80 | ((code_point >> 6) & 0x3F));
+        put(0x80 | (code_point & 0x3F));
     }
+    return out;
 }
 
 }  // namespace
@@ -69,24 +77,8 @@ std::size_t utf8_length(std::string_view text) noexcept {
 }
 
 void append_utf8(std::string& out, std::uint32_t code_point) {
-    const auto put = [&](std::uint32_t byte) {
-        out.push_back(static_cast<char>(byte));
-    };
-    if (code_point < 0x80) {
-        put(code_point);
-    } else if (code_point < 0x800) {
-        put(0xC0 | (code_point >> 6));
-        put(0x80 | (code_point & 0x3F));
-    } else if (code_point < 0x10000) {
-        put(0xE0 | (code_point >> 12));
-        put(0x80 | ((code_point >> 6) & 0x3F));
-        put(0x80 | (code_point & 0x3F));
-    } else {
-        put(0xF0 | (code_point >> 18));
-        put(0x80 | ((code_point >> 12) & 0x3F));
-        put(0x80 | ((code_point >> 6) & 0x3F));
-        put(0x80 | (code_point & 0x3F));
-    }
+    std::array<char, 4> bytes{};
+    out.append(bytes.data(), put_utf8(bytes.data(), code_point));
 }
 
 std::size_t utf8_border(std::string_view text, std::size_t at) noexcept {
@@ -97,12 +89,25 @@ std::size_t utf8_border(std::string_view text, std::size_t at) noexcept {
 
 std::size_t escape_length(std::string_view text) noexcept {
     if (text.size() < 2) return 0;
-    if (text[1] != 'u') return simple_escape(text[1]) != 0 ? 2 : 0;
+    if (text[1] != 'u') return short_escape(text[1]) != 0 ? 2 : 0;
     const std::int32_t unit = hex4(text, 2);
     if (unit < 0 || is_low_surrogate(unit)) return 0;
     if (!is_high_surrogate(unit)) return 6;
     if (text.size() < 12 || text[6] != '\\' || text[7] != 'u') return 0;
     return is_low_surrogate(hex4(text, 8)) ? 12 : 0;
+}
+
+char* put_unescaped(char* out, std::string_view escape) noexcept {
+    if (escape.size() == 2) {
+        *out++ = short_escape(escape[1]);
+    } else if (escape.size() == 6) {
+        out = put_utf8(out, static_cast<std::uint32_t>(hex4(escape, 2)));
+    } else {
+        const auto high = static_cast<std::uint32_t>(hex4(escape, 2)) & 0x3FF;
+        const auto low = static_cast<std::uint32_t>(hex4(escape, 8)) & 0x3FF;
+        out = put_utf8(out, 0x10000 + (high << 10) + low);
+    }
+    return out;
 }
 
 bool append_unescaped(std::string& out, std::string_view raw) {
@@ -114,15 +119,8 @@ bool append_unescaped(std::string& out, std::string_view raw) {
         raw.remove_prefix(plain);
         const std::size_t length = escape_length(raw);
         if (length == 0) return false;
-        if (length == 2) {
-            out.push_back(simple_escape(raw[1]));
-        } else if (length == 6) {
-            append_utf8(out, static_cast<std::uint32_t>(hex4(raw, 2)));
-        } else {
-            const auto high = static_cast<std::uint32_t>(hex4(raw, 2)) & 0x3FF;
-            const auto low = static_cast<std::uint32_t>(hex4(raw, 8)) & 0x3FF;
-            append_utf8(out, 0x10000 + (high << 10) + low);
-        }
+        std::array<char, 4> bytes{};
+        out.append(bytes.data(), put_unescaped(bytes.data(), raw.substr(0, length)));
         raw.remove_prefix(length);
     }
     out.append(raw);

@@ -320,7 +320,7 @@ Result<void> decode(std::string_view bytes, RequestRecord& out) {
     out.usage_quality = quality_of(flags);
     r.bytes(out.id.bytes.data(), out.id.bytes.size());
     out.end = r.enumerator(EndState::kUnknown);
-    out.source = r.enumerator(Source::kGateway);
+    out.source = r.enumerator(Source::kSemanticCache);
     out.usage_state = r.enumerator(prices::UsageState::kZero);
     out.ts_us = r.zigzag();
     out.http_status = r.zigzag32();

@@ -5,6 +5,7 @@
 #include "json/write.hpp"
 #include "ledger/reader.hpp"
 #include "ledger/record.hpp"
+#include "ledger/request_pages.hpp"
 #include "ledger/schema.hpp"
 #include "ledger/time_text.hpp"
 
@@ -19,10 +20,6 @@ namespace {
 
 using store::sql::Database;
 using store::sql::Statement;
-using store::sql::Transaction;
-
-// Requests per read transaction: a long one would keep the writer from emptying its WAL.
-constexpr std::int64_t kPage = 1000;
 
 // The buckets of usage come last.
 std::string request_columns(const Database& db) {
@@ -120,41 +117,15 @@ public:
             if (!prepared) return fail(std::move(prepared.error()));
             statement->emplace(std::move(*prepared));
         }
-        // Ids begin with their millisecond; the hour allows for one that was made a little off.
-        RequestId after = since_us ? id_bound(*since_us - kHourUs) : RequestId{};
-        bool more = true;
-        while (more) {
-            const auto count = page(after, since_us.value_or(INT64_MIN));
-            if (!count) return fail(count.error());
-            more = *count == kPage;
-        }
+        auto read = each_request_row(
+            db_, *requests_, since_us, [](Statement&) {},
+            [this](const RequestId& id) { return request_lines(id); });
+        if (!read) return read;
         if (std::fflush(out_) != 0) return write_error();
         return {};
     }
 
 private:
-    Result<std::int64_t> page(RequestId& after, std::int64_t since_us) {
-        auto snapshot = Transaction::begin_read(db_);
-        if (!snapshot) return fail(std::move(snapshot.error()));
-        const RequestId start = after;
-        Statement& rows = *requests_;
-        rows.bind_blob(1, start.bytes).bind(2, since_us).bind(3, kPage);
-        std::int64_t count = 0;
-        while (true) {
-            const auto row = rows.step();
-            if (!row) return fail(row.error());
-            if (!*row) return count;
-            ++count;
-            const auto id = rows.blob(0);
-            if (id.size() != after.bytes.size()) continue;
-            std::memcpy(after.bytes.data(), id.data(), id.size());
-            if (auto done = request_lines(after); !done) {
-                rows.reset();
-                return fail(std::move(done.error()));
-            }
-        }
-    }
-
     Result<void> request_lines(const RequestId& id) {
         Statement& a = *attempts_;
         a.bind_blob(1, id.bytes);
@@ -257,8 +228,11 @@ private:
         const Statement& r = *requests_;
         optional_int(out, "baseline_pico_usd", last ? r.optional_int64(11) : std::nullopt);
         if (last) savings(out);
-        const bool hit = static_cast<Source>(r.int64(9)) == Source::kExactCache;
-        optional_text(out, "cache", hit ? "exact" : "");
+        const auto source = static_cast<Source>(r.int64(9));
+        optional_text(out, "cache",
+                      source == Source::kExactCache      ? "exact"
+                      : source == Source::kSemanticCache ? "semantic"
+                                                         : "");
         out.key("stream").boolean(r.int64(10) != 0);
         optional_text(out, "error", r.text(13));
         out.close_object();

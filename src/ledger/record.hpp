@@ -24,7 +24,15 @@ enum class EndState : std::uint8_t {
 };
 
 /// Who answered. Stored by number: never renumber.
-enum class Source : std::uint8_t { kUpstream = 0, kExactCache = 1, kGateway = 2 };
+enum class Source : std::uint8_t {
+    kUpstream = 0,
+    kExactCache = 1,
+    kGateway = 2,
+    kSemanticCache = 3,  ///< an answer to the same question in other words
+};
+[[nodiscard]] constexpr bool is_hit(Source source) noexcept {
+    return source == Source::kExactCache || source == Source::kSemanticCache;
+}
 
 /// The part of a request in a comparison with requests that we do not touch. Never renumber.
 enum class Arm : std::uint8_t {

@@ -4,34 +4,14 @@
 
 #include "base/clock.hpp"
 #include "ledger/record.hpp"
+#include "support/temporary_folder.hpp"
 
-#include <cstdlib>
-#include <filesystem>
 #include <random>
 #include <string>
 
 namespace leeway::ledger::testing {
 
-/// A fresh folder under the system's temporary folder, removed at the end of the scope.
-class TemporaryFolder {
-public:
-    TemporaryFolder() {
-        std::string pattern =
-            (std::filesystem::temp_directory_path() / "leeway_ledger_XXXXXX").string();
-        if (::mkdtemp(pattern.data()) == nullptr) std::abort();
-        path_ = pattern;
-    }
-    TemporaryFolder(const TemporaryFolder&) = delete;
-    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-    ~TemporaryFolder() {
-        std::error_code code;
-        std::filesystem::remove_all(path_, code);
-    }
-    [[nodiscard]] const std::string& path() const noexcept { return path_; }
-
-private:
-    std::string path_;
-};
+using support::TemporaryFolder;
 
 /// An ordinary record: one answered chat request with one attempt.
 inline RequestRecord ordinary_record(std::int64_t ts_us = unix_now_us()) {

@@ -33,7 +33,7 @@ inline constexpr std::int64_t kMaxTokenSum = 4'000'000'000'000'000'000;
 struct Totals {
     std::int64_t requests = 0;
     std::int64_t errors = 0;  ///< ended as error, cut or timeout (a caller that left is no error)
-    std::int64_t hits = 0;  ///< answered from the exact cache
+    std::int64_t hits = 0;  ///< answered from a cache
     std::int64_t unknown_cost = 0;
     std::int64_t known_baseline = 0;
     std::int64_t known_saved = 0;  ///< requests whose cost and baseline are both known
@@ -46,7 +46,7 @@ struct Totals {
     void add(const RequestRecord& r) noexcept {
         ++requests;
         errors += r.end != EndState::kOk && r.end != EndState::kClientGone ? 1 : 0;
-        hits += r.source == Source::kExactCache ? 1 : 0;
+        hits += is_hit(r.source) ? 1 : 0;
         if (r.usage_state != prices::UsageState::kMissing) {
             const prices::Usage usage = stored_usage(r.usage);
             input_tokens = capped(input_tokens + usage.input_total());

@@ -2,6 +2,20 @@
 
 namespace leeway::pipeline {
 
+const HeaderSource& no_headers() noexcept {
+    class NoHeaders final : public HeaderSource {
+    public:
+        std::optional<std::string_view> header(std::string_view /*name*/) const override {
+            return std::nullopt;
+        }
+        std::optional<std::string_view> query(std::string_view /*name*/) const override {
+            return std::nullopt;
+        }
+    };
+    static const NoHeaders none;
+    return none;
+}
+
 void RequestContext::edit(std::string_view stage, json::Edit change) {
     edits_.push_back({stage, std::move(change)});
 }

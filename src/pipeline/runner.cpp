@@ -14,6 +14,15 @@ namespace {
     std::abort();
 }
 
+Verdict nobody_here() {
+    return Reject{{ErrorCode::kUnavailable,
+                   "This request must be answered by a model that runs here, and its route has "
+                   "none",
+                   {},
+                   {},
+                   "local_only"}};
+}
+
 }  // namespace
 
 Verdict Runner::on_head() {
@@ -29,11 +38,15 @@ Task<Verdict> Runner::on_request() {
         Verdict verdict = co_await run_stage(*stage);
         if (!std::holds_alternative<Continue>(verdict)) co_return verdict;
     }
-    if (context_.route != nullptr && !context_.held_out) {
+    if (context_.route != nullptr) {
         for (Stage* stage : context_.route->stages) {
+            if (context_.held_out && !stage->info().guards) continue;
             Verdict verdict = co_await run_stage(*stage);
             if (!std::holds_alternative<Continue>(verdict)) co_return verdict;
         }
+    }
+    if (context_.local_only && !context_.model->local) {
+        co_return nobody_here();
     }
     co_return Verdict(Continue{});
 }
@@ -58,6 +71,11 @@ Task<Verdict> Runner::run_stage(Stage& stage) {
 // What a verdict means for the request; only Continue, Respond and Reject are left afterwards.
 Verdict Runner::settle(Stage& stage, Verdict verdict) {
     if (auto* retarget = std::get_if<Retarget>(&verdict)) {
+        // What one stage keeps here another must not send away.
+        if (context_.local_only && context_.model->local && !retarget->model->local) {
+            context_.note(stage.info().name, "local_only");
+            return Continue{};
+        }
         context_.model = retarget->model;
         return Continue{};
     }

@@ -39,6 +39,7 @@ enum class OnError : std::uint8_t {
 struct StageInfo {
     std::string_view name;
     OnError on_error = OnError::kSkip;
+    bool guards = false;  ///< also runs for requests that show what there is without us
 };
 
 /// One step of the pipeline. An instance belongs to a configuration snapshot and is used by all

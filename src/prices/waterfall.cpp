@@ -81,7 +81,7 @@ Counterfactual counterfactual(const CounterfactualInput& in) noexcept {
     const std::int64_t baseline = out.baseline->value();
     const std::int64_t answer = in.answer_cost->value();
     if (in.from_cache) {
-        const bool same = in.same_model && usage == in.usage;
+        const bool same = in.same_model && !in.in_other_words && usage == in.usage;
         set(SavingStep::kExactCache, baseline - answer,
             same ? SavingLabel::kComputed : SavingLabel::kModelled);
     } else {

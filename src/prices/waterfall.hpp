@@ -58,6 +58,8 @@ struct CounterfactualInput {
     const ModelPrices* used = nullptr;  ///< of the one that did
     bool same_model = false;
     bool from_cache = false;
+    bool in_other_words =
+        false;  ///< the answer that came from a cache was given to another question
     Usage usage;  ///< of the answer as served
     /// Input tokens the baseline would have read from its provider's prompt cache, by our simulation.
     /// Not used where the same model answered: then the provider's own count is the truth. Elsewhere the

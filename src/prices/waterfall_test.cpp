@@ -63,6 +63,9 @@ TEST(PricesWaterfall, AHitIsComputedWhereTheSameModelWouldHaveAnswered) {
     ASSERT_TRUE(found.waterfall);
     EXPECT_EQ((*found.waterfall)[SavingStep::kExactCache], *found.baseline);
     EXPECT_EQ(found.waterfall->labels[0], SavingLabel::kComputed);
+    in.in_other_words = true;  // another question's answer: an assumption
+    EXPECT_EQ(counterfactual(in).waterfall->labels[0], SavingLabel::kModelled);
+    in.in_other_words = false;
     // Asked again at once, the provider would have found more of it in its own cache.
     const auto before = *found.baseline;
     in.simulated_cached = 1920;

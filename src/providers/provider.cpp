@@ -165,7 +165,7 @@ void PreparedRequest::add_credentials(const Provider& provider) {
     if (token_ != nullptr) fields_.push_back({"authorization", token_->expose()});
     if (!provider.aws) return;
     SigningInput input;
-    input.unix_s = unix_now_us() / 1'000'000;
+    input.unix_s = unix_now_s();
     time_ = aws_time(input.unix_s);
     std::vector<net::Field> signed_fields{{"content-type", "application/json"},
                                           {"host", provider.origin.url.host_header},

@@ -153,7 +153,7 @@ void TokenSource::release(const Result<void>& outcome) {
 }
 
 Task<Result<TokenSource::Token>> TokenSource::exchange() {
-    const auto assertion = signed_assertion(account_, kScope, unix_now_us() / 1'000'000);
+    const auto assertion = signed_assertion(account_, kScope, unix_now_s());
     if (!assertion) co_return fail(assertion.error());
     const std::string form =
         "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion=" + *assertion;

@@ -92,6 +92,10 @@ void WorkerMetrics::stage_ran(std::string_view stage, Duration took) {
     place->second.record(took);
 }
 
+void WorkerMetrics::tried(std::string_view route, std::string_view word) {
+    ++trials_[{std::string(route), std::string(word)}];
+}
+
 void WorkerMetrics::stage_skipped(std::string_view stage, std::string_view reason) {
     ++skipped_[{std::string(stage), std::string(reason)}];
 }
@@ -108,6 +112,7 @@ void WorkerMetrics::merge(const WorkerMetrics& other) {
     }
     for (const auto& [stage, histogram] : other.stages_) stages_[stage].merge(histogram);
     for (const auto& [key, count] : other.skipped_) skipped_[key] += count;
+    for (const auto& [key, count] : other.trials_) trials_[key] += count;
     total_.merge(other.total_);
     overhead_.merge(other.overhead_);
     new_connections_ += other.new_connections_;
@@ -159,6 +164,12 @@ std::string WorkerMetrics::exposition() const {
     for (const auto& [key, count] : skipped_) {
         append_sample(out, "leeway_stage_skipped_total",
                       {{"stage", key.first}, {"reason", key.second}}, std::to_string(count));
+    }
+    append_help(out, "leeway_cascade_total", "counter",
+                "Answers of cheap models on trial, by what became of them.");
+    for (const auto& [key, count] : trials_) {
+        append_sample(out, "leeway_cascade_total", {{"route", key.first}, {"verdict", key.second}},
+                      std::to_string(count));
     }
     append_help(out, "leeway_upstream_connections_total", "counter",
                 "Upstream connections by how they were had.");

@@ -70,6 +70,8 @@ public:
     /// A failed attempt was worth a retry: one was made, or the retry budget had none left.
     void retry(bool made) noexcept { ++(made ? retries_ : retries_refused_); }
     void fallback() noexcept { ++fallbacks_; }
+    /// A cheap model answered on trial; `word`: "kept", "refused" or what became of it else.
+    void tried(std::string_view route, std::string_view word);
     void doubled(Double what) noexcept { ++doubles_[static_cast<std::size_t>(what)]; }
 
     void merge(const WorkerMetrics& other);
@@ -91,6 +93,7 @@ private:
     std::map<Key, Totals, std::less<>> requests_;
     std::map<std::string, Histogram, std::less<>> stages_;
     std::map<std::pair<std::string, std::string>, std::uint64_t, std::less<>> skipped_;
+    std::map<std::pair<std::string, std::string>, std::uint64_t, std::less<>> trials_;
     Histogram total_;
     Histogram overhead_;
     std::uint64_t new_connections_ = 0;

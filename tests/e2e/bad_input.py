@@ -103,17 +103,19 @@ def test_a_state_folder_of_a_newer_version_is_left_alone(gateway, upstream):
             return old
 
     found = {path.name: version(path) for path in gateway.state.rglob("*.db")}
-    assert set(found) == {"ledger.db", "keys.db", "responses.db", "cache.db"}, found
+    caches = {"cache.db", "vectors.db", "semantic.db"}  # hold nothing that cannot be had again
+    assert set(found) == {"ledger.db", "keys.db", "responses.db", *caches}, found
     for path in sorted(gateway.state.rglob("*.db")):
-        if path.name == "cache.db":
-            continue  # holds nothing that cannot be had again
+        if path.name in caches:
+            continue
         version(path, 99)
         before = path.read_bytes()
         said = refusal(gateway)
         assert "version 99" in said and path.name in said, said
         assert path.read_bytes() == before
         version(path, found[path.name])
-    version(gateway.state / "cache.db", 99)
+    for name in caches:
+        version(gateway.state / name, 99)
     gateway.start()
     assert "set-aside" in gateway.log.read_text()
     assert gateway.raw(CHAT, ask("one", temperature=0))[1]["x-leeway-cache"] == "miss"

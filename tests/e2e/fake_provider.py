@@ -27,8 +27,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.server.bodies.append(body)
             self.server.headers.append(list(self.headers.keys()))
         if self.path.endswith("/embeddings"):
+            many = len(request["input"]) if isinstance(request["input"], list) else 1
             return self.answer(200, {"object": "list", "model": request["model"], "data": [
-                {"object": "embedding", "index": 0, "embedding": [0.5, -0.5]}],
+                {"object": "embedding", "index": i, "embedding": [0.5, -0.5]} for i in range(many)],
                 "usage": {"prompt_tokens": 3, "total_tokens": 3}})
         legacy = not self.path.endswith("/chat/completions")
         prompts = request.get("prompt", "")

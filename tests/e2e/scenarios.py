@@ -291,6 +291,7 @@ def test_reload_of_local_models_cuts_no_stream(gateway, upstream):
     assert gateway.raw("/v1/chat/completions", {"model": "smollm2", **short})[0] == 404
     chunks = list(stream)
     assert chunks[-1].choices[0].finish_reason == "length", "the stream that ran was cut"
+    give_up = time.monotonic()
     rows = gateway.rows()
     assert sorted(row["end"] for row in rows) == ["ok", "ok"], rows
     while gateway.log.read_text().count("started as pid") < 2 or len(children_of(gateway)) != 1:

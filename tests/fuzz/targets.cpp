@@ -181,8 +181,9 @@ Told read_stream(std::string_view text, std::size_t cut) {
         }
         if (out.broken) return out;
     }
-    if (scanner->finish(event)) out.broken = true;
-    if (!out.broken) reader->end(out.events);
+    // As the gateway does: what is left counts for what it says, and a blank line more or less says nothing.
+    if (scanner->finish(event)) (void)reader->read(event, out.events);
+    reader->end(out.events);
     return out;
 }
 
@@ -314,6 +315,9 @@ constexpr std::array kTargets = {
     Target{"embeddings", embeddings},
     Target{"batches", batches},
     Target{"config", config},
+    Target{"answer_checks", answer_checks},
+    Target{"route_arguments", route_arguments},
+    Target{"routes_file", routes_file},
 };
 
 }  // namespace

@@ -25,4 +25,11 @@ void openai_requests(std::string_view text);
 void openai_answers(std::string_view text);
 void openai_streams(std::string_view text);
 
+// route_targets.cpp: texts whose arguments are looked for, answers of models about them, routes files and those of others.
+void route_arguments(std::string_view text);
+void routes_file(std::string_view text);
+
+// check_targets.cpp: answers of models that are checked without another model.
+void answer_checks(std::string_view text);
+
 }  // namespace leeway::fuzz

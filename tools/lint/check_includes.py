@@ -29,24 +29,26 @@ LAYERS = {
     "models": [*_WIRE, "net"],
     "providers": [*_WIRE, "net", "pipeline", "models"],
     "methods": [*_WIRE, "pipeline", "store"],
-    "guard": [*_WIRE, "pipeline", "store"],
-    "lab": [*_BASICS, "tokens"],
+    "guard": [*_WIRE, "pipeline", "store", "methods"],
+    "lab": [*_WIRE, "tokens", "pipeline", "store", "methods", "guard"],
     "admin": [*_WIRE, "net", "store", "ledger"],
     "app": ["*"],
 }
 # Headers that are pure interfaces, with the folders that may include them beyond LAYERS.
-INTERFACES = {}
+INTERFACES = {"models/embedding.hpp": ["methods", "guard", "lab"]}
 # Include (glob) -> folders (glob) that may use it.
 LIBRARIES = {
     "boost/*": ["net"],
     "openssl/ssl.h": ["net"],
+    "zlib.h": ["base"],
     "llama*.h": ["models/host"],
     "ggml*.h": ["models/host"],
     "gguf.h": ["models/host"],
     "sqlite3.h": ["store"],
     "postgresql/*": ["store/postgres"],
     "hiredis/*": ["store/redis"],
-    "re2/*": ["prices"],
+    "re2/*": ["prices", "methods/router", "guard/topics"],
+    "hnswlib/*": ["store/vectors"],
     "yaml-cpp/*": ["app"],
     "CLI/*": ["app"],
 }

@@ -26,6 +26,7 @@ _leeway_hashes() {
 mapfile -t _leeway_hash < <(_leeway_hashes)
 
 leeway_llama=$leeway_cache/llama-${LLAMA_COMMIT:0:12}-${_leeway_hash[0]:0:8}
+leeway_hnswlib=$leeway_cache/hnswlib-$HNSWLIB_VERSION-${HNSWLIB_NPM##*@} # include/hnswlib/*.h
 leeway_models=$leeway_cache/models
 leeway_prices=$leeway_cache/prices
 leeway_prices_stamp=$leeway_prices/book-${_leeway_hash[3]:0:8}.stamp # of what book.json was made from

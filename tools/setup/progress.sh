@@ -17,7 +17,7 @@ _step_tick() {
     local last interval=30
     [[ ! -t 2 ]] || interval=1
     while sleep "$interval" && kill -0 $$ 2>/dev/null; do
-        last=$(tail -c 300 "$step_log" 2>/dev/null | tr '\r' '\n' | tail -n 1 | tr -dc '[:print:]')
+        last=$(tail -qc 300 "$step_log" "$step_log".* 2>/dev/null | tr '\r' '\n' | tail -n 1 | tr -dc '[:print:]')
         if [[ -t 2 ]]; then
             printf '\r\033[K[%d/%d] %s … %d s  %.60s' "$step_number" "$step_total" "$step_name" \
                 $((SECONDS - _step_started)) "$last" >&2

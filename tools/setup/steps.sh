@@ -178,6 +178,20 @@ make_llama() {
     rm -rf "$work"
 }
 
+# ---------------------------------------------------------------- hnswlib
+have_hnswlib() { [[ -e $leeway_hnswlib/include/hnswlib/hnswlib.h ]]; }
+
+make_hnswlib() {
+    local work=$leeway_hnswlib.work
+    rm -rf "$work" "$leeway_hnswlib"
+    mkdir -p "$work/prefix/include/hnswlib"
+    (fetch_npm "$HNSWLIB_NPM" "$HNSWLIB_NPM_SHA512" "$work" src/hnswlib)
+    cp "$work"/package/src/hnswlib/*.h "$work/prefix/include/hnswlib"
+    cp "$work/package/src/hnswlib/LICENSE" "$work/prefix"
+    mv "$work/prefix" "$leeway_hnswlib"
+    rm -rf "$work"
+}
+
 # ---------------------------------------------------------------- price book
 # A book that somebody else put there (`leeway prices check` accepts it) stays until the pin changes.
 have_prices() { [[ -e $leeway_prices/book.json && -e $leeway_prices_stamp ]]; }

@@ -40,5 +40,10 @@ VOCABULARY_NPM_SHA512=YAWIyzvuVUHEfW7tFfFAxH8qQb+Q3RU9nYOTy7skMNX5qzU6Q8jxTHZLyO
 CL100K_SHA256=223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7
 O200K_SHA256=446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d
 
+# hnswlib 0.8.0, headers only, from the npm package that carries them: Debian's 0.6.2 has no filters.
+HNSWLIB_VERSION=0.8.0
+HNSWLIB_NPM=hnswlib-node@3.0.0
+HNSWLIB_NPM_SHA512=fypn21qvVORassppC8/qNfZ5KAOspZpm/IbUkAtlqvbtDNnF5VVk5RWF7O5V6qwr7z+T3s1ePej6wQt5wRQ4Cg==
+
 # What the Node SDK asks for. An older or no system node: the wheel of tools/setup/node.txt is used.
 NODE_MINIMUM=22

@@ -34,7 +34,7 @@ std::string amount(budget::Unit unit, Int128 value) {
 /// The budgets as a gateway that starts now would see them, with what is reserved at this moment.
 Result<std::vector<budget::Standing>> read_standings(const Config& config,
                                                      const std::string& state) {
-    const std::int64_t now_s = unix_now_us() / 1'000'000;
+    const std::int64_t now_s = unix_now_s();
     const Secret& database = config.ledger.database;
     ledger::replay_for_reader(state, database, stderr);
     auto open = ledger::read_open_intents(state, database);

@@ -299,7 +299,7 @@ Result<Estimate> make_estimate(const EstimateOptions& options, EstimateSources& 
     const auto what_if = read_switches(options);
     if (!what_if) return fail(what_if.error());
     lab::Evaluation how;
-    how.unix_s = unix_now_us() / 1'000'000;
+    how.unix_s = unix_now_s();
     std::int64_t calls = 1;
     for (const Flow& flow : scenario.flows) {
         for (const Call& call : flow.calls) calls += call.times_most;
@@ -386,7 +386,7 @@ int run_estimate(const EstimateOptions& options) {
         if (!traffic) return bad(traffic.error());
         const auto tests = lab::backtest(
             traffic->recorded, [&](const std::string& name) { return sources->model(name); },
-            unix_now_us() / 1'000'000);
+            unix_now_s());
         if (tests.empty()) {
             return bad({ErrorCode::kNotFound,
                         fmt::format("no route and model has {} calls with both lengths",

@@ -18,8 +18,6 @@ namespace {
 
 using guard::auth::KeySpec;
 
-std::int64_t now_unix_s() { return unix_now_us() / 1'000'000; }
-
 Result<KeyStore> open_store(const PlaceOptions& place) {
     const auto state = state_folder_of(place);
     return state ? KeyStore::open(*state) : Result<KeyStore>(fail(state.error()));
@@ -34,7 +32,7 @@ std::optional<Config> config_if_readable(const PlaceOptions& place) {
 Result<std::optional<std::int64_t>> parse_expiry(const std::string& text) {
     if (text.empty()) return std::optional<std::int64_t>();
     if (const auto date = parse_date(text)) {
-        if (*date > now_unix_s()) return std::optional(*date);
+        if (*date > unix_now_s()) return std::optional(*date);
         return fail(ErrorCode::kConfig, fmt::format("--expires: '{}' has passed already", text));
     }
     const auto span = parse_duration(text);
@@ -43,7 +41,7 @@ Result<std::optional<std::int64_t>> parse_expiry(const std::string& text) {
                     fmt::format("--expires: '{}' is neither a date nor a duration", text),
                     "write 2027-01-31, 2027-01-31T08:30:00Z, or a time from now such as 90d");
     }
-    return std::optional(now_unix_s() + span->count() / 1000);
+    return std::optional(unix_now_s() + span->count() / 1000);
 }
 
 template <class T>
@@ -234,7 +232,7 @@ int run_keys_create(const KeysCreateOptions& options) {
     if (!spec) return report_failure(spec.error());
     auto store = open_store(options.place);
     if (!store) return report_failure(store.error());
-    const auto secret = store->create(*spec, now_unix_s());
+    const auto secret = store->create(*spec, unix_now_s());
     if (!secret) return report_failure(secret.error());
     return print_secret(
         options.name, *secret, options.json,
@@ -242,7 +240,7 @@ int run_keys_create(const KeysCreateOptions& options) {
 }
 
 int run_keys_list(const KeysListOptions& options) {
-    const std::int64_t now = now_unix_s();
+    const std::int64_t now = unix_now_s();
     const auto keys = collect(options.place, now);
     if (!keys) return report_failure(keys.error());
     const auto path = config_path_of(options.place);
@@ -258,7 +256,7 @@ int run_keys_list(const KeysListOptions& options) {
 int run_keys_revoke(const KeysRevokeOptions& options) {
     auto store = open_store(options.place);
     if (!store) return report_failure(store.error());
-    if (const auto done = store->revoke(options.name, now_unix_s()); !done) {
+    if (const auto done = store->revoke(options.name, unix_now_s()); !done) {
         Error error = done.error();
         if (const auto config = config_if_readable(options.place)) {
             const auto same = [&](const KeyConfig& key) {
@@ -296,7 +294,7 @@ int run_keys_rotate(const KeysRotateOptions& options) {
     }
     auto store = open_store(options.place);
     if (!store) return report_failure(store.error());
-    const std::int64_t now = now_unix_s();
+    const std::int64_t now = unix_now_s();
     const std::int64_t overlap_s = overlap->count() / 1000;
     const auto secret = store->rotate(options.name, overlap_s, now);
     if (!secret) return report_failure(secret.error());

@@ -1,6 +1,6 @@
 #include "app/commands/models_local.hpp"
 
-#include "app/terminal.hpp"
+#include "app/progress_bar.hpp"
 #include "base/strings.hpp"
 
 #include <fmt/format.h>
@@ -8,40 +8,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <fstream>
 #include <utility>
 
 namespace leeway::app {
-namespace {
-
-/// "[#####     ] 50 %" on one line of a terminal, wiped at the end.
-class ProgressBar {
-public:
-    explicit ProgressBar(bool wanted) : shown_(wanted && ::isatty(STDERR_FILENO) == 1) {}
-    ~ProgressBar() {
-        if (shown_) fmt::print(stderr, "\r\x1b[K");
-    }
-    ProgressBar(const ProgressBar&) = delete;
-    ProgressBar& operator=(const ProgressBar&) = delete;
-
-    void update(float part) {
-        constexpr int kWidth = 30;
-        const int done = std::clamp(static_cast<int>(part * kWidth), 0, kWidth);
-        if (!shown_ || done == drawn_) return;
-        drawn_ = done;
-        fmt::print(stderr, "\rloading [{:#<{}}{:>{}}] {:3.0f} %", "", done, "", kWidth - done,
-                   static_cast<double>(part) * 100);
-        std::fflush(stderr);
-    }
-
-private:
-    bool shown_;
-    int drawn_ = -1;
-};
-
-}  // namespace
-
 models::ModelStoreOptions local_store_options(const Config& config) {
     models::ModelStoreOptions out;
     out.folders.emplace_back(config.local.folder);
@@ -93,11 +63,11 @@ Result<std::unique_ptr<models::Engine>> load_here(const Config& config, const st
     if (!facts) return fail(std::move(facts.error()));
     if (!facts->info) return fail(std::move(facts->info.error()));
     if (auto hash = store.verify(name); !hash) return fail(std::move(hash.error()));
-    ProgressBar progress(bar);
+    ProgressBar progress("loading", bar);
     engine.file = facts->path;
     engine.name = name;
     engine.progress = [&progress](float part) {
-        progress.update(part);
+        progress.update(static_cast<double>(part));
         return true;
     };
     return models::Engine::load(std::move(engine));

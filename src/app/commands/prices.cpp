@@ -179,7 +179,7 @@ std::string book_line(const prices::PriceBook* book, const PricesConfig& config,
 }
 
 int show(const PricesOptions& options) {
-    const std::int64_t now_s = unix_now_us() / 1'000'000;
+    const std::int64_t now_s = unix_now_s();
     When when{options.at == "all", now_s};
     if (!options.at.empty() && !when.all) {
         const auto day = prices::parse_day(options.at);

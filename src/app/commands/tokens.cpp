@@ -47,7 +47,7 @@ void price(Row& row, const prices::PriceBook* book) {
     if (found.model == nullptr) return;
     row.priced_as = found.provider->id + "/" + found.model->id;
     prices::PriceQuery today;
-    today.unix_s = unix_now_us() / 1'000'000;
+    today.unix_s = unix_now_s();
     const prices::Usage usage{{prices::Bucket::kInput, row.count.tokens}};
     row.cost = prices::ModelPrices(found.model->sheets).price(usage, today).cost;
 }

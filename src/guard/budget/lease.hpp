@@ -64,6 +64,7 @@ public:
     /// A grant for each want, durable when it returns.
     [[nodiscard]] virtual Result<std::vector<LeaseGrant>> take(
         std::span<const LeaseWant> wants) = 0;
+    /// Without returns: an error says that `take` could not be carried out either.
     [[nodiscard]] virtual Result<void> give_back(std::span<const LeaseReturn> returns) = 0;
 };
 

@@ -48,6 +48,7 @@ constexpr std::string_view kTake = LEEWAY_SAME_MEMORY
 constexpr std::string_view kGiveBack = LEEWAY_SAME_MEMORY
     "redis.call('HINCRBY', KEYS[1], ARGV[3], ARGV[4])\n"
     "return {epoch}\n";
+constexpr std::string_view kSameMemory = LEEWAY_SAME_MEMORY "return {epoch}\n";
 #undef LEEWAY_SAME_MEMORY
 
 std::int64_t scale_of(Unit unit) noexcept { return unit == Unit::kUsd ? 1'000'000 : 1; }
@@ -126,9 +127,8 @@ Result<void> RedisLease::give_back(std::span<const LeaseReturn> returns) {
         if (!answer) return fail(std::move(answer.error()));
     }
     if (!returns.empty()) return {};
-    // Only to know whether it is there.
-    auto client = store::redis::Client::open(address_);
-    if (!client) return fail(std::move(client.error()));
+    // Only to know whether it is there and remembers.
+    if (auto answer = eval(kSameMemory, {}, {}); !answer) return fail(std::move(answer.error()));
     return {};
 }
 

@@ -1,18 +1,19 @@
 #include "methods/agent_cache/answer_disk.hpp"
 
 #include "methods/agent_cache/answer_row.hpp"
+#include "store/sqlite/cache_file.hpp"
 
 #include <pthread.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
-#include <string_view>
 #include <utility>
 
 namespace leeway::agent_cache {
 namespace {
+
+using store::sqlite::is_of_the_file;
+using store::sqlite::set_aside;
 
 constexpr std::uint64_t kMostQueuedBytes = 64 << 20;
 constexpr std::size_t kMostQueuedLoads = 4096;
@@ -25,24 +26,6 @@ constexpr Duration kGather = std::chrono::milliseconds(40);
 constexpr Duration kTendEvery = std::chrono::seconds(30);
 
 std::int64_t unix_now_ms() noexcept { return unix_now_us() / 1000; }
-
-/// Errors that lie in the file, not in the machine around it.
-bool is_of_the_file(const Error& error) noexcept {
-    constexpr std::array<std::string_view, 5> kElsewhere = {"disk_full", "io_error", "busy",
-                                                            "read_only", "cannot_open"};
-    return std::find(kElsewhere.begin(), kElsewhere.end(), error.reason) == kElsewhere.end();
-}
-
-bool set_aside(const std::string& path) {
-    const std::string to = path + ".set-aside";
-    const bool moved = std::rename(path.c_str(), to.c_str()) == 0;
-    // The log belongs to its file; a new file must not find it.
-    if (std::rename((path + "-wal").c_str(), (to + "-wal").c_str()) != 0) {
-        (void)std::remove((to + "-wal").c_str());
-    }
-    (void)std::remove((path + "-shm").c_str());
-    return moved;
-}
 
 }  // namespace
 

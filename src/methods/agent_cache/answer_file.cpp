@@ -1,6 +1,7 @@
 #include "methods/agent_cache/answer_file.hpp"
 
 #include "store/migrations.hpp"
+#include "store/sqlite/cache_file.hpp"
 
 #include <algorithm>
 #include <array>
@@ -96,13 +97,9 @@ Result<void> AnswerFile::prepare() {
         "DELETE FROM answer WHERE id IN (SELECT id FROM answer INDEXED BY answer_by_use"
         " ORDER BY used_ms LIMIT ?1) RETURNING key, expires_ms, size",
     };
-    std::vector<Statement> made;
-    made.reserve(kSql.size());
-    for (const char* sql : kSql) {
-        auto statement = db_.prepare(sql);
-        if (!statement) return fail(std::move(statement.error()));
-        made.push_back(std::move(*statement));
-    }
+    auto all = db_.prepare_all(kSql);
+    if (!all) return fail(std::move(all.error()));
+    std::vector<Statement>& made = *all;
     sql_.reset(new Statements{std::move(made[0]), std::move(made[1]), std::move(made[2]),
                               std::move(made[3]), std::move(made[4]), std::move(made[5]),
                               std::move(made[6]), std::move(made[7])});
@@ -189,14 +186,6 @@ Result<void> AnswerFile::clear() {
         "DELETE FROM answer; PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)");
 }
 
-Result<void> AnswerFile::shrink() {
-    const auto unused = db_.query_int("PRAGMA freelist_count");
-    if (!unused) return fail(unused.error());
-    const auto pages = db_.query_int("PRAGMA page_count");
-    if (!pages) return fail(pages.error());
-    // A quarter stays for the next rows: giving back and taking again would be work for nothing.
-    if (unused->value_or(0) < 256 || unused->value_or(0) * 4 < pages->value_or(0)) return {};
-    return db_.exec("PRAGMA incremental_vacuum(1024)");
-}
+Result<void> AnswerFile::shrink() { return store::sqlite::shrink(db_); }
 
 }  // namespace leeway::agent_cache

@@ -5,13 +5,21 @@
 #include "methods/agent_cache/single_flight.hpp"
 #include "pipeline/stage.hpp"
 
+namespace leeway::models {
+class Embedder;
+}
+
 namespace leeway::agent_cache {
+
+class SemanticStore;
 
 /// What the cache stages work on; outlives every configuration. All thread-safe.
 struct CacheServices {
     ExactStore* exact = nullptr;
     SingleFlight* flights = nullptr;
     ShardedKeyMemo* keys = nullptr;
+    SemanticStore* semantic = nullptr;
+    models::Embedder* embedder = nullptr;  ///< null: nothing embeds
 };
 
 /// Answers what was asked before with the same bytes: same tenant, model and every field that can

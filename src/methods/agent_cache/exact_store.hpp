@@ -3,9 +3,9 @@
 #include "base/clock.hpp"
 #include "base/executor.hpp"
 #include "base/hash.hpp"
+#include "base/posted_value.hpp"
 #include "base/result.hpp"
 #include "methods/agent_cache/cached_answer.hpp"
-#include "methods/agent_cache/posted_value.hpp"
 
 #include <atomic>
 #include <cstdint>

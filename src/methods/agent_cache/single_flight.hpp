@@ -2,8 +2,8 @@
 
 #include "base/executor.hpp"
 #include "base/hash.hpp"
+#include "base/posted_value.hpp"
 #include "methods/agent_cache/cached_answer.hpp"
-#include "methods/agent_cache/posted_value.hpp"
 
 #include <cstddef>
 #include <cstdint>

@@ -7,12 +7,11 @@
 #include "base/executor.hpp"
 #include "base/hash.hpp"
 #include "methods/agent_cache/cached_answer.hpp"
+#include "support/temporary_folder.hpp"
 
 #include <condition_variable>
-#include <cstdlib>
 #include <cstring>
 #include <deque>
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -21,27 +20,7 @@
 
 namespace leeway::agent_cache::testing {
 
-class TemporaryFolder {
-public:
-    TemporaryFolder() {
-        std::string pattern =
-            (std::filesystem::temp_directory_path() / "leeway_cache_XXXXXX").string();
-        if (::mkdtemp(pattern.data()) == nullptr) std::abort();
-        path_ = pattern;
-    }
-    TemporaryFolder(const TemporaryFolder&) = delete;
-    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-    ~TemporaryFolder() {
-        std::error_code ignored;
-        std::filesystem::remove_all(path_, ignored);
-    }
-    [[nodiscard]] std::string operator/(const std::string& name) const {
-        return path_ + "/" + name;
-    }
-
-private:
-    std::string path_;
-};
+using support::TemporaryFolder;
 
 /// Jobs run on the thread that calls `run_one` or `run_all`.
 class ManualExecutor final : public Executor {

@@ -92,6 +92,13 @@ Result<EmbedRequest> parse_embed_request(std::string_view body) {
         }
         out.base64 = format->text == "base64";
     }
+    if (const Node* truncate = given(*tree, "truncate")) {
+        if (!truncate->is_bool()) {
+            return fail(invalid_field("truncate", "invalid_type",
+                                      "Invalid type for 'truncate': expected a boolean."));
+        }
+        out.truncate = truncate->is_true();
+    }
     auto dimensions =
         read_integer(*tree, "dimensions", {1, std::numeric_limits<std::int64_t>::max()});
     if (!dimensions) return fail(std::move(dimensions.error()));

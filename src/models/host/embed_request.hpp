@@ -15,6 +15,7 @@ namespace leeway::models {
 struct EmbedRequest {
     std::string model;
     std::vector<std::string> texts;
+    bool truncate = false;  ///< our own field: texts beyond the model's limit are cut to it
     bool base64 = false;  ///< `encoding_format`: what the official SDKs ask for by default
     std::optional<std::int64_t> dimensions;  ///< the model's own is the only one that can be had
 };

@@ -12,6 +12,8 @@ TEST(EmbedRequest, takes_one_text_or_several) {
     ASSERT_TRUE(one);
     EXPECT_EQ(one->texts, std::vector<std::string>{"hi"});
     EXPECT_FALSE(one->base64);
+    EXPECT_FALSE(one->truncate);
+    EXPECT_TRUE(parse_embed_request(R"({"model":"m","input":"hi","truncate":true})")->truncate);
     const auto two =
         parse_embed_request(R"({"model":"m","input":["a","\u00e9"],"encoding_format":"base64"})");
     ASSERT_TRUE(two);
@@ -32,6 +34,7 @@ TEST(EmbedRequest, says_what_it_cannot_take) {
     EXPECT_EQ(param(R"({"model":"m"})"), "input");
     EXPECT_EQ(param(R"({"model":"m","input":"a","encoding_format":"hex"})"), "encoding_format");
     EXPECT_EQ(param(R"({"model":"m","input":"a","dimensions":0})"), "dimensions");
+    EXPECT_EQ(param(R"({"model":"m","input":"a","truncate":1})"), "truncate");
 }
 
 TEST(EmbedRequest, renders_floats_and_base64) {

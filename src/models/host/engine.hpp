@@ -114,6 +114,7 @@ enum class EngineKind : std::uint8_t { kAuto, kChat, kEmbedding };
 struct EngineOptions {
     std::filesystem::path file = {};  ///< a checked GGUF file
     std::string name = {};  ///< for messages; defaults to the file's name
+    std::string file_sha256 = {};  ///< of the file, in hexadecimal, where its owner knows it
     EngineKind kind = EngineKind::kAuto;  ///< kAuto: what the file says
     std::uint32_t threads = 1;  ///< more than one: a pool that sleeps instead of spinning
     std::uint32_t sequences = 4;  ///< answers generated together
@@ -132,6 +133,7 @@ struct EngineInfo {
     std::string name;
     std::string description;  ///< e.g. "llama 135M Q4_1"
     std::string architecture;
+    std::string file_sha256;  ///< as it was told; empty: nobody asked
     EngineKind kind = EngineKind::kChat;
     std::uint32_t context_tokens = 0;  ///< the most one request may hold
     std::uint32_t trained_context = 0;

@@ -104,6 +104,7 @@ EngineInfo describe(const llama_model& model, const EngineOptions& options) {
     std::error_code ignored;
     info.file_bytes = std::filesystem::file_size(options.file, ignored);
     info.sequences = options.sequences;
+    info.file_sha256 = options.file_sha256;
     return info;
 }
 

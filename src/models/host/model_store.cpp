@@ -1,8 +1,8 @@
 #include "models/host/model_store.hpp"
 
 #include "base/clock.hpp"
+#include "base/file_hash.hpp"
 #include "base/strings.hpp"
-#include "models/host/file_hash.hpp"
 
 #include <fmt/format.h>
 #include <pthread.h>
@@ -251,6 +251,12 @@ Result<std::shared_ptr<Engine>> ModelStore::load(const ModelEntry& entry) {
     spdlog::info("model {}: loading {} ({}, {}, {})", entry.name, path->string(),
                  info->architecture, info->quantization, human_bytes(info->file_bytes));
     EngineOptions options = options_.engine;
+    if (info->is_embedding_model()) {
+        // Whoever keeps vectors must know which weights made them.
+        auto hash = hash_of(*path);
+        if (!hash) return fail(std::move(hash.error()));
+        options.file_sha256 = std::move(*hash);
+    }
     options.file = *path;
     options.name = entry.name;
     options.chat_template = entry.chat_template;

@@ -1,6 +1,6 @@
 #include "models/host/model_store.hpp"
 
-#include "models/host/file_hash.hpp"
+#include "base/file_hash.hpp"
 #include "models/host/gguf_testing.hpp"
 #include "models/host/models_testing.hpp"
 

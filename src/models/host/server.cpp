@@ -2,6 +2,7 @@
 
 #include "base/ids.hpp"
 #include "json/write.hpp"
+#include "models/embed/fingerprint.hpp"
 #include "models/host/chat_mailbox.hpp"
 #include "models/host/chat_render.hpp"
 #include "models/loop_wait.hpp"
@@ -390,8 +391,14 @@ Task<void> HostServer::embeddings(net::Exchange& exchange) {
     using Wait = LoopWait<Result<Embeddings>>;
     const auto wait = std::make_shared<Wait>(loop_);
     const net::Deadline::Guard guard(deadline, &Wait::interrupt, wait.get());
+    const EngineInfo& info = model->info();
     EmbedJob job;
     job.texts = std::move(request->texts);
+    if (request->truncate) {
+        job.truncate_tokens = info.context_tokens;
+        for (std::string& text : job.texts)
+            text.resize(cut_for_embedding(text, info.context_tokens).size());
+    }
     job.done = [wait](Result<Embeddings> result) {
         wait->deliver(std::move(result));
     };
@@ -415,7 +422,10 @@ Task<void> HostServer::embeddings(net::Exchange& exchange) {
         co_return;
     }
     const std::string out = render_embeddings(*result, request->model, request->base64);
-    co_await respond_json(exchange, 200, out);
+    const std::string print = file_fingerprint(info.file_sha256, dimension, info.context_tokens);
+    const std::array<net::Field, 2> fields{net::Field{"content-type", "application/json"},
+                                           net::Field{kFingerprintField, print}};
+    co_await exchange.respond(200, fields, out);
 }
 
 std::string HostServer::models_json(std::string_view id) const {

@@ -1,5 +1,7 @@
 #include "models/host/server.hpp"
 
+#include "base/file_hash.hpp"
+#include "models/embed/fingerprint.hpp"
 #include "models/host/gguf_testing.hpp"
 #include "models/host/http_testing.hpp"
 #include "models/host/models_testing.hpp"
@@ -232,6 +234,21 @@ TEST_F(HostWithModels, a_stream_says_the_same_as_a_buffered_answer) {
     EXPECT_EQ(all[all.size() - 2].find("usage")->find("completion_tokens")->integer(),
               usage->find("completion_tokens")->integer());
     EXPECT_EQ(all.back().text, "[DONE]");
+}
+
+TEST_F(HostWithModels, long_texts_are_cut_when_asked_and_answers_tell_which_weights_made_them) {
+    std::string text;
+    for (int i = 0; i < 20'000; ++i) text += "many words ";
+    const std::string input = fmt::format(R"("input":"{}")", text);
+    EXPECT_EQ(embed(input).status, 400) << "what callers ask for is never cut";
+    const Answer cut = embed(input + R"(,"truncate":true)");
+    ASSERT_EQ(cut.status, 200) << cut.body;
+    EXPECT_EQ(tree(cut.body).find("usage")->find("prompt_tokens")->integer(), 512);
+    const auto hash = sha256_of_file(*testing::model_file(testing::kEmbeddingModel));
+    ASSERT_TRUE(hash);
+    const std::string field =
+        fmt::format("{}: {}\r\n", kFingerprintField, file_fingerprint(*hash, 384, 512));
+    EXPECT_NE(cut.head.find(field), std::string::npos) << cut.head;
 }
 
 TEST_F(HostWithModels, the_limit_of_tokens_is_told_as_length) {

@@ -133,6 +133,17 @@ Result<Statement> Database::prepare(std::string_view sql) {
     return Statement(raw);
 }
 
+Result<std::vector<Statement>> Database::prepare_all(std::span<const char* const> sql) {
+    std::vector<Statement> out;
+    out.reserve(sql.size());
+    for (const char* one : sql) {
+        auto statement = prepare(one);
+        if (!statement) return fail(std::move(statement.error()));
+        out.push_back(std::move(*statement));
+    }
+    return out;
+}
+
 Result<std::optional<std::int64_t>> Database::query_int(std::string_view sql) {
     auto statement = prepare(sql);
     if (!statement) return fail(std::move(statement.error()));

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -60,6 +61,8 @@ public:
     [[nodiscard]] Result<void> exec(const char* sql);
     /// Compiles one statement; it must not outlive the database.
     [[nodiscard]] Result<Statement> prepare(std::string_view sql);
+    /// Likewise all of them, in their order, or none.
+    [[nodiscard]] Result<std::vector<Statement>> prepare_all(std::span<const char* const> sql);
     /// First column of the first row as an integer; nullopt when there is no row or it is NULL.
     [[nodiscard]] Result<std::optional<std::int64_t>> query_int(std::string_view sql);
     [[nodiscard]] Result<bool> has_table(std::string_view name);

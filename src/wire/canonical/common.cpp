@@ -5,6 +5,7 @@
 #include "json/tokens.hpp"
 #include "wire/canonical/codec.hpp"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -70,6 +71,15 @@ std::string joined_text(const std::vector<Part>& parts, std::string_view between
         out += part.text;
     }
     return out;
+}
+
+std::optional<std::string> whole_text(const Choice& choice) {
+    const bool plain = std::all_of(choice.parts.begin(), choice.parts.end(), [](const Part& part) {
+        return part.kind == Part::Kind::kText || part.kind == Part::Kind::kThinking ||
+               part.kind == Part::Kind::kRedacted;
+    });
+    if (!plain || choice.stop != StopReason::kEnd) return std::nullopt;
+    return joined_text(choice.parts, "");
 }
 
 Error wrong_type(std::string_view param, std::string_view wanted) {

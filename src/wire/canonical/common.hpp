@@ -29,6 +29,9 @@ struct Losses;
 /// The texts of all text parts, put together with `between`.
 [[nodiscard]] std::string joined_text(const std::vector<Part>& parts, std::string_view between);
 
+/// The text of a choice that ended by itself and says nothing but text (thoughts aside); nullopt: it is another.
+[[nodiscard]] std::optional<std::string> whole_text(const Choice& choice);
+
 /// The number as it is spelled, or empty where there is none or null; a fault for any other type.
 [[nodiscard]] Result<std::string> number_text(const json::Node& object, std::string_view key);
 [[nodiscard]] Result<std::optional<std::int64_t>> integer_of(const json::Node& object,

@@ -38,20 +38,28 @@ bool read_vector(json::Cursor& cursor, std::string& out) {
     return true;
 }
 
-std::string packed_vector(std::string_view vector) {
-    std::string out;
+void append_numbers(std::string_view vector, std::vector<float>& out) {
     const auto tokens = json::thread_indexer().index(vector);
-    if (!tokens) return out;
+    if (!tokens) return;
     json::Cursor cursor(*tokens);
-    std::vector<std::uint8_t> bytes;
     std::string_view number;
     json::each_element(cursor, [&] {
         if (!cursor.number(number)) return;
-        const auto value = static_cast<float>(json::to_double(number).value_or(0));
-        const auto bits = std::bit_cast<std::uint32_t>(value);
+        out.push_back(static_cast<float>(json::to_double(number).value_or(0)));
+    });
+}
+
+std::string packed_vector(std::string_view vector) {
+    std::vector<float> numbers;
+    append_numbers(vector, numbers);
+    std::vector<std::uint8_t> bytes;
+    bytes.reserve(numbers.size() * sizeof(float));
+    for (const float number : numbers) {
+        const auto bits = std::bit_cast<std::uint32_t>(number);
         for (unsigned shift = 0; shift < 32; shift += 8)
             bytes.push_back(static_cast<std::uint8_t>(bits >> shift));
-    });
+    }
+    std::string out;
     append_base64(out, bytes);
     return out;
 }

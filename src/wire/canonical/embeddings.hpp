@@ -43,6 +43,8 @@ struct EmbedAnswer {
 
 /// Reads the array of numbers at the cursor as it is spelled. False: it is none; the cursor may have failed.
 [[nodiscard]] bool read_vector(json::Cursor& cursor, std::string& out);
+/// Appends the numbers of such an array.
+void append_numbers(std::string_view vector, std::vector<float>& out);
 /// The numbers of such an array as OpenAI packs them: 32-bit floats, little-endian, in base64.
 [[nodiscard]] std::string packed_vector(std::string_view vector);
 /// `answer` with `wanted` vectors (0: any number of them), else `kUpstreamInvalid`.

@@ -1,0 +1,131 @@
+#include "app/commands/replay_ledger.hpp"
+
+#include "app/config.hpp"
+#include "app/shadow.hpp"
+#include "base/clock.hpp"
+#include "lab/outcomes/outcome_store.hpp"
+#include "ledger/reader.hpp"
+#include "ledger/recorded_calls.hpp"
+#include "ledger/time_text.hpp"
+#include "methods/cascade/cascade_stage.hpp"
+#include "methods/router/predict/route_policy.hpp"
+
+#include <charconv>
+#include <cmath>
+#include <filesystem>
+#include <map>
+#include <string_view>
+#include <utility>
+
+namespace leeway::app {
+namespace {
+
+/// By model.
+using KnownAnswers = std::map<std::string, lab::StoredOutcome, std::less<>>;
+/// By the text of a request's id.
+using KnownRequests = std::map<std::string, KnownAnswers, std::less<>>;
+
+/// What callers, shadows and audits said of the answers of live traffic; empty where nobody keeps that.
+Result<KnownRequests> known_requests(const std::string& state_dir) {
+    KnownRequests out;
+    const std::string path = lab::outcome_store_path(state_dir);
+    std::error_code none;
+    if (!std::filesystem::exists(path, none)) return out;
+    auto store = lab::OutcomeStore::open(path);
+    if (!store) return fail(std::move(store.error()));
+    const auto read =
+        store->each_live_outcome([&](const RequestId& id, const lab::StoredOutcome& outcome) {
+            out[id.text()].insert_or_assign(outcome.model, outcome);
+        });
+    if (!read) return fail(read.error());
+    return out;
+}
+
+/// The mean log-probability that stands behind "cascade=kept:0.981" in a request's notes; nullopt: none does.
+std::optional<double> logprob_of(std::string_view notes) {
+    constexpr std::string_view kKept = "cascade=kept:";
+    constexpr std::string_view kRefused = "cascade=refused:";
+    for (const std::string_view word : {kKept, kRefused}) {
+        const std::size_t at = notes.find(word);
+        if (at == std::string_view::npos) continue;
+        const char* const begin = notes.data() + at + word.size();
+        double probability = 0;
+        const auto read = std::from_chars(begin, notes.data() + notes.size(), probability);
+        if (read.ec != std::errc{} || probability <= 0 || probability > 1) return std::nullopt;
+        return std::log(probability);
+    }
+    return std::nullopt;
+}
+
+/// A shadow, an audit or a judge: no caller's request.
+bool is_own_call(const ledger::RecordedCalls& calls) {
+    return calls.key.empty() &&
+           (calls.tags == kShadowTag || calls.tags == cascade::kCascadeAuditTag ||
+            calls.tags == cascade::kCascadeJudgeTag);
+}
+
+/// Adds what the outcome store knows: how good an answer was, and what another call of the same query told.
+void add_known(const lab::StoredOutcome& known, lab::RecordedAnswer& to) {
+    to.asked = true;
+    to.quality = known.quality;
+    if (known.mean_logprob) to.mean_logprob = known.mean_logprob;
+    if (!to.cost_usd && known.cost) to.cost_usd = router::in_usd(*known.cost);
+}
+
+/// What is told of the two models: the calls that were made, what the strong one would have cost, and what is known of
+/// the query besides.
+lab::RecordedRequest recorded(const ledger::RecordedCalls& calls, const KnownAnswers& known,
+                              std::span<const std::string> names) {
+    lab::RecordedRequest out;
+    for (const std::string& name : names) {
+        lab::RecordedAnswer& answer = out.answers.emplace_back();
+        for (const auto& call : calls.calls) {
+            if (call.model != name || !call.complete) continue;
+            answer.asked = true;
+            if (call.cost) answer.cost_usd = router::in_usd(*call.cost);
+            if (out.tokens_in == 0) out.tokens_in = call.input_tokens;
+        }
+    }
+    if (out.answers.front().asked) out.answers.front().mean_logprob = logprob_of(calls.notes);
+    lab::RecordedAnswer& strong = out.answers.back();
+    if (!strong.asked && calls.baseline) strong.cost_usd = router::in_usd(*calls.baseline);
+    for (std::size_t m = 0; m < names.size(); ++m) {
+        if (const auto found = known.find(names[m]); found != known.end())
+            add_known(found->second, out.answers[m]);
+    }
+    return out;
+}
+
+}  // namespace
+
+Result<std::vector<lab::RecordedRequest>> recorded_requests_of_ledger(
+    const ReplayOptions& options, std::span<const std::string> names) {
+    const auto place = ledger_place_of(options.place);
+    if (!place) return fail(place.error());
+    ledger::RecordedCallFilter filter;
+    filter.route = options.route;
+    const std::int64_t now = unix_now_us();
+    for (const auto& [text, to] : {std::pair{&options.since, &filter.since_us},
+                                   std::pair{&options.until, &filter.until_us}}) {
+        if (text->empty()) continue;
+        const auto time = ledger::parse_time(*text, now);
+        if (!time) return fail(time.error());
+        *to = *time;
+    }
+    ledger::replay_for_reader(place->state_dir, place->database, stderr);
+    auto db = ledger::open_or_empty(place->state_dir, place->database);
+    if (!db) return fail(std::move(db.error()));
+    const auto known = known_requests(place->state_dir);
+    if (!known) return fail(known.error());
+    const KnownAnswers nothing;
+    std::vector<lab::RecordedRequest> out;
+    const auto read = ledger::each_recorded(*db, filter, [&](const ledger::RecordedCalls& calls) {
+        if (is_own_call(calls)) return;
+        const auto found = known->find(calls.id.text());
+        out.push_back(recorded(calls, found == known->end() ? nothing : found->second, names));
+    });
+    if (!read) return fail(read.error());
+    return out;
+}
+
+}  // namespace leeway::app

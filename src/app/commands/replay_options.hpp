@@ -1,0 +1,32 @@
+#pragma once
+
+#include "app/commands.hpp"
+#include "app/commands/outcome_file.hpp"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace leeway::app {
+
+struct ReplayOptions {
+    std::string policy;  ///< a file of `leeway tune cascade`
+    OutcomeFileOptions outcomes;  ///< its file empty: the ledger
+    bool ledger = false;
+    PlaceOptions place;  ///< of the ledger
+    std::string route;  ///< of the ledger's requests; empty: all
+    std::string since;  ///< likewise, as `leeway report` reads it
+    std::string until;
+    std::vector<std::string>
+        models;  ///< what the recording calls those of the policy; empty: alike
+    std::uint32_t resamples = 2000;
+    std::uint64_t seed = 1;
+    std::string svg;  ///< file for a picture; empty: none
+    bool json = false;
+};
+
+/// Runs a policy over recorded requests and tells what it would have cost and yielded. 1: the policy or the recording
+/// cannot be read or used.
+int run_replay(const ReplayOptions& options);
+
+}  // namespace leeway::app

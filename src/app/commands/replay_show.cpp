@@ -1,0 +1,158 @@
+#include "app/commands/replay_show.hpp"
+
+#include "app/terminal.hpp"
+#include "json/write.hpp"
+
+#include <fmt/format.h>
+
+#include <vector>
+
+namespace leeway::app {
+namespace {
+
+using lab::Estimate;
+using lab::ReplayedMean;
+
+constexpr double kThousand = 1000;
+constexpr double kPercent = 100;
+
+std::int64_t count(std::size_t n) { return static_cast<std::int64_t>(n); }
+
+/// NAME and NAME_ci, in units of 1/`scale`; null where too little is known.
+void put(json::Writer& out, const std::string& name, const std::optional<Estimate>& one,
+         double scale = 1) {
+    out.key(name);
+    if (!one) {
+        out.null();
+        return;
+    }
+    out.number(one->value * scale).key(name + "_ci").array();
+    out.number(one->low * scale).number(one->high * scale).close_array();
+}
+
+void put(json::Writer& out, const std::string& name, const std::optional<ReplayedMean>& one) {
+    put(out, name, one ? std::optional(one->mean) : std::nullopt);
+    if (!one) return;
+    out.key(name + "_known").integer(count(one->known));
+    out.key(name + "_estimated").integer(count(one->estimated));
+}
+
+std::string money(const std::optional<ReplayedMean>& one) {
+    if (!one) return "-";
+    return fmt::format("{:.4f}  ({:.4f} to {:.4f})", one->mean.value * kThousand,
+                       one->mean.low * kThousand, one->mean.high * kThousand);
+}
+std::string quality(const std::optional<ReplayedMean>& one) {
+    if (!one) return "-";
+    return fmt::format("{:.1f} %  ({:.1f} to {:.1f})", one->mean.value * kPercent,
+                       one->mean.low * kPercent, one->mean.high * kPercent);
+}
+std::string points(const Estimate& one) {
+    return fmt::format("{:+.2f} pp  ({:+.2f} to {:+.2f})", one.value * kPercent, one.low * kPercent,
+                       one.high * kPercent);
+}
+
+/// What of a mean is no count but an estimate.
+std::string estimated_text(const char* what, const std::optional<ReplayedMean>& one) {
+    if (!one || one->estimated == 0) return {};
+    return fmt::format("the {} of {} of these requests is not recorded and estimated\n", what,
+                       one->estimated);
+}
+
+}  // namespace
+
+std::string replay_json(const ReplayRun& run) {
+    const lab::ReplayReport& report = run.report;
+    std::string text;
+    json::Writer out(text);
+    out.object().key("recording").string(run.recording).key("policy").object();
+    out.key("kind").string("cascade").key("weak").string(run.policy.weak);
+    out.key("strong").string(run.policy.strong);
+    out.key("certified").boolean(run.policy.certificate.certified);
+    out.key("max_harm").number(run.policy.promise.max_harm);
+    out.key("confidence").number(run.policy.promise.confidence).close_object();
+    out.key("requests").integer(count(report.requests));
+    out.key("replayed").integer(count(report.replayed()));
+    out.key("undecided").integer(count(report.undecided)).key("decisions").object();
+    for (const auto& [word, times] : report.decisions) out.key(word).integer(count(times));
+    out.close_object();
+    put(out, "cost_usd", report.cost_usd);
+    put(out, "saving", report.saving);
+    put(out, "quality", report.quality);
+    put(out, "quality_gain_pp", report.quality_gain, kPercent);
+    put(out, "gain_pp_at_cost", report.gain_at_cost, kPercent);
+    out.key("harm").object().key("compared").integer(count(report.compared));
+    out.key("harmed").integer(count(report.harmed)).key("limit").number(report.harm_limit);
+    out.key("confidence").number(run.plan.confidence).close_object().key("models").array();
+    for (const lab::ReplayedModel& model : report.models) {
+        out.object().key("model").string(model.model).key("asked").integer(count(model.asked));
+        out.key("answered").integer(count(model.answered));
+        put(out, "cost_usd", model.cost_usd);
+        put(out, "quality", model.quality);
+        out.close_object();
+    }
+    out.close_array().key("resamples").integer(count(run.plan.resamples));
+    out.key("seed").integer(static_cast<std::int64_t>(run.plan.seed)).close_object();
+    return text + "\n";
+}
+
+lab::CostQualityPicture replay_picture(const ReplayRun& run) {
+    lab::CostQualityPicture out;
+    const lab::ReplayReport& report = run.report;
+    if (!report.cost_usd || !report.quality) return out;
+    out.title = fmt::format("{} → {} on {}, {} requests", run.policy.weak, run.policy.strong,
+                            run.recording, report.replayed());
+    std::vector<lab::CostQuality> singles;
+    for (const lab::ReplayedModel& model : report.models) {
+        if (!model.cost_usd || !model.quality) continue;
+        singles.push_back({model.cost_usd->mean.value, model.quality->mean.value});
+        out.points.push_back({model.model, singles.back()});
+    }
+    if (singles.size() > 1) out.lines.push_back({"zero router", lab::hull_of(singles), true});
+    out.points.push_back(
+        {"policy", {report.cost_usd->mean.value, report.quality->mean.value}, true});
+    return out;
+}
+
+std::string replay_text(const ReplayRun& run) {
+    const lab::ReplayReport& report = run.report;
+    const double replayed = static_cast<double>(report.replayed());
+    std::string out = fmt::format("{}: {} requests", run.recording, report.requests);
+    if (report.undecided > 0)
+        out += fmt::format(", {} of them left out: nobody knows what the policy would decide by",
+                           report.undecided);
+    out += "\n";
+    for (const auto& [word, times] : report.decisions)
+        out += fmt::format("  {:<24}{:>8}  {:5.1f} %\n", word, times,
+                           kPercent * static_cast<double>(times) / replayed);
+    std::vector<std::vector<std::string>> rows{{"", "USD per 1,000 requests", "quality"}};
+    for (const lab::ReplayedModel& model : report.models)
+        rows.push_back({model.model + " alone", money(model.cost_usd), quality(model.quality)});
+    rows.push_back({"the policy", money(report.cost_usd), quality(report.quality)});
+    out += "\n" + table(rows) + "\n";
+    const std::string& reference = report.models[report.reference].model;
+    if (report.saving)
+        out += fmt::format("saved            {:.1f} %  ({:.1f} to {:.1f}) of what {} alone costs\n",
+                           report.saving->value * kPercent, report.saving->low * kPercent,
+                           report.saving->high * kPercent, reference);
+    if (report.quality_gain)
+        out += fmt::format("quality          {} against {} alone\n", points(*report.quality_gain),
+                           reference);
+    else
+        out += "quality          not known: nothing tells how good the answers were\n";
+    if (report.gain_at_cost)
+        out += fmt::format("                 {} against a mix by chance that costs the same\n",
+                           points(*report.gain_at_cost));
+    if (report.compared > 0)
+        out += fmt::format(
+            "harmed           {} of {} ({:.2f} %); at most {:.2f} % with {:.0f} % confidence\n",
+            report.harmed, report.compared,
+            kPercent * static_cast<double>(report.harmed) / static_cast<double>(report.compared),
+            report.harm_limit * kPercent, run.plan.confidence * kPercent);
+    out += estimated_text("quality", report.quality) + estimated_text("cost", report.cost_usd);
+    if (const auto picture = replay_picture(run); !picture.empty())
+        out += "\n" + lab::as_plot(picture);
+    return out;
+}
+
+}  // namespace leeway::app

@@ -1,0 +1,14 @@
+#pragma once
+
+#include "app/command_line.hpp"
+
+namespace CLI {  // NOLINT(readability-identifier-naming): the name of the library
+class App;
+}
+
+namespace leeway::app {
+
+/// Adds `leeway tune cascade`. When it is parsed, `options` is copied into `chosen`; both must live as long as `app`.
+void add_tune_cascade(CLI::App& app, TuneCascadeOptions& options, Command& chosen);
+
+}  // namespace leeway::app

@@ -1,0 +1,18 @@
+#pragma once
+
+#include "base/result.hpp"
+#include "lab/outcomes/outcome_table.hpp"
+#include "lab/replay/replay.hpp"
+
+#include <span>
+#include <string>
+#include <vector>
+
+namespace leeway::lab {
+
+/// The queries of a table as requests of which it tells what these models did, in this order. What a table marks as all
+/// zero counts as not known. They look into `table`. Errors (kConfig): a model that it does not have.
+[[nodiscard]] Result<std::vector<RecordedRequest>> recorded_requests(
+    const OutcomeTable& table, std::span<const std::string> models);
+
+}  // namespace leeway::lab
