@@ -6,7 +6,6 @@
 #include "methods/agent_cache/answer_judge.hpp"
 #include "methods/router/semantic/user_turns.hpp"
 #include "models/embedding.hpp"
-#include "wire/openai/convert.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -19,19 +18,9 @@ constexpr std::chrono::milliseconds kPatience{500};
 
 /// With which chance this request's model was chosen, as far as that was left to chance.
 double propensity_of(const pipeline::RequestContext& context, ledger::Arm arm) {
-    if (arm == ledger::Arm::kNone) return 1;
+    if (arm == ledger::Arm::kNone) return context.chance;
     const double held_out = context.route->holdout_ppm / kMillion;
-    return arm == ledger::Arm::kHeldOut ? held_out : 1 - held_out;
-}
-
-/// The text of an answer that a stage or a shadow may look at; nullopt: it is none that can be compared.
-std::optional<std::string> captured_text(const pipeline::Outcome& outcome) {
-    if (outcome.captured.empty()) return std::nullopt;
-    if (outcome.form == pipeline::AnswerForm::kJson)
-        return agent_cache::answer_text(outcome.captured);
-    const auto completion = wire::openai::stream_to_completion(outcome.captured);
-    if (!completion) return std::nullopt;
-    return agent_cache::answer_text(*completion);
+    return arm == ledger::Arm::kHeldOut ? held_out : (1 - held_out) * context.chance;
 }
 
 }  // namespace
@@ -75,7 +64,7 @@ void ClientRequest::note_outcome(const pipeline::Outcome& outcome) {
     answer.propensity = propensity_of(context_, record_.arm);
     answer.at_s = unix_now_s();
     if (compares()) {
-        if (!told_text_) told_text_ = captured_text(outcome);
+        if (!told_text_) told_text_ = agent_cache::captured_text(outcome);
         told_call_ = answer;
     }
     if (context_.asked_vector.vector && context_.asked_vector.text == call.text) {

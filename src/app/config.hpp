@@ -228,7 +228,10 @@ struct CascadeConfig {
     std::uint32_t confidence_ppm = 0;
     /// Of the answers taken by `policy`, the share for which the strong model is asked as well, per million; 0: none.
     std::uint32_t audit_ppm = 0;
-    std::string judge_model;  ///< of audits; empty: answers that differ are harm
+    /// Of the requests that the strong model answers for want of a certificate, the share for which the cheap one is asked
+    /// as well, per million; 0: none.
+    std::uint32_t learn_ppm = 0;
+    std::string judge_model;  ///< of audits and of `learn`; empty: answers that differ are harm
     bool tools = false;  ///< also requests that offer tools
     bool weak_if_strong_fails = false;
 };

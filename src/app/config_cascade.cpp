@@ -36,9 +36,45 @@ std::string falls_short(const cascade::HarmPromise& promise, const CascadeConfig
     return {};
 }
 
+/// What a route begins with that is to certify itself.
+cascade::CascadeFile nothing_yet(const CascadeConfig& cascade) {
+    constexpr double kPpm = 1e6;
+    cascade::CascadeFile out;
+    out.weak = cascade.models.front();
+    out.strong = cascade.models.back();
+    out.promise.max_harm = cascade.max_harm_ppm / kPpm;
+    if (cascade.confidence_ppm > 0) out.promise.confidence = cascade.confidence_ppm / kPpm;
+    out.certificate.why = "nothing is known of it yet";
+    // Evidence for other models, or for a lesser promise, is none for this one.
+    out.seal = fmt::format("{} → {}, {}, {}", out.weak, out.strong, out.promise.max_harm,
+                           out.promise.confidence);
+    return out;
+}
+
+/// What watches and learns must have something to go by.
+void check_care(ConfigSource& source, const CascadeConfig& cascade, const RouteMarks& marks) {
+    const bool by_file = !cascade.policy.empty();
+    if (cascade.learn_ppm == 0) {
+        if (!by_file && cascade.audit_ppm > 0)
+            source.error(marks.audit,
+                         "what is audited is a `policy` (leeway tune cascade), or what `learn` "
+                         "certifies");
+        return;
+    }
+    if (cascade.audit_ppm == 0)
+        source.error(marks.learn, "what certifies itself must be watched: `audit: 0.1`");
+    if (cascade.accept_ppm > 0)
+        source.error(marks.learn,
+                     "`accept` and `learn` are two ways to say which answers are taken: keep one");
+    if (!by_file && cascade.max_harm_ppm == 0)
+        source.error(marks.learn,
+                     "`learn` needs the promise that is to be shown: `max_harm: 0.03`");
+}
+
 }  // namespace
 
 Result<cascade::CascadeFile> load_cascade(const CascadeConfig& cascade) {
+    if (cascade.policy.empty()) return nothing_yet(cascade);
     constexpr std::size_t kMost = 1024 * 1024;
     const auto failed = [&](std::string_view why) {
         return fail(ErrorCode::kConfig,
@@ -70,6 +106,8 @@ void read_cascade(ConfigSource& source, Section& section, RouteConfig& out, Rout
     read_share(source, cascade, "confidence", "0.999999", 999'999, out.cascade.confidence_ppm);
     read_share(source, cascade, "audit", "1", 1'000'000, out.cascade.audit_ppm);
     marks.audit = cascade.mark("audit");
+    read_share(source, cascade, "learn", "1", 1'000'000, out.cascade.learn_ppm);
+    marks.learn = cascade.mark("learn");
     if (const auto judge = cascade.scalar("judge"); judge && judge->text != "exact")
         out.cascade.judge_model = judge->text;
     marks.audit_judge = cascade.mark("judge");
@@ -119,8 +157,7 @@ void check_cascade(ConfigSource& source, const Config& config, const RouteConfig
                                  weak));
     }
     const bool by_file = !route.cascade.policy.empty();
-    if (!by_file && route.cascade.audit_ppm > 0)
-        source.error(marks.audit, "what is audited is a `policy` (leeway tune cascade)");
+    check_care(source, route.cascade, marks);
     const std::string& judge = route.cascade.judge_model;
     if (!judge.empty() && !contains(known, judge))
         source.unknown(marks.audit_judge, "model", judge, known);
@@ -132,11 +169,11 @@ void check_cascade(ConfigSource& source, const Config& config, const RouteConfig
     } else if (by_file) {
         if (const auto policy = load_cascade(route.cascade); !policy)
             source.error(marks.cascade, policy.error().message);
-    } else if (route.cascade.accept_ppm == 0) {
+    } else if (route.cascade.accept_ppm == 0 && route.cascade.learn_ppm == 0) {
         source.warning(
             marks.cascade,
-            fmt::format("route '{}': without `policy` (leeway tune cascade) or `accept` no "
-                        "answer of '{}' is taken",
+            fmt::format("route '{}': without `policy` (leeway tune cascade), `learn` or `accept` "
+                        "no answer of '{}' is taken",
                         route.name, weak));
     }
 }

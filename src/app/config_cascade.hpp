@@ -13,7 +13,7 @@ void read_cascade(ConfigSource& source, Section& section, RouteConfig& out, Rout
 void check_cascade(ConfigSource& source, const Config& config, const RouteConfig& route,
                    const RouteMarks& marks);
 
-/// The file that `policy` names. Errors (kConfig): it cannot be read or used; it is for other models; it promises less than
+/// The file that `policy` names; without one what certifies itself begins with. Errors (kConfig): it cannot be read or used; it is for other models; it promises less than
 /// the route wants.
 [[nodiscard]] Result<cascade::CascadeFile> load_cascade(const CascadeConfig& cascade);
 

@@ -40,6 +40,7 @@ struct RouteMarks {
     YAML::Mark shadow;
     YAML::Mark outcomes;
     YAML::Mark audit;
+    YAML::Mark learn;
     YAML::Mark audit_judge;
     YAML::Mark semantic_routes;
     YAML::Mark guard;

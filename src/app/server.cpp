@@ -125,7 +125,7 @@ Result<void> Server::open_stores() {
                                                  config_.idempotency.entry_bytes);
     }
 
-    restore_demoted();
+    restore_certificates();
     learner_ = TokenLearner::start(state);
     vocabularies_.use(&learner_->book());
     hosts_.emplace(state);
@@ -234,28 +234,39 @@ Result<void> Server::open_outcomes(const Config& config) {
     return {};
 }
 
-std::string Server::demoted_file() const { return started_with_.server.state + "/cascades.json"; }
+std::string Server::certificates_file() const {
+    return started_with_.server.state + "/cascades.json";
+}
 
-void Server::restore_demoted() {
+void Server::restore_certificates() {
     constexpr std::size_t kMost = 16UL * 1024 * 1024;
-    if (!std::filesystem::exists(demoted_file())) return;
-    const auto text = read_input(demoted_file(), kMost);
+    if (!std::filesystem::exists(certificates_file())) return;
+    const auto text = read_input(certificates_file(), kMost);
     const auto restored = text ? certificates_.restore(*text) : fail(text.error());
     if (!restored) {
         spdlog::error(
-            "{}: {}; cascades that were demoted serve again until audits speak against them",
-            demoted_file(), restored.error().message);
+            "{}: {}; cascades begin as their policies say: demoted ones serve again until audits "
+            "speak against them",
+            certificates_file(), restored.error().message);
     }
 }
 
-/// What audits or drift have ended stays so over a restart.
-void Server::keep_demoted() {
-    const auto demoted = certificates_.take_demoted();
-    if (demoted.empty()) return;
-    for (const auto& [route, why] : demoted)
-        spdlog::warn("route {}: the strong model answers all from now on: {}", route, why);
-    if (const auto done = replace_file(demoted_file(), certificates_.text()); !done)
-        spdlog::error("demoted cascades are not kept: {}", done.error().text());
+/// What audits or drift have ended, and what was certified here, stays so over a restart.
+void Server::keep_certificates() {
+    const auto changes = certificates_.take_changes();
+    if (changes.empty()) return;
+    for (const auto& [route, why, certified] : changes) {
+        if (certified) {
+            spdlog::info(
+                "route {}: certified by its own evidence: answers of the cheap model are taken "
+                "from a probability of {:.4f} on",
+                route, cascade::probability_of(certified->cut.confidence));
+        } else {
+            spdlog::warn("route {}: the strong model answers all from now on: {}", route, why);
+        }
+    }
+    if (const auto done = replace_file(certificates_file(), certificates_.text()); !done)
+        spdlog::error("what became of cascades is not kept: {}", done.error().text());
 }
 
 /// The store of batches, where a provider takes them or took them before.
@@ -375,7 +386,7 @@ void Server::tend() {
     hosts_->end_unused();
     if (responses_) responses_->tend(unix_now_s());
     semantic_->tend();
-    keep_demoted();
+    keep_certificates();
     watch_ledger();
     if (book_.waiting() && !ledger_failing_) {
         if (auto used = use_budgets(config_); !used) {
@@ -561,7 +572,7 @@ void Server::drain(const std::function<bool()>& hurry) {
 Server::~Server() {
     admin_.reset();
     for (auto& worker : workers_) worker->stop();
-    keep_demoted();
+    keep_certificates();
     leases_.reset();  // wakes who waits for it, on loops that must still be there
     // All of them post to the workers' loops what was waited for, so those must still be there.
     embeddings_.stop();

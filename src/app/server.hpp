@@ -68,9 +68,9 @@ private:
     Result<void> open_batches(const Config& config);
     Result<void> open_responses(const Config& config);
     Result<void> open_outcomes(const Config& config);
-    [[nodiscard]] std::string demoted_file() const;
-    void restore_demoted();
-    void keep_demoted();
+    [[nodiscard]] std::string certificates_file() const;
+    void restore_certificates();
+    void keep_certificates();
     [[nodiscard]] Result<void> load_prices(const Config& config);
     [[nodiscard]] bool keys_changed();
     Result<void> put_to_work(const Config& config);

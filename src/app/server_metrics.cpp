@@ -256,9 +256,10 @@ std::string Server::cascade_metrics() const {
         for (const auto& [route, state] : standings)
             append_sample(out, name, {{"route", route}}, std::to_string(value_of(state)));
     };
-    family("leeway_cascade_serving", "gauge",
-           "1: answers of the cheap model are taken; 0: the certificate was demoted.",
-           [](const auto& state) { return state.serving ? 1 : 0; });
+    family(
+        "leeway_cascade_serving", "gauge",
+        "1: answers of the cheap model are taken; 0: there is no certificate, or it was demoted.",
+        [](const auto& state) { return state.serving ? 1 : 0; });
     family("leeway_cascade_decided_total", "counter",
            "Answers of the cheap model that were judged.",
            [](const auto& state) { return state.decided; });
@@ -267,6 +268,9 @@ std::string Server::cascade_metrics() const {
            [](const auto& state) { return state.audited; });
     family("leeway_cascade_harmed_total", "counter", "Of these, those that differed.",
            [](const auto& state) { return state.harmed; });
+    family("leeway_cascade_learned_total", "counter",
+           "Answers of the strong model that the cheap one's was compared with to certify it.",
+           [](const auto& state) { return state.learned; });
     return out;
 }
 

@@ -29,7 +29,6 @@ struct Seen {
     wire::StopReason stop = wire::StopReason::kUnset;
     std::string model;  ///< as the answer says
     pipeline::LaterAnswer answer;
-    std::optional<double> mean_logprob;
 };
 
 /// Reads a stream to its end, for its usage.
@@ -102,9 +101,10 @@ Task<void> send(Shadow& shadow, Seen& seen) {
     if (!shadow.own && !shadow.compare) co_return;
     auto text = wire::whole_text(answer->choices.front());
     seen.answer.complete = text.has_value();
+    seen.answer.input_tokens = seen.usage.usage.input_total();
     seen.answer.text = std::move(text).value_or("");
     if (const auto logprobs = cascade::summarise_logprobs(answer->choices.front().logprobs))
-        seen.mean_logprob = logprobs->mean;
+        seen.answer.mean_logprob = logprobs->mean;
 }
 
 void settle(WorkerState& worker, Shadow& shadow, const Seen& seen) {
@@ -238,7 +238,7 @@ Task<void> Shadows::run(WorkerState& worker, std::unique_ptr<Shadow> shadow) {
     co_await send(*shadow, seen);
     settle(worker, *shadow, seen);
     if (shadow->compare && seen.answer.complete)
-        shadow->compare({seen.answer.text, seen.mean_logprob, shadow->attempt});
+        shadow->compare({seen.answer.text, seen.answer.mean_logprob, shadow->attempt});
     remove(*shadow);
 }
 

@@ -6,6 +6,8 @@
 #include "app/price_layers.hpp"
 #include "app/provider_setup.hpp"
 #include "app/routes/route_stages.hpp"
+#include "app/worst_case.hpp"
+#include "base/clock.hpp"
 #include "base/hash.hpp"
 #include "base/random.hpp"
 #include "guard/auth/auth_stage.hpp"
@@ -27,6 +29,22 @@ pipeline::CacheMode cache_mode(ExactCacheMode mode) {
         case ExactCacheMode::kOn: return pipeline::CacheMode::kOn;
     }
     return pipeline::CacheMode::kOff;
+}
+
+/// What asking a model costs against another one, by a request of usual length; 0: not known.
+double cost_ratio(const pipeline::Model& one, const pipeline::Model& other) {
+    constexpr std::int64_t kAsked = 1000;
+    constexpr std::int64_t kAnswered = 300;
+    constexpr std::chrono::milliseconds kLongest{10'000};
+    const auto of_one = worst_cost(*one.price, unix_now_s(), kLongest, kAsked, kAnswered);
+    const auto of_other = worst_cost(*other.price, unix_now_s(), kLongest, kAsked, kAnswered);
+    if (!of_one || !of_other || *of_other <= 0) return 0;
+    return static_cast<double>(*of_one) / static_cast<double>(*of_other);
+}
+
+cascade::CertificateCare care_of(const CascadeConfig& config, const cascade::CascadeUse& use) {
+    constexpr double kPpm = 1e6;
+    return {config.audit_ppm / kPpm, config.learn_ppm / kPpm, cost_ratio(*use.weak, *use.strong)};
 }
 
 }  // namespace
@@ -245,19 +263,16 @@ Result<std::unique_ptr<pipeline::Stage>> Snapshot::make_cascade(
     use.tools = route.cascade.tools;
     use.weak_if_strong_fails = route.cascade.weak_if_strong_fails;
     if (!route.cascade.judge_model.empty()) use.judge = model(route.cascade.judge_model);
-    if (!route.cascade.policy.empty()) {
+    const bool learns = route.cascade.learn_ppm > 0;
+    if (!route.cascade.policy.empty() || learns) {
         const auto policy = load_cascade(route.cascade);
         if (!policy) return fail(policy.error());
-        if (policy->certificate.certified) {
-            use.cut = policy->certificate.cut;
-            if (route.cascade.audit_ppm > 0 && certificates != nullptr) {
-                use.certificate = certificates->use(
-                    route.name, *policy, static_cast<double>(route.cascade.audit_ppm) / 1e6);
-            }
-        } else {
-            spdlog::warn("route {}: the strong model answers all: {}", route.name,
-                         policy->certificate.why);
-        }
+        if (policy->certificate.certified) use.cut = policy->certificate.cut;
+        if ((use.cut || learns) && route.cascade.audit_ppm > 0 && certificates != nullptr)
+            use.certificate = certificates->use(route.name, *policy, care_of(route.cascade, use));
+        if (use.certificate ? !use.certificate->obstacle().empty() : !use.cut)
+            spdlog::warn("route {}: the strong model answers all{}: {}", route.name,
+                         learns ? " until enough is learned" : "", policy->certificate.why);
     } else if (route.cascade.accept_ppm > 0) {
         const double least = static_cast<double>(route.cascade.accept_ppm) / 1e6;
         constexpr double kAnyTie = -1e15;

@@ -63,6 +63,8 @@ public:
 struct LaterAnswer {
     bool complete = false;  ///< a whole answer of one text, that ended by itself
     std::string text;
+    std::optional<double> mean_logprob;  ///< of its tokens; nullopt: not told
+    std::int64_t input_tokens = 0;
 };
 
 /// A call of a model that no caller asked for: a row of its own in the ledger that no caller pays. It is left out where
@@ -135,6 +137,7 @@ struct RequestContext {
     std::string route_arguments;  ///< value of x-leeway-route-arguments; empty: no header
     bool local_only = false;  ///< no model that runs elsewhere may see it
     Trial trial;  ///< what `model` is asked for; a stage sets both
+    double chance = 1;  ///< with which `model` was chosen, where a stage drew it. > 0
     std::string_view
         tier_word;  ///< `service_tier` of the attempt under way that we add; empty: none
     /// A stage that must see the whole answer sets this to the most it takes, in bytes.

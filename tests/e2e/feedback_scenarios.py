@@ -359,6 +359,89 @@ def test_feedback_audits_are_checked_before_the_start(gateway, upstream):
         assert checked.returncode != 0 and why in checked.stdout + checked.stderr, (new, checked)
 
 
+LEARNS = "max_harm: 0.2, audit: 1, learn: 1"
+
+
+def learner(gateway, more=LEARNS, **options):
+    """A cascade that has nothing to go by at first."""
+    return feedback_gateway(gateway, more=f"stages: [cascade], cascade: {{models: [weak, strong], {more}}}", **options)
+
+
+def learn_until_it_serves(gateway, stream=False):
+    """How many requests the strong model answered before."""
+    give_up = time.monotonic() + 90
+    for asked in range(3000):
+        assert time.monotonic() < give_up
+        note = notes(gateway.raw(CHAT, ask(f"question {asked}", model="support", stream=stream))[1])
+        if "cascade=kept" in note:
+            return asked
+        assert "cascade=no_evidence" in note or "cascade=demoted" in note, note
+    raise AssertionError("it never served")
+
+
+def test_feedback_a_cascade_certifies_itself(gateway, upstream):
+    one, two = learner(gateway)
+    assert cascade_metric(gateway, "serving") == 0
+    assert learn_until_it_serves(gateway) >= 300
+    assert cascade_metric(gateway, "serving") == 1 and cascade_metric(gateway, "learned_total") >= 300
+    assert json.loads(two.bodies[0])["logprobs"] is True and "certified by its own evidence" in gateway.log.read_text()
+    rows = [row for row in gateway.rows() if row.get("tags") == ["cascade_learn"]]
+    assert len(rows) >= 300 and all(row["key"] is None and row["model"] == "weak" and row["cost_pico_usd"] == COST_CHEAP for row in rows)
+    # It is as good after a restart, but not for another promise.
+    gateway.stop()
+    gateway.start()
+    assert "cascade=kept" in words(gateway, "again")
+    gateway.stop()
+    good = gateway.config.read_text()
+    gateway.config.write_text(good.replace("max_harm: 0.2", "max_harm: 0.1"))
+    gateway.start()
+    assert "cascade=no_evidence" in words(gateway, "another promise")
+
+
+def test_feedback_a_cascade_that_harms_is_demoted_and_learns_anew(gateway, upstream):
+    one, two = learner(gateway)
+    learn_until_it_serves(gateway, stream=True)
+    two.says = "Something else."
+    for asked in range(400):
+        if "cascade=kept" not in words(gateway, f"else {asked}"):
+            break
+    assert "cascade=demoted:harm" in words(gateway, "else")
+    gateway.stop()
+    gateway.start()
+    assert "cascade=demoted:harm" in words(gateway, "restarted")
+    # What differs teaches nothing good.
+    for asked in range(500):
+        assert "cascade=demoted:harm" in words(gateway, f"other {asked}")
+    gateway.stop()
+    gateway.start()
+    two.says = one.says
+    learn_until_it_serves(gateway)
+
+
+def test_feedback_learning_asks_nobody_where_it_must_not(gateway, upstream):
+    one, two = learner(gateway)
+    for body, headers in ((ask("one", model="support"), {"cache-control": "no-store"}),
+                          (ask("two", model="support", n=2), {}),
+                          (ask("three", model="support", tools=[{"type": "function", "function": {"name": "f", "parameters": {}}}]), {})):
+        assert gateway.raw(CHAT, body, headers=headers)[0] == 200
+    assert "cascade=no_evidence" in words(gateway, "four")
+    give_up = time.monotonic() + 20
+    while cascade_metric(gateway, "learned_total") < 1:
+        assert time.monotonic() < give_up
+        time.sleep(0.05)  # polling, with a deadline
+    assert two.calls == 1
+
+
+def test_feedback_learning_is_checked_before_the_start(gateway, upstream):
+    learner(gateway)
+    good = gateway.config.read_text()
+    for new, why in (("max_harm: 0.2, learn: 1", "must be watched"), ("audit: 1, learn: 1", "needs the promise"), ("max_harm: 0.2, audit: 1, learn: 2", "is no share"),
+                     ("accept: 0.9, max_harm: 0.2, audit: 1, learn: 1", "two ways")):
+        gateway.config.write_text(good.replace(LEARNS, new))
+        checked = subprocess.run([gateway.binary, "check", "--config", gateway.config], capture_output=True, text=True, timeout=60)
+        assert checked.returncode != 0 and why in checked.stdout + checked.stderr, (new, checked)
+
+
 def test_feedback_store_is_no_table(gateway, upstream):
     feedback_gateway(gateway)
     assert say(gateway, answered(gateway, "one", model="support"), value=True)[0] == 200

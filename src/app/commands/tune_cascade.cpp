@@ -34,17 +34,10 @@ lab::OutcomeTable pair_of(lab::OutcomeTable table, const std::vector<std::string
     return table.only(both);
 }
 
-/// Scores of the rows, evenly spread where there are more than are kept.
-std::vector<cascade::Score> spread_scores(std::span<const cascade::JudgedRow> rows) {
-    std::vector<cascade::Score> all;
-    for (const cascade::JudgedRow& row : rows) all.push_back(row.score);
-    std::sort(all.begin(), all.end());
-    if (all.size() <= cascade::kMostScores) return all;
+std::vector<cascade::Score> scores_of(std::span<const cascade::JudgedRow> rows) {
     std::vector<cascade::Score> out;
-    out.reserve(cascade::kMostScores);
-    for (std::size_t i = 0; i < cascade::kMostScores; ++i)
-        out.push_back(all[(2 * i + 1) * all.size() / (2 * cascade::kMostScores)]);
-    return out;
+    for (const cascade::JudgedRow& row : rows) out.push_back(row.score);
+    return cascade::spread_scores(std::move(out));
 }
 
 Result<cascade::CascadeFile> tune(const TuneCascadeOptions& options) {
@@ -60,7 +53,7 @@ Result<cascade::CascadeFile> tune(const TuneCascadeOptions& options) {
     out.promise = {options.max_harm, options.confidence};
     out.tasks = std::move(all.task);
     out.certificate = cascade::certify(all.rows, out.promise);
-    if (out.certificate.certified) out.scores = spread_scores(all.rows);
+    if (out.certificate.certified) out.scores = scores_of(all.rows);
     const auto& names = options.as.empty() ? options.models : options.as;
     out.weak = names[0];
     out.strong = names[1];

@@ -3,6 +3,7 @@
 #include "json/node.hpp"
 #include "json/write.hpp"
 #include "methods/agent_cache/asked_question.hpp"
+#include "wire/openai/convert.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -94,6 +95,13 @@ std::optional<std::string> answer_text(std::string_view completion) {
     return std::string(text);
 }
 
+std::optional<std::string> captured_text(const pipeline::Outcome& outcome) {
+    if (outcome.captured.empty()) return std::nullopt;
+    if (outcome.form == pipeline::AnswerForm::kJson) return answer_text(outcome.captured);
+    const auto completion = wire::openai::stream_to_completion(outcome.captured);
+    return completion ? answer_text(*completion) : std::nullopt;
+}
+
 pipeline::LaterCall judge_call(const pipeline::Model& model, std::string_view question,
                                std::string_view kept, std::string_view fresh,
                                std::function<void(std::optional<bool>)> then) {
@@ -129,11 +137,11 @@ pipeline::LaterCall judge_call(const pipeline::Model& model, std::string_view qu
     return out;
 }
 
-pipeline::LaterCall audit_call(
-    const pipeline::RequestContext& context,
+pipeline::LaterCall ask_again(
+    const pipeline::RequestContext& context, const pipeline::Model& model,
     std::function<std::optional<pipeline::LaterCall>(const pipeline::LaterAnswer&)> then) {
     pipeline::LaterCall out;
-    out.model = context.model;
+    out.model = &model;
     if (auto body = json::parse_node(context.body)) {
         // Nobody reads along.
         for (const std::string_view key : {"stream", "stream_options"}) body->erase(key);

@@ -20,6 +20,8 @@ enum class Comparison : std::uint8_t {
 /// The text of a whole answer as JSON. nullopt: it is none that may be given to anybody else, as it was cut at a limit or
 /// by a filter, refused, calls a tool or has several choices. Uses the thread's JSON indexer.
 [[nodiscard]] std::optional<std::string> answer_text(std::string_view completion);
+/// The same of what was captured, in either form.
+[[nodiscard]] std::optional<std::string> captured_text(const pipeline::Outcome& outcome);
 
 /// Asks `model` whether an answer that was kept is as right for `question` as the fresh one. `then` gets its word;
 /// nullopt: it had none.
@@ -27,9 +29,9 @@ enum class Comparison : std::uint8_t {
                                              std::string_view question, std::string_view kept,
                                              std::string_view fresh,
                                              std::function<void(std::optional<bool>)> then);
-/// Asks again what the request asks, of the model that it asks. `then` as of LaterCall.
-[[nodiscard]] pipeline::LaterCall audit_call(
-    const pipeline::RequestContext& context,
+/// Asks `model` again what the request asks. `then` as of LaterCall.
+[[nodiscard]] pipeline::LaterCall ask_again(
+    const pipeline::RequestContext& context, const pipeline::Model& model,
     std::function<std::optional<pipeline::LaterCall>(const pipeline::LaterAnswer&)> then);
 
 inline constexpr std::string_view kAuditTag = "cache_audit";

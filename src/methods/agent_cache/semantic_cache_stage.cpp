@@ -243,8 +243,8 @@ Verdict respond(RequestContext& context, const LookPtr& look) {
     look->store->note_decision(context.id, look->place,
                                explain(*look, audited ? "hit, audited" : "hit"));
     if (audited) {
-        context.later.push_back(
-            audit_call(context, [look](const LaterAnswer& answer) -> std::optional<LaterCall> {
+        context.later.push_back(ask_again(
+            context, *context.model, [look](const LaterAnswer& answer) -> std::optional<LaterCall> {
                 if (!answer.complete) {
                     look->controller->missed(look->decision);
                     return std::nullopt;

@@ -19,21 +19,31 @@ Error broken(std::string why) {
             "policy_invalid"};
 }
 
-/// Two numbers each; none where there is no such member.
-bool read_scores(const json::Node& node, std::vector<Score>& out) {
-    const json::Node* const all = node.find("scores");
-    if (all == nullptr) return true;
-    for (const json::Node& one : all->elements) {
-        if (one.elements.size() != 2) return false;
-        const auto confidence = json::to_double(one.elements[0].text);
-        const auto tie = json::to_double(one.elements[1].text);
-        if (!confidence || !tie) return false;
-        out.push_back({*confidence, *tie});
-    }
-    return all->is_array() && !out.empty() && out.size() <= kMostScores;
+}  // namespace
+
+void write_scores(json::Writer& writer, std::span<const Score> scores) {
+    writer.array();
+    for (const Score& score : scores)
+        writer.array().number(score.confidence).number(score.tie).close_array();
+    writer.close_array();
 }
 
-}  // namespace
+Result<std::vector<Score>> read_scores(const json::Node& array) {
+    const auto failed = [] {
+        return fail(ErrorCode::kConfig, "scores that are none");
+    };
+    std::vector<Score> out;
+    if (!array.is_array() || array.elements.empty() || array.elements.size() > kMostScores)
+        return failed();
+    for (const json::Node& one : array.elements) {
+        if (one.elements.size() != 2) return failed();
+        const auto confidence = json::to_double(one.elements[0].text);
+        const auto tie = json::to_double(one.elements[1].text);
+        if (!confidence || !tie) return failed();
+        out.push_back({*confidence, *tie});
+    }
+    return out;
+}
 
 std::string write_cascade_file(const CascadeFile& file) {
     std::string out;
@@ -54,10 +64,8 @@ std::string write_cascade_file(const CascadeFile& file) {
     writer.key("outcomes_sha256").string(file.outcomes_sha256);
     writer.key("made_unix_s").integer(file.made_unix_s);
     if (!file.scores.empty()) {
-        writer.key("scores").array();
-        for (const Score& score : file.scores)
-            writer.array().number(score.confidence).number(score.tie).close_array();
-        writer.close_array();
+        writer.key("scores");
+        write_scores(writer, file.scores);
     }
     json::append_seal(out);
     return out + "\n";
@@ -90,7 +98,11 @@ Result<CascadeFile> read_cascade_file(std::string_view text) {
     out.outcomes = reader.text("outcomes");
     out.outcomes_sha256 = reader.text("outcomes_sha256");
     out.made_unix_s = static_cast<std::int64_t>(reader.number("made_unix_s", 0, 1e12));
-    if (!read_scores(*node, out.scores)) return fail(broken("'scores' cannot be read"));
+    if (const json::Node* const scores = node->find("scores")) {
+        auto read = read_scores(*scores);
+        if (!read) return fail(broken("'scores' cannot be read"));
+        out.scores = std::move(*read);
+    }
     if (!reader.missing().empty())
         return fail(broken("'" + reader.missing() + "' is missing or out of range"));
     return out;

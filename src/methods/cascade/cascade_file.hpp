@@ -2,11 +2,18 @@
 
 #include "base/result.hpp"
 #include "methods/cascade/certificate.hpp"
+#include "methods/cascade/watch.hpp"
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
+
+namespace leeway::json {
+struct Node;
+class Writer;
+}  // namespace leeway::json
 
 namespace leeway::cascade {
 
@@ -27,8 +34,10 @@ struct CascadeFile {
     std::string seal;  ///< in hexadecimal; read, not written
 };
 
-/// The most of its `scores`: more tell no more of how they are spread.
-inline constexpr std::size_t kMostScores = 1000;
+/// `scores` as a JSON array of pairs, the value of the member that `writer` is at.
+void write_scores(json::Writer& writer, std::span<const Score> scores);
+/// Errors (kConfig): it is no such array, or has none or more than `kMostScores`.
+[[nodiscard]] Result<std::vector<Score>> read_scores(const json::Node& array);
 
 /// One JSON object in a line. Its last member is the SHA-256 of all before it: a file that was cut or edited is refused.
 [[nodiscard]] std::string write_cascade_file(const CascadeFile& file);

@@ -1,6 +1,7 @@
 #include "methods/cascade/cascade_stage.hpp"
 
 #include "base/random.hpp"
+#include "json/node.hpp"
 #include "methods/agent_cache/answer_form.hpp"
 #include "methods/agent_cache/answer_judge.hpp"
 #include "methods/cascade/check/agreement.hpp"
@@ -13,11 +14,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <utility>
 
 namespace leeway::cascade {
 namespace {
 
 using wire::StopReason;
+
+// Of an answer that another one is compared with.
+constexpr std::size_t kMostCompared = 256UL * 1024;
 
 /// What speaks against an answer, whatever its tokens say; empty: nothing.
 std::string_view fault_of(const wire::Choice& choice) {
@@ -43,25 +49,53 @@ std::string probability_text(double confidence) {
     return fmt::format("{:.{}f}", probability_of(confidence), 2 + more);
 }
 
+Score score_of(double mean_logprob, std::int64_t input_tokens) {
+    return {confidence_of(mean_logprob), -static_cast<double>(input_tokens)};
+}
+
+/// Whether more calls may be made of what the request asks.
+bool leaves_traces(const pipeline::RequestContext& context, const pipeline::Model* judge) {
+    if (agent_cache::says(context, "no-store")) return false;
+    return judge == nullptr || judge->local || !context.local_only;
+}
+
+/// Two answers to one question.
+struct Pair {
+    const std::string& weak;
+    const std::string& strong;
+    const std::string& asked;
+    const pipeline::Model* judge;  ///< null: those that differ are harm
+};
+
+/// Tells `harm` whether the weak one would have been harm, at once or when the judge has been asked, which is returned.
+std::optional<pipeline::LaterCall> judged(const Pair& pair, std::function<void(bool)> harm) {
+    const auto same = check::say_the_same(pair.weak, pair.strong);
+    if (same || pair.judge == nullptr) {
+        harm(!same.value_or(false));
+        return std::nullopt;
+    }
+    pipeline::LaterCall next =
+        agent_cache::judge_call(*pair.judge, pair.asked, pair.weak, pair.strong,
+                                [harm = std::move(harm)](std::optional<bool> agrees) {
+                                    if (agrees) harm(!*agrees);
+                                });
+    next.tag = kCascadeJudgeTag;
+    return next;
+}
+
 }  // namespace
 
 std::optional<Score> score_of(const wire::ChatAnswer& answer) {
     if (answer.choices.size() != 1) return std::nullopt;
     const auto summary = summarise_logprobs(answer.choices.front().logprobs);
     if (!summary) return std::nullopt;
-    const auto asked = static_cast<double>(answer.usage.usage.input_total());
-    return Score{confidence_of(summary->mean), -asked};
+    return score_of(summary->mean, answer.usage.usage.input_total());
 }
 
 std::string_view CascadeStage::obstacle(const pipeline::RequestContext& context) const {
     if (context.endpoint != pipeline::Endpoint::kChatCompletions || context.opaque)
         return "not_chat";
     if (context.model != use_.strong) return "other_model";  // somebody chose before us
-    if (!use_.cut) return "no_evidence";
-    if (use_.certificate) {
-        if (const std::string_view why = use_.certificate->demoted(); !why.empty())
-            return why == "drift" ? "demoted:drift" : "demoted:harm";
-    }
     if (context.view.n > 1) return "choices";
     if (context.view.has_tools && !use_.tools) return "tools";
     if (context.local_only && !use_.weak->local) return "local_only";
@@ -69,46 +103,85 @@ std::string_view CascadeStage::obstacle(const pipeline::RequestContext& context)
     return {};
 }
 
+std::string_view CascadeStage::no_certificate() const {
+    if (!use_.certificate) return use_.cut ? "" : "no_evidence";
+    const std::string_view why = use_.certificate->obstacle();
+    if (why == "drift") return "demoted:drift";
+    if (why == "harm") return "demoted:harm";
+    return why;
+}
+
 Task<pipeline::Verdict> CascadeStage::on_request(pipeline::RequestContext& context) {
     if (const std::string_view why = obstacle(context); !why.empty()) {
         context.note(kInfo.name, why);
+        co_return pipeline::Verdict(pipeline::Continue{});
+    }
+    if (const std::string_view why = no_certificate(); !why.empty()) {
+        context.note(kInfo.name, why);
+        begin_learning(context);
         co_return pipeline::Verdict(pipeline::Continue{});
     }
     context.trial = {use_.weak, use_.strong, this, use_.weak_if_strong_fails};
     co_return pipeline::Verdict(pipeline::Retarget{use_.weak});
 }
 
+/// Of a request that the strong model answers, and that the weak one is asked as well when it has.
+struct CascadeStage::Learning final : pipeline::StageState {};
+
+void CascadeStage::begin_learning(pipeline::RequestContext& context) const {
+    if (!use_.certificate || !use_.certificate->learns(fast_uniform())) return;
+    const bool allowed = context.asker == nullptr || context.asker->may_answer(*use_.weak);
+    if (!allowed || !leaves_traces(context, use_.judge)) return;
+    context.capture_bytes = std::max(context.capture_bytes, kMostCompared);
+    context.keep(this, std::make_unique<Learning>());
+}
+
+void CascadeStage::on_outcome(pipeline::RequestContext& context,
+                              const pipeline::Outcome& outcome) noexcept {
+    if (context.kept(this) == nullptr || !outcome.complete || outcome.from_stage ||
+        context.model->name != use_.strong->name)
+        return;
+    auto text = agent_cache::captured_text(outcome);
+    if (!text) return;
+    pipeline::LaterCall call = agent_cache::ask_again(
+        context, *use_.weak,
+        [certificate = use_.certificate, judge = use_.judge, asked = question_of(context),
+         strong = std::move(*text)](const pipeline::LaterAnswer& weak) {
+            // One that would not have been taken whatever its score tells nothing.
+            if (!weak.complete || !weak.mean_logprob) return std::optional<pipeline::LaterCall>();
+            const Score score = score_of(*weak.mean_logprob, weak.input_tokens);
+            return judged({weak.text, strong, asked, judge},
+                          [certificate, score](bool harm) { certificate->learn(score, harm); });
+        });
+    if (auto body = json::parse_node(call.body)) {
+        body->at("logprobs") = json::Node::raw("true");
+        call.body = body->json();
+    }
+    call.tag = kCascadeLearnTag;
+    context.later.push_back(std::move(call));
+}
+
+std::string CascadeStage::question_of(const pipeline::RequestContext& context) const {
+    if (use_.judge == nullptr) return {};
+    return router::user_turns(context.view.messages.in(context.body)).last;
+}
+
 /// Asks the strong model, too, when the caller has the weak one's answer, and judges by what it says.
 void CascadeStage::audit(std::string text, const Score& score, const OnlineDecision& decision,
                          pipeline::RequestContext& context) const {
-    if (agent_cache::says(context, "no-store") || (context.local_only && !use_.strong->local))
-        return;
-    const pipeline::Model* judge = use_.judge;
-    if (judge != nullptr && context.local_only && !judge->local) return;
-    std::string question = judge == nullptr
-                               ? std::string()
-                               : router::user_turns(context.view.messages.in(context.body)).last;
-    pipeline::LaterCall call = agent_cache::audit_call(
-        context,
-        [certificate = use_.certificate, judge, score, decision, weak = std::move(text),
-         asked = std::move(question)](
-            const pipeline::LaterAnswer& strong) -> std::optional<pipeline::LaterCall> {
-            if (!strong.complete) return std::nullopt;
-            const auto same = check::say_the_same(weak, strong.text);
-            if (same || judge == nullptr) {
-                certificate->record(score, decision, !same.value_or(false));
-                return std::nullopt;
-            }
-            pipeline::LaterCall next =
-                agent_cache::judge_call(*judge, asked, weak, strong.text,
-                                        [certificate, score, decision](std::optional<bool> agrees) {
-                                            if (agrees)
-                                                certificate->record(score, decision, !*agrees);
-                                        });
-            next.tag = kCascadeJudgeTag;
-            return next;
-        });
-    call.model = use_.strong;
+    if (!leaves_traces(context, use_.judge) || (context.local_only && !use_.strong->local)) return;
+    pipeline::LaterCall call =
+        agent_cache::ask_again(context, *use_.strong,
+                               [certificate = use_.certificate, judge = use_.judge, score, decision,
+                                weak = std::move(text),
+                                asked = question_of(context)](const pipeline::LaterAnswer& strong) {
+                                   if (!strong.complete)
+                                       return std::optional<pipeline::LaterCall>();
+                                   return judged({weak, strong.text, asked, judge},
+                                                 [certificate, score, decision](bool harm) {
+                                                     certificate->record(score, decision, harm);
+                                                 });
+                               });
     call.tag = kCascadeAuditTag;
     context.later.push_back(std::move(call));
 }

@@ -19,9 +19,10 @@ struct CascadeUse {
     /// The weak model's answer is taken from this score on; nullopt: there is not enough evidence for any, so the strong
     /// model answers.
     std::optional<Score> cut;
-    /// Of `cut`, where it is certified and audited: as long as it serves. Null: `cut` stands.
+    /// Instead of `cut`, where answers taken are audited: takes them as long as it serves. Null: `cut` stands.
     std::shared_ptr<CertificateInUse> certificate;
-    const pipeline::Model* judge = nullptr;  ///< of audits; null: answers that differ are harm
+    const pipeline::Model* judge =
+        nullptr;  ///< of answers to be compared; null: those that differ are harm
     bool tools = false;  ///< also requests that offer tools
     bool weak_if_strong_fails = false;
 };
@@ -36,20 +37,30 @@ public:
 
     [[nodiscard]] const pipeline::StageInfo& info() const noexcept override { return kInfo; }
     [[nodiscard]] Task<pipeline::Verdict> on_request(pipeline::RequestContext& context) override;
+    void on_outcome(pipeline::RequestContext& context,
+                    const pipeline::Outcome& outcome) noexcept override;
     [[nodiscard]] pipeline::TrialVerdict judge(const wire::ChatAnswer& answer,
                                                pipeline::RequestContext& context) const override;
 
 private:
-    /// Why the strong model answers without a trial; empty: there is one.
+    struct Learning;
+
+    /// Why the request is none for a trial; empty: it is one.
     [[nodiscard]] std::string_view obstacle(const pipeline::RequestContext& context) const;
+    /// Why the weak model's answers are not taken; empty: they are.
+    [[nodiscard]] std::string_view no_certificate() const;
+    void begin_learning(pipeline::RequestContext& context) const;
     void audit(std::string text, const Score& score, const OnlineDecision& decision,
                pipeline::RequestContext& context) const;
+    /// What the judge must see of the request; empty: there is none.
+    [[nodiscard]] std::string question_of(const pipeline::RequestContext& context) const;
 
     const CascadeUse use_;
 };
 
-/// Of the rows of audits in the ledger, and of those that judge them.
+/// Of the rows in the ledger of audits, of weak answers to learn from, and of what judges either.
 inline constexpr std::string_view kCascadeAuditTag = "cascade_audit";
+inline constexpr std::string_view kCascadeLearnTag = "cascade_learn";
 inline constexpr std::string_view kCascadeJudgeTag = "cascade_judge";
 
 /// The score of an answer by its tokens' log-probabilities: their mean and, where that is equal, the shortness of what was

@@ -1,16 +1,18 @@
 #include "methods/cascade/certificate_book.hpp"
 
+#include "json/member_reader.hpp"
 #include "json/node.hpp"
 #include "json/write.hpp"
 
 namespace leeway::cascade {
 namespace {
 
-OnlineSettings settings_of(const CascadeFile& file, double audit) {
+OnlineSettings settings_of(const CascadeFile& file, const CertificateCare& care) {
     OnlineSettings out;
     out.promise = file.promise;
-    out.audit = audit;
-    out.shadow = 0;  // once demoted, nothing is gathered
+    out.audit = care.audit;
+    out.shadow = care.learn;
+    out.least_accepted = care.least_accepted;
     return out;
 }
 
@@ -21,18 +23,42 @@ std::vector<JudgedRow> rows_of(const CascadeFile& file) {
     return out;
 }
 
+/// nullopt: it is none.
+std::optional<SelfCertified> read_certified(const json::Node& node) {
+    json::MemberReader reader(node);
+    SelfCertified out;
+    out.cut.confidence = reader.number("cut", 0, 1e9);
+    out.cut.tie = reader.number("cut_tie", -1e15, 1e15);
+    out.harm_rate = reader.number("harm_rate", 0, 1);
+    const json::Node* const scores = node.find("scores");
+    if (scores == nullptr || !reader.missing().empty()) return std::nullopt;
+    auto read = read_scores(*scores);
+    if (!read) return std::nullopt;
+    out.scores = std::move(*read);
+    return out;
+}
+
 }  // namespace
 
-CertificateInUse::CertificateInUse(const CascadeFile& file, double audit)
-    : online_(settings_of(file, audit), file.certificate, rows_of(file)) {}
+CertificateInUse::CertificateInUse(const CascadeFile& file, const CertificateCare& care)
+    : care_(care), online_(settings_of(file, care), file.certificate, rows_of(file)) {
+    state_.serving = online_.serving();
+}
+
+/// After anything that may have ended or begun its service.
+void CertificateInUse::take_standing() {
+    if (state_.serving == online_.serving()) return;
+    state_.serving = online_.serving();
+    state_.why = state_.serving ? std::string() : online_.why();
+}
 
 OnlineDecision CertificateInUse::decide(const Score& score, double chance) {
     const std::scoped_lock lock(mutex_);
     if (!state_.serving) return {};
     ++state_.decided;
-    const OnlineDecision out = online_.decide(score, chance);
-    state_.serving = online_.serving();
-    if (!state_.serving) state_.why = online_.why();
+    OnlineDecision out = online_.decide(score, chance);
+    take_standing();
+    if (!out.weak) out.judge = false;  // the strong model has not answered yet
     return out;
 }
 
@@ -42,19 +68,34 @@ void CertificateInUse::record(const Score& score, const OnlineDecision& decision
     ++state_.audited;
     state_.harmed += harm ? 1 : 0;
     online_.record(score, decision, harm);
-    state_.serving = online_.serving();
-    if (!state_.serving) state_.why = online_.why();
+    take_standing();
+}
+
+bool CertificateInUse::learns(double chance) const {
+    if (chance >= care_.learn) return false;
+    const std::scoped_lock lock(mutex_);
+    return !state_.serving;
+}
+
+void CertificateInUse::learn(const Score& score, bool harm) {
+    const std::scoped_lock lock(mutex_);
+    if (state_.serving) return;  // it is certified meanwhile
+    ++state_.learned;
+    online_.record(score, {.weak = false, .judge = true}, harm);
+    take_standing();
 }
 
 void CertificateInUse::demote(std::string why) {
     const std::scoped_lock lock(mutex_);
+    online_.demote(std::move(why));
     state_.serving = false;
-    state_.why = std::move(why);
+    state_.why = online_.why();
 }
 
-std::string_view CertificateInUse::demoted() const {
+std::string_view CertificateInUse::obstacle() const {
     const std::scoped_lock lock(mutex_);
     if (state_.serving) return {};
+    if (state_.why.empty()) return "no_evidence";
     return state_.why.find("drift") != std::string::npos ? "drift" : "harm";
 }
 
@@ -63,18 +104,41 @@ CertificateInUse::State CertificateInUse::state() const {
     return state_;
 }
 
+std::optional<SelfCertified> CertificateInUse::by_itself() const {
+    const std::scoped_lock lock(mutex_);
+    return online_.by_itself();
+}
+
+void CertificateInUse::resume(SelfCertified certified) {
+    const std::scoped_lock lock(mutex_);
+    online_.resume(std::move(certified));
+    take_standing();
+}
+
 Result<void> CertificateBook::restore(std::string_view text) {
+    const auto failed = [] {
+        return fail(ErrorCode::kConfig, "it does not tell what became of cascades");
+    };
     const auto node = json::parse_node(text);
     const json::Node* const all = node && node->is_object() ? node->find("demoted") : nullptr;
-    if (all == nullptr || !all->is_array())
-        return fail(ErrorCode::kConfig, "it does not tell which cascades were demoted");
+    if (all == nullptr || !all->is_array()) return failed();
     const std::scoped_lock lock(mutex_);
     for (const json::Node& one : all->elements) {
         if (!one.is_object()) continue;
-        const std::string_view why = one.text_of("why");
-        by_route_.insert_or_assign(
-            std::string(one.text_of("route")),
-            Entry{std::string(one.text_of("policy")), 0, nullptr, std::string(why)});
+        Entry entry;
+        entry.seal = one.text_of("policy");
+        entry.why = one.text_of("why");
+        by_route_.insert_or_assign(std::string(one.text_of("route")), std::move(entry));
+    }
+    const json::Node* const certified = node->find("certified");
+    if (certified == nullptr) return {};
+    for (const json::Node& one : certified->elements) {
+        auto read = read_certified(one);
+        if (!read) return failed();
+        Entry entry;
+        entry.seal = one.text_of("policy");
+        entry.certified = std::move(read);
+        by_route_.insert_or_assign(std::string(one.text_of("route")), std::move(entry));
     }
     return {};
 }
@@ -89,33 +153,54 @@ std::string CertificateBook::text() const {
         writer.object().key("route").string(route).key("policy").string(entry.seal);
         writer.key("why").string(entry.why).close_object();
     }
+    writer.close_array().key("certified").array();
+    for (const auto& [route, entry] : by_route_) {
+        if (!entry.certified) continue;
+        writer.object().key("route").string(route).key("policy").string(entry.seal);
+        writer.key("cut").number(entry.certified->cut.confidence);
+        writer.key("cut_tie").number(entry.certified->cut.tie);
+        writer.key("harm_rate").number(entry.certified->harm_rate).key("scores");
+        write_scores(writer, entry.certified->scores);
+        writer.close_object();
+    }
     writer.close_array().close_object();
     return out + "\n";
 }
 
 std::shared_ptr<CertificateInUse> CertificateBook::use(const std::string& route,
-                                                       const CascadeFile& file, double audit) {
+                                                       const CascadeFile& file,
+                                                       const CertificateCare& care) {
     const std::scoped_lock lock(mutex_);
     Entry& entry = by_route_[route];
     const bool same = entry.seal == file.seal;
-    if (same && entry.certificate && entry.audit == audit) return entry.certificate;
-    auto out = std::make_shared<CertificateInUse>(file, audit);
-    if (same && entry.certificate && !entry.certificate->demoted().empty())
+    const bool as_before = entry.care.audit == care.audit && entry.care.learn == care.learn;
+    if (same && entry.certificate && as_before) return entry.certificate;
+    if (!same) entry = {};
+    if (entry.certificate) {  // what nobody was told yet holds, too
         entry.why = entry.certificate->state().why;
-    if (same && !entry.why.empty()) out->demote(entry.why);
-    entry = {file.seal, audit, out, same ? entry.why : std::string()};
-    return out;
+        entry.certified = entry.certificate->by_itself();
+    }
+    entry.seal = file.seal;
+    entry.care = care;
+    entry.certificate = std::make_shared<CertificateInUse>(file, care);
+    if (!entry.why.empty()) entry.certificate->demote(entry.why);
+    if (entry.certified) entry.certificate->resume(*entry.certified);
+    return entry.certificate;
 }
 
-std::vector<std::pair<std::string, std::string>> CertificateBook::take_demoted() {
+std::vector<CertificateBook::Change> CertificateBook::take_changes() {
     const std::scoped_lock lock(mutex_);
-    std::vector<std::pair<std::string, std::string>> out;
+    std::vector<Change> out;
     for (auto& [route, entry] : by_route_) {
-        if (!entry.certificate || !entry.why.empty()) continue;
-        const CertificateInUse::State state = entry.certificate->state();
-        if (state.serving) continue;
-        entry.why = state.why;
-        out.emplace_back(route, entry.why);
+        if (!entry.certificate) continue;
+        const std::string why = entry.certificate->state().why;
+        std::optional<SelfCertified> certified = entry.certificate->by_itself();
+        const bool begins =
+            certified && (!entry.certified || certified->cut != entry.certified->cut);
+        const bool ends = !why.empty() && why != entry.why;
+        entry.why = why;
+        entry.certified = certified;
+        if (begins || ends) out.push_back({route, why, std::move(certified)});
     }
     return out;
 }

@@ -55,6 +55,7 @@ void OnlineCertificate::demote(std::string why) {
     gathered_.clear();
     oldest_ = 0;
     walk_.reset();
+    own_.reset();
     why_ = std::move(why);
     ++demotions_;
 }
@@ -85,7 +86,10 @@ void OnlineCertificate::record(const Score& score, const OnlineDecision& decisio
         }
         return;
     }
-    if (cut_) return;
+    if (!cut_) gather(score, harm);
+}
+
+void OnlineCertificate::gather(const Score& score, bool harm) {
     if (!walk_) {
         gathered_.push_back(score);
         if (gathered_.size() < kScouts) return;
@@ -101,11 +105,20 @@ void OnlineCertificate::record(const Score& score, const OnlineDecision& decisio
     walk_->add(score, harm);
     const auto certified = walk_->cut();
     if (!certified || gathered_.size() < kLeastRows) return;
+    const auto rows = static_cast<double>(gathered_.size());
     const auto accepted = static_cast<double>(std::count_if(
         gathered_.begin(), gathered_.end(), [&](const Score& one) { return one >= *certified; }));
-    const double rate = settings_.promise.max_harm * static_cast<double>(gathered_.size()) /
-                        std::max(1.0, accepted);
-    serve(*certified, gathered_, rate);
+    if (accepted < settings_.least_accepted * rows) return;
+    const double rate = settings_.promise.max_harm * rows / std::max(1.0, accepted);
+    resume({*certified, std::min(rate, 1.0), spread_scores(std::move(gathered_))});
+}
+
+void OnlineCertificate::resume(SelfCertified certified) {
+    own_ = std::move(certified);
+    serve(own_->cut, own_->scores, own_->harm_rate);
+    gathered_.clear();
+    oldest_ = 0;
+    walk_.reset();
 }
 
 }  // namespace leeway::cascade

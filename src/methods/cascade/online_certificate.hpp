@@ -21,6 +21,15 @@ struct OnlineSettings {
         1;  ///< after a demotion: share of requests for which the weak model is asked, too
     double false_alarm_every =
         50'000;  ///< requests between false alarms of each watch, on average, at least
+    /// A cut that takes a smaller share of the weak answers is not served: asking the weak model costs more than it saves.
+    double least_accepted = 0;
+};
+
+/// What a certificate that it made by itself rests on.
+struct SelfCertified {
+    Score cut;
+    double harm_rate = 0;  ///< of answers taken, at most
+    std::vector<Score> scores;  ///< how traffic was spread; not empty
 };
 
 /// What to do with one request whose weak answer has a score.
@@ -47,13 +56,19 @@ public:
 
     [[nodiscard]] bool serving() const noexcept { return cut_.has_value(); }
     [[nodiscard]] const std::optional<Score>& cut() const noexcept { return cut_; }
+    /// Of a cut that it certified by itself and that serves; nullopt: none does.
+    [[nodiscard]] const std::optional<SelfCertified>& by_itself() const noexcept { return own_; }
+    /// Serves what another one had certified by itself.
+    void resume(SelfCertified certified);
+    /// Ends its service, if it serves, and begins to gather evidence anew.
+    void demote(std::string why);
     /// Why it was demoted last; empty: never.
     [[nodiscard]] const std::string& why() const noexcept { return why_; }
     [[nodiscard]] std::uint32_t demotions() const noexcept { return demotions_; }
 
 private:
     void serve(const Score& cut, std::span<const Score> reference, double harm_rate);
-    void demote(std::string why);
+    void gather(const Score& score, bool harm);
     /// Lower limit of the harm per request since it serves, at all times at once at the promise's confidence.
     [[nodiscard]] double harm_low() const noexcept { return harm_.low() / settings_.audit; }
 
@@ -66,6 +81,7 @@ private:
     std::vector<Score> gathered_;  // bounded: the last ones
     std::size_t oldest_ = 0;  // of these, where they are as many as are kept
     std::optional<AnytimeWalk> walk_;
+    std::optional<SelfCertified> own_;  // is what serves
     std::string why_;
     std::uint32_t demotions_ = 0;
 };

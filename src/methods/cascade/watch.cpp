@@ -103,4 +103,14 @@ std::optional<Score> AnytimeWalk::cut() const noexcept {
     return out;
 }
 
+std::vector<Score> spread_scores(std::vector<Score> scores) {
+    std::sort(scores.begin(), scores.end());
+    if (scores.size() <= kMostScores) return scores;
+    std::vector<Score> out;
+    out.reserve(kMostScores);
+    for (std::size_t i = 0; i < kMostScores; ++i)
+        out.push_back(scores[(2 * i + 1) * scores.size() / (2 * kMostScores)]);
+    return out;
+}
+
 }  // namespace leeway::cascade

@@ -32,6 +32,11 @@ private:
     bool alarmed_ = false;
 };
 
+/// The most scores that are kept to watch by: more tell no more of how they are spread.
+inline constexpr std::size_t kMostScores = 1000;
+/// So many of them, evenly spread, where there are more. Sorted.
+[[nodiscard]] std::vector<Score> spread_scores(std::vector<Score> scores);
+
 /// Whether scores are still spread as they were: the shares above some quantiles, each watched in both directions. It
 /// needs no judgement of answers, so it sees a change of traffic within some dozens of requests.
 class ScoreWatch {

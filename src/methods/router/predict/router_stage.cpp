@@ -160,6 +160,7 @@ pipeline::Verdict RouterStage::go_to(std::size_t model, std::string_view why, do
     std::string word = fmt::format("{}:{}", use_.models[model]->name, why);
     if (chance < 1) word += fmt::format(",p{:.2f}", chance);
     context.note(kInfo.name, word);
+    if (chance > 0) context.chance = chance;
     if (auto* kept = static_cast<Remembered*>(context.kept(this))) kept->chosen = model;
     return pipeline::Retarget{use_.models[model]};
 }

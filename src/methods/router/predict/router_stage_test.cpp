@@ -294,6 +294,8 @@ TEST_F(RouterStages, TellsWithWhatChanceItChose) {
         const Ran hard = run(chat("3 * 4"));
         large += hard.model == "large" ? 1 : 0;
         EXPECT_NE(hard.notes.find(",p0."), std::string::npos) << hard.notes;
+        EXPECT_GT(hard.chance, 0);
+        EXPECT_LT(hard.chance, 1);
     }
     // Half of the queries are hard, and the budget pays for the large model on about two fifths of these.
     EXPECT_NEAR(large / 400.0, 0.39, 0.1);
