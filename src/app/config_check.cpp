@@ -224,8 +224,8 @@ void check_commitments(ConfigSource& source, const Draft& draft) {
 
 const std::vector<std::string>& known_stages() {
     static const std::vector<std::string> kStages{
-        "exact_cache", "semantic_cache", "semantic_routes", "guard", "router", "controller",
-        "cascade"};
+        "exact_cache", "semantic_cache", "semantic_routes", "guard",
+        "router",      "controller",     "cascade"};
     return kStages;
 }
 

@@ -104,9 +104,9 @@ void check_controller(ConfigSource& source, const Config& config, const RouteCon
     if (!used) return;
     check_order(source, route, marks);
     if (route.model.empty()) {
-        source.error(marks.controller,
-                     fmt::format("route '{}' needs a `model`: it answers by the results",
-                                 route.name));
+        source.error(
+            marks.controller,
+            fmt::format("route '{}' needs a `model`: it answers by the results", route.name));
     }
     const std::vector<std::string> known = names_of(config.models);
     if (!marks.planner.text.empty() && !contains(known, marks.planner.text))
@@ -132,9 +132,9 @@ Result<std::unique_ptr<pipeline::Stage>> make_controller_stage(
         whole = whole && use.kinds.back().model != nullptr;
     }
     if (!whole) {
-        return fail(ErrorCode::kConfig,
-                    fmt::format("route '{}': the controller names a model that is not there",
-                                route.name));
+        return fail(
+            ErrorCode::kConfig,
+            fmt::format("route '{}': the controller names a model that is not there", route.name));
     }
     use.max_steps = from.max_steps;
     use.max_parallel = from.max_parallel;

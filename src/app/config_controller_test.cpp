@@ -21,8 +21,9 @@ const std::string kBefore =
     "    model: large\n";
 const std::string kStage = "    stages: [controller]\n";
 const std::string kPlanner = "planner: small, ";
-const std::string kKinds = "kinds: [{kind: search, model: small, when: 'facts: new'}, "
-                           "{kind: write, model: large}]";
+const std::string kKinds =
+    "kinds: [{kind: search, model: small, when: 'facts: new'}, "
+    "{kind: write, model: large}]";
 
 ConfigReading reading_of(const std::string& text) { return read_config_text(text, "test.yaml"); }
 

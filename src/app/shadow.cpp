@@ -301,7 +301,9 @@ void Shadows::Waiting::stop() noexcept {
 }
 
 void Shadows::wait(Shadow& shadow, pipeline::Interruption& by) {
-    const auto same = [&](const auto& one) { return one->by == &by; };
+    const auto same = [&](const auto& one) {
+        return one->by == &by;
+    };
     const auto found = std::find_if(waiting_.begin(), waiting_.end(), same);
     if (found != waiting_.end()) return (*found)->calls.push_back(&shadow);
     Waiting& first = *waiting_.emplace_back(std::make_shared<Waiting>());
@@ -311,7 +313,9 @@ void Shadows::wait(Shadow& shadow, pipeline::Interruption& by) {
 }
 
 void Shadows::waited(Shadow& shadow, pipeline::Interruption& by) {
-    const auto same = [&](const auto& one) { return one->by == &by; };
+    const auto same = [&](const auto& one) {
+        return one->by == &by;
+    };
     const auto found = std::find_if(waiting_.begin(), waiting_.end(), same);
     std::erase((*found)->calls, &shadow);
     if (!(*found)->calls.empty()) return;

@@ -30,7 +30,7 @@ class Embedder;
 namespace leeway::router {
 class ControllerTally;
 class RouterMemory;
-}
+}  // namespace leeway::router
 
 namespace leeway::app {
 

@@ -77,9 +77,8 @@ bool ControllerStage::may_all_answer(const pipeline::RequestContext& context) co
     const auto may = [&](const pipeline::Model& model) {
         return context.asker->may_answer(model);
     };
-    return may(*use_.planner) && std::ranges::all_of(use_.kinds, [&](const StepKind& kind) {
-               return may(*kind.model);
-           });
+    return may(*use_.planner) &&
+           std::ranges::all_of(use_.kinds, [&](const StepKind& kind) { return may(*kind.model); });
 }
 
 std::string_view ControllerStage::obstacle(const pipeline::RequestContext& context) const {

@@ -18,7 +18,8 @@ namespace leeway::router {
 struct ControllerUse {
     std::string route;
     const pipeline::Model* planner = nullptr;  ///< not null
-    const pipeline::Model* own = nullptr;  ///< of the route: answers, by the results where there are any; not null
+    const pipeline::Model* own =
+        nullptr;  ///< of the route: answers, by the results where there are any; not null
     std::vector<StepKind> kinds;  ///< at least one
     std::size_t max_steps = 2;
     std::size_t max_parallel = 1;

@@ -69,7 +69,8 @@ public:
         if (asked.call.tag == kPlanTag || at_once) asked.answer = next(asked.call);
         if (throws && asked.call.tag == kStepTag) throw std::bad_alloc();
         co_await asked;
-        if (context_.asked_cost) context_.asked_cost = context_.asked_cost->plus(PicoUsd(1'000'000));
+        if (context_.asked_cost)
+            context_.asked_cost = context_.asked_cost->plus(PicoUsd(1'000'000));
         co_return std::move(*asked.answer);
     }
     [[nodiscard]] bool may_answer(const pipeline::Model& model) const override {
@@ -134,8 +135,8 @@ protected:
         use_.tally = &tally_;
     }
 
-    void ask(const std::string& members = {}, const std::string& messages =
-                                                  R"([ {"role":"user","content":"Plan it"} ])") {
+    void ask(const std::string& members = {},
+             const std::string& messages = R"([ {"role":"user","content":"Plan it"} ])") {
         stage_.emplace(use_);
         body_ = R"({"model":"trips","messages":)" + messages + members + "}";
         auto view = wire::openai::parse_request(wire::openai::Endpoint::kChatCompletions, body_);
@@ -209,7 +210,8 @@ TEST_F(Controller, StepsRunSideBySideAndTheirResultsAreAdded) {
     const auto view = wire::openai::parse_request(wire::openai::Endpoint::kChatCompletions, body);
     ASSERT_TRUE(view);
     EXPECT_EQ(view->message_count, 2U);
-    EXPECT_THAT(body, HasSubstr(R"({"role":"user","content":"Plan it"} ,{"role":"user","content":)"));
+    EXPECT_THAT(body,
+                HasSubstr(R"({"role":"user","content":"Plan it"} ,{"role":"user","content":)"));
     EXPECT_THAT(body, HasSubstr(R"(\"text\":\"B\\\"\")"));
 }
 
@@ -329,8 +331,10 @@ TEST_F(Controller, WhatItCannotPlanIsNotPaidFor) {
     EXPECT_EQ(skipped(R"(,"tools":[{"type":"function","function":{"name":"f"}}])"),
               "controller=tools");
     EXPECT_EQ(skipped(R"(,"response_format":{"type":"json_object"})"), "controller=format");
-    EXPECT_EQ(skipped({}, R"([{"role":"user","content":[{"type":"image_url","image_url":{"url":"u"}}]}])"),
-              "controller=media");
+    EXPECT_EQ(
+        skipped({},
+                R"([{"role":"user","content":[{"type":"image_url","image_url":{"url":"u"}}]}])"),
+        "controller=media");
     EXPECT_EQ(skipped({}, R"([{"role":"user","content":"a"},{"role":"assistant","content":"b"}])"),
               "controller=not_asked");
     model_.forbidden = "small";

@@ -78,8 +78,7 @@ std::optional<std::string> text_of(const json::Node* content) {
     return out;
 }
 
-void append_result(const Plan& plan, std::size_t step, std::string_view result,
-                   json::Writer& out) {
+void append_result(const Plan& plan, std::size_t step, std::string_view result, json::Writer& out) {
     out.object().key("result").integer(static_cast<std::int64_t>(plan.steps[step].id));
     out.key("task").string(with_named_results(plan.steps[step].task));
     out.key("text").string(cut(result, kMostResult)).close_object();
@@ -116,8 +115,7 @@ pipeline::OwnCall plan_call(const pipeline::Model& planner, std::span<const Step
     for (const StepKind& kind : kinds)
         told += fmt::format("- {}{}{}\n", kind.name, kind.when.empty() ? "" : ": ", kind.when);
     const std::string schema = plan_schema(rules);
-    const std::string task =
-        fmt::format(kPlannerTask, rules.max_steps, told, schema);
+    const std::string task = fmt::format(kPlannerTask, rules.max_steps, told, schema);
     const std::string user = fmt::format(R"({{"conversation":{}}})", conversation);
     return call_of(planner, task, user, kPlanTokens, schema, kPlanTag);
 }

@@ -18,8 +18,8 @@ const PlanRules& rules() {
     return kRules;
 }
 
-std::string step(const std::string& id, const std::string& needs, const std::string& kind = "search",
-                 const std::string& task = "Do it") {
+std::string step(const std::string& id, const std::string& needs,
+                 const std::string& kind = "search", const std::string& task = "Do it") {
     return R"({"id":)" + id + R"(,"task":")" + task + R"(","kind":")" + kind + R"(","needs":)" +
            needs + "}";
 }
@@ -70,9 +70,9 @@ TEST(ReadPlan, NothingToPlanIsAPlan) {
 TEST(ReadPlan, CyclesAreRefused) {
     EXPECT_EQ(refusal(steps({step("1", "[1]")})), "cycle");
     EXPECT_EQ(refusal(steps({step("1", "[2]"), step("2", "[1]")})), "cycle");
-    EXPECT_EQ(refusal(steps({step("7", "[]"), step("1", "[3,7]"), step("2", "[1]"),
-                             step("3", "[2]")})),
-              "cycle");
+    EXPECT_EQ(
+        refusal(steps({step("7", "[]"), step("1", "[3,7]"), step("2", "[1]"), step("3", "[2]")})),
+        "cycle");
 }
 
 TEST(ReadPlan, IdsAreKnownAndOnce) {
@@ -108,15 +108,15 @@ TEST(ReadPlan, KindsTasksAndNumbersAreWithinTheRules) {
 }
 
 TEST(ReadPlan, WhatIsNoPlanIsRefused) {
-    for (const char* text : {"", "I would search first.", "}{", "{", R"({"steps":[})", "{\"steps\":\xff}",
-                             R"({"steps":[]} or {"steps":[]})"})
+    for (const char* text : {"", "I would search first.", "}{", "{", R"({"steps":[})",
+                             "{\"steps\":\xff}", R"({"steps":[]} or {"steps":[]})"})
         EXPECT_EQ(refusal(text), "not_json") << text;
-    for (const char* text :
-         {"{}", R"({"steps":{}})", R"({"steps":null})", R"({"steps":[1]})", R"({"steps":[[]]})",
-          R"({"plan":[]})", R"({"steps":[{}]})", R"({"steps":[{"id":1,"task":"a","kind":"search"}]})",
-          R"({"steps":[{"id":1,"task":7,"kind":"search","needs":[]}]})",
-          R"({"steps":[{"id":1,"task":"a","kind":null,"needs":[]}]})",
-          R"({"steps":[{"id":1,"task":"a","kind":"search","needs":1}]})"})
+    for (const char* text : {"{}", R"({"steps":{}})", R"({"steps":null})", R"({"steps":[1]})",
+                             R"({"steps":[[]]})", R"({"plan":[]})", R"({"steps":[{}]})",
+                             R"({"steps":[{"id":1,"task":"a","kind":"search"}]})",
+                             R"({"steps":[{"id":1,"task":7,"kind":"search","needs":[]}]})",
+                             R"({"steps":[{"id":1,"task":"a","kind":null,"needs":[]}]})",
+                             R"({"steps":[{"id":1,"task":"a","kind":"search","needs":1}]})"})
         EXPECT_EQ(refusal(text), "not_a_plan") << text;
     std::string deep = R"({"steps":)";
     for (int i = 0; i < 1000; ++i) deep += '[';
@@ -157,7 +157,8 @@ TEST(PlanPrompts, ResultsAreDataThatCannotBreakOut) {
     EXPECT_EQ(call.tag, kStepTag);
     EXPECT_EQ(call.answer_tokens, 100);
     EXPECT_EQ(body->find("max_completion_tokens")->integer(), 100);
-    EXPECT_THAT(results_text(*plan, results), HasSubstr(R"({"result":5,"task":"Do it","text":"secret"})"));
+    EXPECT_THAT(results_text(*plan, results),
+                HasSubstr(R"({"result":5,"task":"Do it","text":"secret"})"));
 }
 
 TEST(PlanPrompts, OnlyProvidersThatKnowFormsAreAskedForOne) {
@@ -185,8 +186,10 @@ TEST(PlanPrompts, AConversationOfTextCanBeShown) {
     EXPECT_EQ(obstacle(R"([{"role":"user","content":"a"},{"role":"assistant","content":"b"}])"),
               "not_asked");
     EXPECT_EQ(obstacle("[]"), "not_asked");
-    EXPECT_EQ(obstacle(R"([{"role":"assistant","content":"a","tool_calls":[{"id":"1"}]}])"), "tools");
-    EXPECT_EQ(obstacle(R"([{"role":"tool","content":"a"},{"role":"user","content":"b"}])"), "tools");
+    EXPECT_EQ(obstacle(R"([{"role":"assistant","content":"a","tool_calls":[{"id":"1"}]}])"),
+              "tools");
+    EXPECT_EQ(obstacle(R"([{"role":"tool","content":"a"},{"role":"user","content":"b"}])"),
+              "tools");
     EXPECT_EQ(obstacle(R"([{"role":"user","content":[{"type":"image_url","image_url":{}}]}])"),
               "media");
     EXPECT_EQ(obstacle(R"([{"role":"user","content":")" + std::string(70'000, 'a') + "\"}]"),
