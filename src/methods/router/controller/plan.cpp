@@ -67,8 +67,9 @@ Result<Draft> read_step(const json::Node& node, const PlanRules& rules) {
     const auto id = id_of(node.find("id"));
     if (!id) return refused("bad_id");
     out.id = *id;
-    out.task = trim(task->text);
-    if (out.task.empty() || out.task.size() > kMostTask) return refused("bad_task");
+    out.task = task->text;
+    const bool blank = out.task.find_first_not_of(" \t\r\n") == std::string::npos;
+    if (blank || out.task.size() > kMostTask) return refused("bad_task");
     const auto known = std::ranges::find(rules.kinds, kind->text);
     if (known == rules.kinds.end()) return refused("unknown_kind");
     out.kind = static_cast<std::size_t>(known - rules.kinds.begin());
