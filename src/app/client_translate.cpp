@@ -122,6 +122,7 @@ Result<void> ClientRequest::read_chat() {
         if (auto taken = take_added_messages(*read); !taken) return taken;
     } else {
         request_ = std::move(*read);
+        message_added_ = true;
     }
     return {};
 }

@@ -325,9 +325,20 @@ def test_controller_adds_results_in_every_dialect(gateway, upstream):
                 assert "Train?" in sent and sent.count("the following subtasks were done") == 1, (target, caller, sent)
                 assert sent.index("Train?") < sent.index("subtasks were done"), (target, caller, sent)
                 assert sent.count("Done: Find trains") == 1, (target, caller, sent)
+        # A model that stands in gets them once, too.
+        gateway.stop()
+        text = re.sub(r"trips:\n    model: \S+", "trips:\n    model: dead", gateway.config.read_text())
+        gateway.config.write_text(text.replace("models:\n", "models:\n  dead: {provider: nowhere, fallbacks: [m-gemini]}\n", 1).replace(
+            "providers:\n", 'providers:\n  nowhere: {dialect: anthropic, base_url: "http://127.0.0.1:9", retries: {attempts: 0}}\n', 1))
+        gateway.start()
+        for path, more in ((CHAT, {}), ("/v1/messages", {"max_tokens": 50})):
+            status, headers, _, notes = send(gateway, "Train?", path=path, **more)
+            sent = json.dumps(provider.last[1])
+            assert status == 200 and headers["x-leeway-model"] == "m-gemini" and "fallback=" in notes, headers
+            assert sent.count("subtasks were done") == 1 and sent.count("Done: Find trains") == 1, sent
     finally:
         provider.shutdown()
-    assert len(team.plans) == 20
+    assert len(team.plans) == 22
     assert gateway.stop() == 0
 
 
