@@ -39,6 +39,7 @@ bool ClientRequest::compares() const {
 
 void ClientRequest::note_outcome(const pipeline::Outcome& outcome) {
     if (!outcome.complete || outcome.from_stage || replayed_ || !keeps_outcome()) return;
+    if (adds_messages()) return;  // not what the model makes of the question alone
     const auto attempt =
         std::find_if(record_.attempts.begin(), record_.attempts.end(),
                      [this](const auto& one) { return one.number == ended_last_; });

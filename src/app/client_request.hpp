@@ -293,6 +293,11 @@ private:
     void settle_translation(Translation& work, ledger::EndState end);
     Task<void> finish_translation(Translation& work, std::optional<Error> broken);
 
+    // client_added.cpp: messages that stages add
+    bool adds_messages() const;
+    Result<void> take_added_messages(wire::ChatRequest& edited);
+    std::string with_added_input(std::string body) const;
+
     // client_lease.cpp
     Task<std::optional<pipeline::Reject>> pass_budgets();
 
@@ -341,6 +346,8 @@ private:
     std::string address_model_;
     bool address_stream_ = false;
     bool array_stream_ = false;  // the caller takes the stream as one JSON array
+    bool message_added_ = false;  // what stages add to the messages is in `request_`
+    std::string added_input_;  // the same as items of Responses, with a comma before each
     std::string losses_;  // value of x-leeway-dropped
     // Of callers of Responses:
     bool keeps_ = false;  // the answer is to be kept

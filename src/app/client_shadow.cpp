@@ -160,10 +160,16 @@ Task<Result<std::string>> ClientRequest::ask_model(pipeline::OwnCall call, Durat
     if (context_.local_only && !call.model->local) co_return refused("local_only");
     // What it costs would be told as ours, where there is to be nothing of ours.
     if (context_.held_out) co_return refused("holdout");
-    std::string route = context_.route == nullptr ? std::string() : context_.route->name;
-    limit = std::min(limit, remaining());
-    co_return co_await worker_.shadows.ask(worker_, snapshot_, context_.id, std::move(route),
-                                           std::move(call), limit, *this);
+    WaitedCall wanted;
+    wanted.snapshot = snapshot_;
+    wanted.of = context_.id;
+    if (context_.route != nullptr) wanted.route = context_.route->name;
+    wanted.call = std::move(call);
+    wanted.limit = std::min(limit, remaining());
+    WaitedAnswer came = co_await worker_.shadows.ask(worker_, std::move(wanted), *this);
+    auto& sum = context_.asked_cost;
+    sum = sum && came.cost ? sum->plus(*came.cost) : std::nullopt;
+    co_return std::move(came.text);
 }
 
 }  // namespace leeway::app

@@ -117,9 +117,12 @@ Result<void> ClientRequest::read_chat() {
                     .read_request(has_edits ? std::string_view(edited) : context_.body);
     if (!read) return fail(std::move(read.error()));
     if (request_) {
-        request_->max_tokens = read->max_tokens;  // all that stages change by now
+        // All that stages change by now: the limit on the answer, and messages that are added.
+        request_->max_tokens = read->max_tokens;
+        if (auto taken = take_added_messages(*read); !taken) return taken;
     } else {
         request_ = std::move(*read);
+        message_added_ = true;
     }
     return {};
 }
@@ -160,7 +163,7 @@ Result<std::string> ClientRequest::upstream_body(const providers::Provider& prov
     if (auto read = read_chat(); !read) return fail(std::move(read.error()));
     // What the provider keeps is named in words that no other dialect has.
     if (same && dialect_ == Dialect::kOpenAiResponses)
-        return with_limit(body_as_it_came(), request_->max_tokens);
+        return with_added_input(with_limit(body_as_it_came(), request_->max_tokens));
     if (unreadable_) return fail(*unreadable_);
     return in_words_of(provider, *request_);
 }

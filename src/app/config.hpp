@@ -246,6 +246,23 @@ struct RouterConfig {
     bool paced = false;  ///< what was spent decides about what may be
 };
 
+/// `controller:` of a route.
+struct ControllerConfig {
+    /// A kind of subtask, and who does it.
+    struct Kind {
+        std::string name;
+        std::string model;
+        std::string when;  ///< told to the planner; may be empty
+    };
+    std::string planner;  ///< model; empty: there is no controller
+    std::vector<Kind> kinds;
+    std::uint32_t max_steps = 6;
+    std::uint32_t max_parallel = 3;
+    std::chrono::milliseconds timeout{30'000};  ///< for the plan and all of its steps
+    std::uint32_t answer_tokens = 800;  ///< the most of each step
+    bool join_last = false;  ///< the answer of the last step is the answer, where there is one
+};
+
 struct RouteConfig {
     std::string name;
     std::string model;  ///< target; may be empty for the route "default"
@@ -267,6 +284,7 @@ struct RouteConfig {
     GuardConfig guard;
     CascadeConfig cascade;
     RouterConfig router;
+    ControllerConfig controller;
 };
 
 /// What happens to a request that a hard budget has no room for.

@@ -1,4 +1,5 @@
 #include "app/config_cascade.hpp"
+#include "app/config_controller.hpp"
 #include "app/config_model.hpp"
 #include "app/config_names.hpp"
 #include "app/config_router.hpp"
@@ -149,6 +150,7 @@ void check_route(ConfigSource& source, const Config& config, const RouteConfig& 
     check_route_stages(source, config, route, marks);
     check_cascade(source, config, route, marks);
     check_router(source, config, route, marks);
+    check_controller(source, config, route, marks);
     const bool exact = contains(route.stages, "exact_cache");
     const bool semantic = contains(route.stages, "semantic_cache");
     if (has_cache && !exact && !semantic) {
@@ -222,7 +224,8 @@ void check_commitments(ConfigSource& source, const Draft& draft) {
 
 const std::vector<std::string>& known_stages() {
     static const std::vector<std::string> kStages{
-        "exact_cache", "semantic_cache", "semantic_routes", "guard", "router", "cascade"};
+        "exact_cache", "semantic_cache", "semantic_routes", "guard",
+        "router",      "controller",     "cascade"};
     return kStages;
 }
 

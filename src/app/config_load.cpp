@@ -1,4 +1,5 @@
 #include "app/config_cascade.hpp"
+#include "app/config_controller.hpp"
 #include "app/config_model.hpp"
 #include "app/config_reader.hpp"
 #include "app/config_router.hpp"
@@ -118,6 +119,7 @@ void read_route(ConfigSource& source, const PlacedText& name, Section& section, 
     read_route_stages(source, section, out, marks);
     read_cascade(source, section, out, marks);
     read_router(source, section, out, marks);
+    read_controller(source, section, out, marks);
     read_tier(source, section, out.tier, out.flex_wait, &out.gather);
     marks.tier = section.mark("tier");
     draft.route_marks.push_back(std::move(marks));

@@ -48,6 +48,9 @@ struct RouteMarks {
     std::vector<PlacedText> cascade_models;
     YAML::Mark router;
     std::vector<PlacedText> router_models;
+    YAML::Mark controller;
+    PlacedText planner;
+    std::vector<YAML::Mark> controller_kinds;  ///< of their models
     std::vector<PlacedText> fallbacks;
     YAML::Mark semantic;
     YAML::Mark judge;

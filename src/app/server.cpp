@@ -207,6 +207,7 @@ Result<std::shared_ptr<const Snapshot>> Server::build_snapshot(const Config& con
         &certificates_,
         *embeddings ? &route_tables_ : nullptr,
         &router_memory_,
+        &controller_tally_,
     };
     auto snapshot = Snapshot::build(config, keys_, services, address->is_loopback());
     // Only now, when nothing can be refused any more.

@@ -23,6 +23,7 @@
 #include "methods/agent_cache/semantic_store.hpp"
 #include "methods/agent_cache/single_flight.hpp"
 #include "methods/cascade/certificate_book.hpp"
+#include "methods/router/controller/controller_tally.hpp"
 #include "methods/router/predict/router_memory.hpp"
 
 #include <atomic>
@@ -90,6 +91,7 @@ private:
     [[nodiscard]] std::string calibration_metrics() const;
     [[nodiscard]] std::string outcome_metrics() const;
     [[nodiscard]] std::string cascade_metrics() const;
+    [[nodiscard]] std::string controller_metrics() const;
     [[nodiscard]] std::size_t connections() const;
     [[nodiscard]] std::size_t shadows() const;
 
@@ -119,6 +121,7 @@ private:
     RouteTables route_tables_;
     cascade::CertificateBook certificates_;
     router::RouterMemory router_memory_;
+    router::ControllerTally controller_tally_;
     DrainSlots drain_slots_;
     std::unique_ptr<ReplayStore> replays_;  // null: idempotency keys are only passed on
     std::unique_ptr<TokenLearner> learner_;

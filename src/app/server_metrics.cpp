@@ -274,6 +274,19 @@ std::string Server::cascade_metrics() const {
     return out;
 }
 
+std::string Server::controller_metrics() const {
+    std::string out;
+    const auto counted = controller_tally_.counted();
+    if (counted.empty()) return out;
+    append_help(out, "leeway_controller_total", "counter",
+                "Requests of routes with a controller, by what came of it.");
+    for (const auto& one : counted) {
+        append_sample(out, "leeway_controller_total",
+                      {{"route", one.route}, {"verdict", one.verdict}}, std::to_string(one.count));
+    }
+    return out;
+}
+
 std::string Server::process_metrics() const {
     std::string out;
     const auto line = [&out](std::string_view name, std::string_view type, std::string_view help,
@@ -308,6 +321,7 @@ std::string Server::process_metrics() const {
     out += calibration_metrics();
     out += outcome_metrics();
     out += cascade_metrics();
+    out += controller_metrics();
     out += embeddings_.metrics();
     out += cache_metrics();
     return out;

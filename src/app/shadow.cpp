@@ -290,29 +290,59 @@ Task<void> Shadows::run_later(WorkerState& worker, std::unique_ptr<Shadow> shado
     if (next) start(worker, shadow->snapshot, of, shadow->record.route, std::move(*next));
 }
 
-Task<Result<std::string>> Shadows::ask(WorkerState& worker,
-                                       std::shared_ptr<const Snapshot> snapshot, RequestId of,
-                                       std::string route, pipeline::OwnCall call, Duration limit,
-                                       pipeline::Interruption& by) {
-    if (by.interrupted()) co_return fail(no_answer("left_out"));
-    auto shadow = make_own(worker, snapshot, of, route, call);
-    if (!shadow) co_return fail(no_answer("left_out"));
-    const auto most = std::max(std::chrono::duration_cast<std::chrono::milliseconds>(limit),
+void Shadows::Waiting::stop() noexcept {
+    // An interruption may end one at once, and with the last one this.
+    const auto kept = shared_from_this();
+    const std::vector<Shadow*> all = calls;
+    for (Shadow* shadow : all) {
+        if (std::find(calls.begin(), calls.end(), shadow) != calls.end())
+            shadow->deadline.interrupt(net::Deadline::Reason::kClientGone);
+    }
+}
+
+void Shadows::wait(Shadow& shadow, pipeline::Interruption& by) {
+    const auto same = [&](const auto& one) {
+        return one->by == &by;
+    };
+    const auto found = std::find_if(waiting_.begin(), waiting_.end(), same);
+    if (found != waiting_.end()) return (*found)->calls.push_back(&shadow);
+    Waiting& first = *waiting_.emplace_back(std::make_shared<Waiting>());
+    first.by = &by;
+    first.calls.push_back(&shadow);
+    by.on_interrupt([](void* waiting) { static_cast<Waiting*>(waiting)->stop(); }, &first);
+}
+
+void Shadows::waited(Shadow& shadow, pipeline::Interruption& by) {
+    const auto same = [&](const auto& one) {
+        return one->by == &by;
+    };
+    const auto found = std::find_if(waiting_.begin(), waiting_.end(), same);
+    std::erase((*found)->calls, &shadow);
+    if (!(*found)->calls.empty()) return;
+    by.on_interrupt(nullptr, nullptr);
+    waiting_.erase(found);
+}
+
+Task<WaitedAnswer> Shadows::ask(WorkerState& worker, WaitedCall wanted,
+                                pipeline::Interruption& by) {
+    WaitedAnswer out{fail(no_answer("left_out"))};
+    if (by.interrupted()) co_return out;
+    auto shadow = make_own(worker, wanted.snapshot, wanted.of, wanted.route, wanted.call);
+    if (!shadow) co_return out;
+    const auto most = std::max(std::chrono::duration_cast<std::chrono::milliseconds>(wanted.limit),
                                std::chrono::milliseconds(1));
     shadow->deadline.set_timeouts(within(shadow->provider.origin.timeouts, most));
     add(*shadow);
-    by.on_interrupt(
-        [](void* one) {
-            static_cast<Shadow*>(one)->deadline.interrupt(net::Deadline::Reason::kClientGone);
-        },
-        shadow.get());
+    wait(*shadow, by);
     Seen seen;
     const bool sent = co_await run_own(worker, *shadow, seen);
-    by.on_interrupt(nullptr, nullptr);
+    waited(*shadow, by);
     remove(*shadow);
-    if (!sent) co_return fail(no_answer("left_out"));
-    if (!seen.answer.complete) co_return fail(no_answer("no_answer"));
-    co_return std::move(seen.answer.text);
+    if (!sent) co_return out;
+    out.cost = shadow->record.cost;
+    out.text = fail(no_answer("no_answer"));
+    if (seen.answer.complete) out.text = std::move(seen.answer.text);
+    co_return out;
 }
 
 void Shadows::end() noexcept {

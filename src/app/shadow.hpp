@@ -57,6 +57,21 @@ struct Shadow {
     std::function<std::optional<pipeline::LaterCall>(const pipeline::LaterAnswer&)> then;
 };
 
+/// A call that a stage waits for.
+struct WaitedCall {
+    std::shared_ptr<const Snapshot> snapshot;
+    RequestId of;  ///< the stage's request
+    std::string route;
+    pipeline::OwnCall call;
+    Duration limit{};
+};
+
+/// What came of it.
+struct WaitedAnswer {
+    Result<std::string> text;  ///< errors: as of pipeline::ModelAsker
+    std::optional<PicoUsd> cost = PicoUsd(0);  ///< nullopt: not known
+};
+
 /// Copies what is to be sent.
 void take_request(Shadow& shadow, const providers::PreparedRequest& prepared);
 /// Reserves the most that it can cost (reserve_own). False: there is no room, or no journal. Only where budgets are
@@ -76,13 +91,10 @@ public:
     /// The same of a call that a stage wants for request `of`, if it can be made, and of what it wants next.
     void start(WorkerState& worker, const std::shared_ptr<const Snapshot>& snapshot,
                const RequestId& of, const std::string& route, pipeline::LaterCall call);
-    /// Makes a call that a stage of request `of` waits for, not beyond `limit` nor beyond what `by` interrupts, which
-    /// outlives it. Errors: as of pipeline::ModelAsker.
-    [[nodiscard]] Task<Result<std::string>> ask(WorkerState& worker,
-                                                std::shared_ptr<const Snapshot> snapshot,
-                                                RequestId of, std::string route,
-                                                pipeline::OwnCall call, Duration limit,
-                                                pipeline::Interruption& by);
+    /// Makes a call that a stage waits for, not beyond its limit nor beyond what `by` interrupts, which outlives it. Several
+    /// of one request may be made at a time.
+    [[nodiscard]] Task<WaitedAnswer> ask(WorkerState& worker, WaitedCall wanted,
+                                         pipeline::Interruption& by);
     /// Stops those under way, which are settled at once, and lets none begin any more.
     void end() noexcept;
     /// Thread-safe.
@@ -99,9 +111,18 @@ private:
                                      pipeline::OwnCall& call) const;
     void add(Shadow& shadow);
     void remove(Shadow& shadow);
+    /// The calls that one request waits for. An interruption knows one callback, so they share it.
+    struct Waiting : std::enable_shared_from_this<Waiting> {
+        pipeline::Interruption* by = nullptr;
+        std::vector<Shadow*> calls;
+        void stop() noexcept;
+    };
+    void wait(Shadow& shadow, pipeline::Interruption& by);
+    void waited(Shadow& shadow, pipeline::Interruption& by);
 
     static constexpr std::size_t kMost = 32;
     std::vector<Shadow*> shadows_;
+    std::vector<std::shared_ptr<Waiting>> waiting_;  // each has a call
     bool ended_ = false;
     std::atomic<std::size_t> running_{0};
 };

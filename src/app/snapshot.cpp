@@ -2,6 +2,7 @@
 
 #include "app/builtin_stages.hpp"
 #include "app/config_cascade.hpp"
+#include "app/config_controller.hpp"
 #include "app/config_router.hpp"
 #include "app/price_layers.hpp"
 #include "app/provider_setup.hpp"
@@ -12,6 +13,7 @@
 #include "base/random.hpp"
 #include "guard/auth/auth_stage.hpp"
 #include "methods/cascade/cascade_stage.hpp"
+#include "methods/router/controller/controller_stage.hpp"
 #include "methods/router/predict/router_stage.hpp"
 #include "wire/openai/models_list.hpp"
 
@@ -209,6 +211,12 @@ Result<pipeline::Stage*> Snapshot::stage_for(const std::string& name, const Rout
         if (!made) return fail(std::move(made.error()));
         return route_stages_.emplace_back(std::move(*made)).get();
     }
+    if (name == router::ControllerStage::kInfo.name) {
+        auto made = make_controller_stage(
+            route, services, [this](std::string_view wanted) { return model(wanted); });
+        if (!made) return fail(std::move(made.error()));
+        return route_stages_.emplace_back(std::move(*made)).get();
+    }
     if (!is_route_stage(name) || services.embedder == nullptr || services.route_tables == nullptr) {
         const auto stage = stages_.find(name);
         if (stage != stages_.end()) return stage->second.get();
@@ -228,7 +236,8 @@ Result<void> Snapshot::add_routes(const Config& config, const Services& services
         to.name = from.name;
         to.target = from.model.empty() ? nullptr : model(from.model);
         to.baseline = from.baseline.empty() ? nullptr : model(from.baseline);
-        const bool chooses = !from.cascade.models.empty() || !from.router.models.empty();
+        const bool chooses = !from.cascade.models.empty() || !from.router.models.empty() ||
+                             !from.controller.planner.empty();
         if (to.baseline == nullptr && chooses) to.baseline = to.target;
         to.holdout_ppm = from.holdout_ppm;
         to.tier = from.tier;

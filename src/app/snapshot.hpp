@@ -28,8 +28,9 @@ namespace leeway::models {
 class Embedder;
 }
 namespace leeway::router {
+class ControllerTally;
 class RouterMemory;
-}
+}  // namespace leeway::router
 
 namespace leeway::app {
 
@@ -69,6 +70,7 @@ struct Services {
     cascade::CertificateBook* certificates = nullptr;  ///< outlives every snapshot
     RouteTables* route_tables = nullptr;  ///< there where `embedder` is; used while building only
     router::RouterMemory* router_memory = nullptr;  ///< likewise; outlives every snapshot
+    router::ControllerTally* controller_tally = nullptr;  ///< outlives every snapshot
 };
 
 /// One configuration, built into what the data plane runs on. Immutable; each request pins the one it

@@ -83,7 +83,8 @@ struct LaterCall : OwnCall {
     std::function<std::optional<LaterCall>(const LaterAnswer&)> then;
 };
 
-/// Asks a model for a stage while its request waits.
+/// Asks models for a stage while its request waits: several at a time, if need be. All of them end when the request is
+/// interrupted; meanwhile the stage must not register with `Interruption` itself.
 class ModelAsker {
 public:
     virtual ~ModelAsker() = default;
@@ -144,6 +145,8 @@ struct RequestContext {
     std::size_t capture_bytes = 0;
     std::vector<LaterCall> later;
     AskedVector asked_vector;  ///< of what its user said last, where a stage needed it
+    /// What the models cost that were asked through `asker`; nullopt: not known of one.
+    std::optional<PicoUsd> asked_cost = PicoUsd(0);
 
     [[nodiscard]] AnswerForm wanted_form() const noexcept {
         return view.stream ? AnswerForm::kEventStream : AnswerForm::kJson;
