@@ -39,7 +39,7 @@ public:
     TrialStream(wire::usage::Flavour flavour, const TokenRule& rule, tokens::Tokenizer* tokenizer,
                 const Limits& limits);
 
-    /// The next bytes, however they are cut. Only while it is open.
+    /// The next bytes, however they are cut; also those that were there with what decided.
     void add(std::string_view bytes);
     /// It has ended well below HTTP. Not open any more then.
     void end();
