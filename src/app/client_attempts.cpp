@@ -103,7 +103,7 @@ Task<void> ClientRequest::forward() {
             Pass pass;
             std::optional<Failure> came;
             bool usable = available(pass, came);
-            const bool waits = usable ? needs_readiness(*target) : came->held.has_value();
+            const bool waits = usable ? needs_readiness(*context_.model) : came->held.has_value();
             if (waits) {
                 if (usable) {
                     usable = co_await wait_ready(came);
@@ -233,8 +233,10 @@ Task<bool> ClientRequest::attempt(Course& course, Pass& pass, bool stands_in,
     }
     const providers::Provider& provider = snapshot_->provider(*context_.model);
     Leg first(worker_, provider, *context_.model, *deadline_);
-    auto made = on_trial() ? prepare_trial(provider, true, first.prepared)
-                           : prepare(provider, first.prepared);
+    if (on_trial()) first.tried = begin_trial(provider);
+    auto made = first.tried ? prepare_trial(provider, {first.tried->stream.has_value(), true},
+                                            first.prepared)
+                            : prepare(provider, first.prepared);
     if (!made) {
         if (hold_.open) release_budget();
         if (stands_in || on_trial()) co_return false;
@@ -256,7 +258,10 @@ Task<bool> ClientRequest::attempt(Course& course, Pass& pass, bool stands_in,
     const auto* key = static_cast<const guard::auth::KeySpec*>(context_.key);
     if (key != nullptr && key->drains) stay.emplace(*deadline_, &ClientRequest::grace, this);
     std::unique_ptr<Leg> second;  // is the one that answers
-    if (const auto patience = hedge_after(course, stands_in)) {
+    if (first.tried && context_.trial.strong_after > Duration::zero()) {
+        co_await ask_beside(first, course, pass, failure, second);
+        if (failure) co_return false;
+    } else if (const auto patience = hedge_after(course, stands_in)) {
         co_await ask_hedged(first, *patience, course, pass, second);
     } else {
         co_await ask(first, *deadline_);
@@ -264,17 +269,22 @@ Task<bool> ClientRequest::attempt(Course& course, Pass& pass, bool stands_in,
     Leg& leg = second ? *second : first;
     call_ = &leg.call;
     const bool over = co_await hear(leg, pass, failure);
-    if (over) co_return true;
-    const TimePoint now = monotonic_now();
-    if (leg.under_way && failure->hope != Hope::kNone) leg.under_way->failed(now);
-    if (pass && failure->unwell) pass->failed(now);
-    const bool answered = failure->status > 0 || failure->unconvincing;
-    if (pass && !failure->unwell && answered) pass->succeeded(now);
-    if (hold_.open) settle_budget();
-    co_return false;
+    if (!over) came_of(leg, pass, *failure);
+    co_return over;
 }
 
-/// Sends the request, and waits for the head of its answer and, of a stream, for its first piece.
+/// What a failure says of its target; its attempt is settled.
+void ClientRequest::came_of(Leg& leg, Pass& pass, const Failure& failure) {
+    const TimePoint now = monotonic_now();
+    if (leg.under_way && failure.hope != Hope::kNone) leg.under_way->failed(now);
+    if (pass && failure.unwell) pass->failed(now);
+    const bool answered = failure.status > 0 || failure.unconvincing;
+    if (pass && !failure.unwell && answered) pass->succeeded(now);
+    if (hold_.open) settle_budget();
+}
+
+/// Sends the request, and waits for the head of its answer and, of a stream, for its first piece. Of a model on trial:
+/// for what is judged.
 Task<void> ClientRequest::ask(Leg& leg, net::Deadline& deadline) {
     leg.call.limit_by(deadline);
     const net::UpstreamRequest request = leg.prepared.request();
@@ -283,6 +293,10 @@ Task<void> ClientRequest::ask(Leg& leg, net::Deadline& deadline) {
     leg.head_at = monotonic_now();
     if (!leg.started) co_return;
     learn_limits(leg.model, leg.call.head());
+    if (leg.tried) {
+        co_await read_trial(leg);
+        co_return;
+    }
     if (!is_stream(leg.call.head(), leg.provider, context_.view.stream)) co_return;
     leg.opening.emplace(open(leg.call.head(), leg.prepared.hides_usage()));
     co_await read_opening(leg.call, *leg.opening);
@@ -304,10 +318,10 @@ Task<bool> ClientRequest::hear(Leg& leg, Pass& pass, std::optional<Failure>& fai
         co_await take_refusal(leg.call, failure.emplace());
         co_return false;
     }
-    if (!leg.opening || on_trial()) {
+    if (!leg.opening || leg.tried) {
         if (pass) pass->answered(now - attempt_start_, now);
-        if (on_trial()) {
-            const bool over = co_await hear_trial(leg.call, provider, failure);
+        if (leg.tried) {
+            const bool over = co_await hear_trial(leg, failure);
             co_return over;
         }
         if (!translates(provider)) {

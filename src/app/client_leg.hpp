@@ -1,8 +1,10 @@
 #pragma once
 
 #include "app/client_request.hpp"
+#include "app/trial_stream.hpp"
 #include "providers/balance.hpp"
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -26,6 +28,18 @@ struct ClientRequest::Failure {
     std::vector<std::pair<std::string, std::string>> fields;
 };
 
+/// What came of a model on trial.
+struct ClientRequest::Tried {
+    std::optional<TrialStream> stream;  ///< nullopt: a whole answer was asked for, or came
+    std::optional<Error> broken;  ///< the stream broke off
+    Result<std::string_view> body;  ///< of a whole answer
+    std::vector<std::pair<std::string, std::string>> fields;  ///< of its head, for the caller
+    bool judged = false;
+    bool accepted = false;
+    std::optional<wire::ChatAnswer> answer;  ///< nullopt: there is none, or it is still to come
+    std::optional<Failure> failure;  ///< why there is no answer to judge
+};
+
 /// One attempt on its way to its first byte. Lives in the frame of `attempt`; does not move.
 struct ClientRequest::Leg {
     Leg(WorkerState& worker, const providers::Provider& at, const pipeline::Model& of,
@@ -39,6 +53,7 @@ struct ClientRequest::Leg {
     Result<void> started;
     TimePoint head_at{};  ///< when the answer's head, or the news that there is none, was there
     std::optional<Opening> opening;  ///< of a stream
+    std::unique_ptr<Tried> tried;  ///< null: it is not judged
 };
 
 }  // namespace leeway::app

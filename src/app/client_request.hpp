@@ -33,6 +33,7 @@ namespace leeway::app {
 
 struct LineReply;
 class RecordedExchange;
+class TrialStream;
 
 /// One request of the client API from its head to its ledger row. Worker-local; lives in the frame of
 /// `Gateway::handle`.
@@ -96,9 +97,11 @@ private:
         bool hide_usage = false;
         bool no_store = false;
         bool is_events = true;  // text/event-stream
+        bool judged =
+            false;  // of a model on trial: it has log-probabilities, perhaps of our own wish
         std::vector<std::pair<std::string, std::string>> fields;  ///< for the caller
         Result<std::span<const std::string_view>> first;
-        std::string held;  ///< a first event that came in several reads
+        std::string held;  ///< a first event that came in several reads, or what was judged
         std::array<std::string_view, 1> held_piece;  ///< what `first` is then
     };
 
@@ -143,6 +146,7 @@ private:
     Task<bool> attempt(Course& course, Pass& pass, bool stands_in, std::optional<Failure>& failure);
     Task<void> ask(Leg& leg, net::Deadline& deadline);
     Task<bool> hear(Leg& leg, Pass& pass, std::optional<Failure>& failure);
+    void came_of(Leg& leg, Pass& pass, const Failure& failure);
     std::vector<std::pair<std::string, std::string>> fields_of(const net::ResponseHead& head) const;
     static bool is_stream(const net::ResponseHead& head, const providers::Provider& provider,
                           bool wanted);
@@ -169,13 +173,25 @@ private:
         std::uint32_t attempt;
         std::string losses;
     };
+    struct Tried;
+    /// How a model on trial is asked.
+    struct TrialForm {
+        bool streams = false;
+        bool logprobs = true;
+    };
     bool on_trial() const noexcept;
     void check_trial();
     const pipeline::Model* end_trial(Course& course);
-    Result<void> prepare_trial(const providers::Provider& provider, bool logprobs,
+    std::unique_ptr<Tried> begin_trial(const providers::Provider& provider);
+    Result<void> prepare_trial(const providers::Provider& provider, TrialForm form,
                                providers::PreparedRequest& out);
-    Task<bool> hear_trial(net::UpstreamCall& call, const providers::Provider& provider,
-                          std::optional<Failure>& failure);
+    Task<void> read_trial(Leg& leg);
+    bool judge_trial(Leg& leg);
+    void judge_whole(Leg& leg, std::string_view body);
+    void judge_stream(Leg& leg);
+    void tell_verdict(bool accepted, std::string_view word, const std::string& why);
+    wire::usage::UsageReading usage_of(TrialStream& stream);
+    Task<bool> hear_trial(Leg& leg, std::optional<Failure>& failure);
     Task<void> deliver_whole(wire::ChatAnswer& answer);
     Task<bool> deliver_refused();
 
@@ -201,11 +217,25 @@ private:
     std::optional<Duration> hedge_after(const Course& course, bool stands_in) const;
     Task<void> ask_hedged(Leg& first, Duration patience, Course& course, Pass& pass,
                           std::unique_ptr<Leg>& second);
+    void begin_race(Leg& first, Race& race);
     Task<void> run_side(Leg& leg, Race& race, std::size_t side);
-    bool prepare_second(Course& course, Race& race);
+    bool prepare_hedge(Course& course, Race& race);
+    bool prepare_second(const pipeline::Model& model, bool is_retry, Race& race);
+    Task<void> await_first(Race& race, TimePoint late);
     Task<void> await_race(Race& race, TimePoint until);
-    void settle_race(Leg& first, Race& race, Pass& pass, bool second_won);
+    Task<void> stop_race(Race& race);
+    void first_lost(Leg& first, Race& race, Pass& pass);
+    void second_lost(Race& race);
     void settle_loser(Leg& leg);
+    void go_on_with(Leg& leg, Race& race, std::size_t side);
+
+    // client_beside.cpp: the strong model is asked beside a weak one that is slow
+    Task<void> ask_beside(Leg& weak, Course& course, Pass& pass, std::optional<Failure>& failure,
+                          std::unique_ptr<Leg>& strong);
+    Task<void> race_beside(Leg& weak, Race& race, Course& course, Pass& pass,
+                           std::optional<Failure>& failure, std::unique_ptr<Leg>& strong);
+    bool prepare_strong(Course& course, Race& race);
+    Task<bool> leave_weak(Leg& weak, Race& race, Pass& pass, std::optional<Failure>& failure);
 
     // client_drain.cpp: the caller has left, and its answer goes on
     bool stays();

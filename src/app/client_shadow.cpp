@@ -95,8 +95,9 @@ bool ClientRequest::send_shadow() {
     const bool compared = told_text_ && told_call_;
     const bool logprobs = shadow->provider.dialect == wire::Dialect::kOpenAiChat &&
                           shadow->provider.kind != providers::Kind::kEmbedded;
-    const auto prepared_well = compared ? prepare_trial(shadow->provider, logprobs, prepared)
-                                        : prepare(shadow->provider, prepared);
+    const auto prepared_well = compared
+                                   ? prepare_trial(shadow->provider, {false, logprobs}, prepared)
+                                   : prepare(shadow->provider, prepared);
     if (!prepared_well) return false;
     if (compared) compare_later(*shadow);
     take_request(*shadow, prepared);

@@ -83,6 +83,7 @@ struct ClientRequest::Translation {
     bool failed = false;  // the upstream told an error in the stream
     bool stopped = false;  // more has come than was reserved
     bool no_store = false;
+    bool sums_logprobs = false;
     std::optional<Error> broken;
 };
 
@@ -273,7 +274,8 @@ Task<void> ClientRequest::stream_translated(net::UpstreamCall& call,
     work.scanner = theirs.scanner();
     work.reader = theirs.stream_reader(provider.flavour);
     // What a budget may stop goes on event by event, so that none is shown that was not paid for.
-    if (provider.dialect != dialect_)
+    // Log-probabilities that only we asked for do not pass through it.
+    if (provider.dialect != dialect_ || opening.judged)
         work.writer = wire::codec_of(dialect_).stream_writer(answer_for());
     if (array_stream_) work.array.emplace();
     if (work.writer || array_stream_ || !opening.is_events) tell_content_type(stream_type());
@@ -284,6 +286,7 @@ Task<void> ClientRequest::stream_translated(net::UpstreamCall& call,
         work.kept = wire::codec_of(Dialect::kOpenAiChat).stream_writer(whole);
     }
     work.no_store = opening.no_store;
+    work.sums_logprobs = opening.judged && keeps_outcome();
     worker_.metrics.streams(1);
     std::optional<Error> broken;
     const bool begun = co_await exchange_.begin_stream(200, answer_fields({}, false));
@@ -365,6 +368,7 @@ void ClientRequest::translate(Translation& work, std::string_view bytes) {
         if (!more) work.broken = std::move(more.error());
         if (!more || !*more) return;
         if (work.ended) continue;  // nothing is told behind the end
+        if (work.sums_logprobs && event.has_data) logprobs_.add_answer(event.data);
         work.events.clear();
         if (auto read = work.reader->read(event, work.events); !read) {
             // What our side cannot read may still be an event of the caller's own dialect.
@@ -449,7 +453,15 @@ Task<void> ClientRequest::finish_translation(Translation& work, std::optional<Er
         work.events.clear();
         if (in_event) (void)work.reader->read(rest, work.events);
         work.reader->end(work.events);
+        // Some of those that speak chat leave out their last event.
+        const bool chat = snapshot_->provider(*context_.model).dialect == Dialect::kOpenAiChat &&
+                          context_.view.n <= 1;
         for (const wire::StreamEvent& event : work.events) follow_event(work, event);
+        if (chat && !work.ended && !work.failed && work.stop != wire::StopReason::kUnset) {
+            wire::StreamEvent end;
+            end.kind = Event::kEnd;
+            follow_event(work, end);
+        }
         if (in_event && !work.writer) work.out.append(rest.raw);
     }
     if (work.ended || work.failed) {

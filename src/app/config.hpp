@@ -234,6 +234,13 @@ struct CascadeConfig {
     std::string judge_model;  ///< of audits and of `learn`; empty: answers that differ are harm
     bool tools = false;  ///< also requests that offer tools
     bool weak_if_strong_fails = false;
+    /// Without the end of the cheap one's answer by then the strong one is asked as well; 0: never.
+    std::chrono::milliseconds strong_after{0};
+    /// Tokens by which an answer that streams is judged, the rest is told as it comes; 0: it is judged whole.
+    std::uint32_t hold_back = 0;
+    /// An answer is given up when so many tokens have a geometric mean of their probabilities below this; 0: never.
+    std::uint32_t give_up_after = 0;
+    std::uint32_t give_up_below_ppm = 0;
 };
 
 /// `router:` of a route.

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@ namespace leeway::app {
 namespace {
 
 constexpr std::string_view kStage = "cascade";
+constexpr std::uint32_t kMostHeldBack = 4096;  // tokens
 
 /// Whether the provider of a model tells the log-probabilities of its answers' tokens.
 bool tells_logprobs(const Config& config, const ModelConfig& model) {
@@ -71,6 +73,21 @@ void check_care(ConfigSource& source, const CascadeConfig& cascade, const RouteM
                      "`learn` needs the promise that is to be shown: `max_harm: 0.03`");
 }
 
+/// What is decided before the answer is whole.
+void check_early(ConfigSource& source, const CascadeConfig& cascade, const RouteMarks& marks) {
+    if (cascade.hold_back > 0 && (!cascade.policy.empty() || cascade.learn_ppm > 0)) {
+        source.error(marks.hold_back,
+                     "a policy's threshold is for whole answers, and says nothing of their "
+                     "beginnings: `hold_back` needs `accept`");
+    }
+    // Drift would be seen where only the least sure answers are missing.
+    if (cascade.give_up_after > 0 && cascade.audit_ppm > 0) {
+        source.error(marks.give_up,
+                     "an audited policy is watched by the scores of all answers, and one that is "
+                     "given up has none: leave out `give_up_after` or `audit`");
+    }
+}
+
 }  // namespace
 
 Result<cascade::CascadeFile> load_cascade(const CascadeConfig& cascade) {
@@ -114,6 +131,16 @@ void read_cascade(ConfigSource& source, Section& section, RouteConfig& out, Rout
     cascade.on_off("tools", out.cascade.tools);
     cascade.choice<bool>("if_strong_fails", out.cascade.weak_if_strong_fails,
                          {{"fail", false}, {"weak_answer", true}});
+    cascade.duration("start_strong_after", out.cascade.strong_after, std::chrono::milliseconds(1));
+    cascade.number("hold_back", out.cascade.hold_back, 1, kMostHeldBack);
+    marks.hold_back = cascade.mark("hold_back");
+    cascade.number("give_up_after", out.cascade.give_up_after, 1, kMostHeldBack);
+    marks.give_up = cascade.mark("give_up_after");
+    read_share(source, cascade, "give_up_below", "0.999999", 999'999,
+               out.cascade.give_up_below_ppm);
+    if (cascade.has("give_up_after") != (out.cascade.give_up_below_ppm > 0))
+        source.error(marks.cascade,
+                     "what is given up needs both: `give_up_after: 40, give_up_below: 0.5`");
     if (section.has(kStage) && out.cascade.models.size() != 2) {
         source.error(marks.cascade,
                      "a cascade needs two models, the cheap one first: `models: [small, large]`");
@@ -156,6 +183,7 @@ void check_cascade(ConfigSource& source, const Config& config, const RouteConfig
                                  "openai",
                                  weak));
     }
+    check_early(source, route.cascade, marks);
     const bool by_file = !route.cascade.policy.empty();
     check_care(source, route.cascade, marks);
     const std::string& judge = route.cascade.judge_model;

@@ -1,10 +1,16 @@
 #pragma once
 
+#include "base/clock.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <string>
 
 namespace leeway::wire {
 struct ChatAnswer;
-}
+enum class StopReason : std::uint8_t;
+}  // namespace leeway::wire
 
 namespace leeway::pipeline {
 
@@ -16,13 +22,23 @@ struct TrialVerdict {
     std::string why;  ///< a word for headers and the ledger, such as "0.934" or "refusal"
 };
 
-/// Looks at a whole answer before its caller sees any of it. Called on workers, several at once.
+/// What is known of an answer that streams when its first tokens are there.
+struct AnswerBeginning {
+    std::optional<double>
+        mean_logprob;  ///< of their log-probabilities, in nats; nullopt: none came
+    wire::StopReason stop{};  ///< where it has ended by then
+    bool refuses = false;  ///< the model says that it will not answer
+};
+
+/// Looks at an answer before its caller sees any of it. Called on workers, several at once.
 class AnswerCheck {
 public:
     virtual ~AnswerCheck() = default;
     /// An answer that is accepted is told. What is to be asked about it then goes to `context.later`.
     [[nodiscard]] virtual TrialVerdict judge(const wire::ChatAnswer& answer,
                                              RequestContext& context) const = 0;
+    /// The same by the beginning of an answer, whose rest the caller gets as it comes.
+    [[nodiscard]] virtual TrialVerdict judge_beginning(const AnswerBeginning& beginning) const = 0;
 };
 
 /// A cheap model answers first, and its answer is taken where it convinces; else another model answers. Both calls are
@@ -33,6 +49,14 @@ struct Trial {
     const AnswerCheck* check = nullptr;  ///< owned by the snapshot
     /// Where the strong model gives no answer, the weak one's is told, as it is.
     bool weak_if_strong_fails = false;
+    /// Without the end of the weak one's answer by then the strong one is asked as well; 0: never.
+    Duration strong_after{};
+    /// Of a caller that streams: so many tokens are judged, and the rest is told as it comes; 0: the answer is judged whole.
+    std::size_t hold_back = 0;
+    /// An answer that is judged whole is given up when the mean log-probability of its first tokens, so many, is below
+    /// `least_logprob`; 0: never.
+    std::size_t give_up_after = 0;
+    double least_logprob = 0;
 };
 
 }  // namespace leeway::pipeline

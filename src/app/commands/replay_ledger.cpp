@@ -86,6 +86,9 @@ lab::RecordedRequest recorded(const ledger::RecordedCalls& calls, const KnownAns
             if (out.tokens_in == 0) out.tokens_in = call.input_tokens;
         }
     }
+    // What was taken by its beginning did not tell what the policy decides by: the whole answer's tokens.
+    constexpr std::string_view kEarly = "cascade=early:";
+    if (calls.notes.find(kEarly) != std::string::npos) out.answers.front().asked = false;
     if (out.answers.front().asked) out.answers.front().mean_logprob = logprob_of(calls.notes);
     lab::RecordedAnswer& strong = out.answers.back();
     if (!strong.asked && calls.baseline) strong.cost_usd = router::in_usd(*calls.baseline);

@@ -25,9 +25,9 @@ using wire::StopReason;
 // Of an answer that another one is compared with.
 constexpr std::size_t kMostCompared = 256UL * 1024;
 
-/// What speaks against an answer, whatever its tokens say; empty: nothing.
-std::string_view fault_of(const wire::Choice& choice) {
-    switch (choice.stop) {
+/// What speaks against an answer, whatever its tokens say; empty: nothing. `refuses`: it says so itself.
+std::string_view fault_of(StopReason stop, bool refuses) {
+    switch (stop) {
         case StopReason::kEnd:
         case StopReason::kStopSequence:
         case StopReason::kToolUse: break;
@@ -35,10 +35,14 @@ std::string_view fault_of(const wire::Choice& choice) {
         case StopReason::kFilter: return "filter";
         default: return "cut";
     }
+    return refuses ? "refusal" : "";
+}
+
+std::string_view fault_of(const wire::Choice& choice) {
     const bool refuses =
         std::any_of(choice.parts.begin(), choice.parts.end(),
                     [](const auto& part) { return part.kind == wire::Part::Kind::kRefusal; });
-    return refuses ? "refusal" : "";
+    return fault_of(choice.stop, refuses);
 }
 
 /// Three decimals, and near 1 as many as tell it from 1: a replay reads them from the ledger.
@@ -121,7 +125,14 @@ Task<pipeline::Verdict> CascadeStage::on_request(pipeline::RequestContext& conte
         begin_learning(context);
         co_return pipeline::Verdict(pipeline::Continue{});
     }
-    context.trial = {use_.weak, use_.strong, this, use_.weak_if_strong_fails};
+    context.trial = {use_.weak,
+                     use_.strong,
+                     this,
+                     use_.weak_if_strong_fails,
+                     use_.strong_after,
+                     use_.hold_back,
+                     use_.give_up_after,
+                     use_.least_logprob};
     co_return pipeline::Verdict(pipeline::Retarget{use_.weak});
 }
 
@@ -202,6 +213,18 @@ pipeline::TrialVerdict CascadeStage::judge(const wire::ChatAnswer& answer,
     }
     const bool accepted = use_.cut && *score >= *use_.cut;
     return {accepted, probability_text(score->confidence)};
+}
+
+pipeline::TrialVerdict CascadeStage::judge_beginning(
+    const pipeline::AnswerBeginning& beginning) const {
+    // It goes on: as if it were to end well.
+    const bool ended = beginning.stop != StopReason::kUnset;
+    const std::string_view fault =
+        fault_of(ended ? beginning.stop : StopReason::kEnd, beginning.refuses);
+    if (!fault.empty()) return {false, std::string(fault)};
+    if (!beginning.mean_logprob) return {false, "no_logprobs"};
+    const double confidence = confidence_of(*beginning.mean_logprob);
+    return {use_.cut && confidence >= use_.cut->confidence, probability_text(confidence)};
 }
 
 }  // namespace leeway::cascade

@@ -25,6 +25,11 @@ struct CascadeUse {
         nullptr;  ///< of answers to be compared; null: those that differ are harm
     bool tools = false;  ///< also requests that offer tools
     bool weak_if_strong_fails = false;
+    // As of pipeline::Trial.
+    Duration strong_after{};
+    std::size_t hold_back = 0;
+    std::size_t give_up_after = 0;
+    double least_logprob = 0;
 };
 
 /// Asks the weak model first where its answer can be judged (FrugalGPT's cascade with two models, Chen et al. 2023).
@@ -41,6 +46,8 @@ public:
                     const pipeline::Outcome& outcome) noexcept override;
     [[nodiscard]] pipeline::TrialVerdict judge(const wire::ChatAnswer& answer,
                                                pipeline::RequestContext& context) const override;
+    [[nodiscard]] pipeline::TrialVerdict judge_beginning(
+        const pipeline::AnswerBeginning& beginning) const override;
 
 private:
     struct Learning;

@@ -27,6 +27,7 @@ public:
     void add_answer(std::string_view json);
     /// nullopt: none came.
     [[nodiscard]] std::optional<double> mean() const noexcept;
+    [[nodiscard]] std::size_t tokens() const noexcept { return tokens_; }
 
 private:
     double sum_ = 0;
