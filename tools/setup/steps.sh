@@ -35,8 +35,10 @@ make_packages() {
         printf '#!/bin/sh\nexit 101\n' >"$policy"
         chmod 755 "$policy"
     fi
-    apt-get update
-    apt-get install -y --no-install-recommends "${packages_missing[@]}"
+    # Another package run, such as the upgrades of a machine that has just started, is waited for.
+    local patient=(-o DPkg::Lock::Timeout=300 -o Acquire::Retries=3)
+    apt-get "${patient[@]}" update
+    apt-get "${patient[@]}" install -y --no-install-recommends "${packages_missing[@]}"
 }
 
 # Says which installed packages are not of the version that was tested.
