@@ -232,6 +232,10 @@ struct CascadeConfig {
     /// as well, per million; 0: none.
     std::uint32_t learn_ppm = 0;
     std::string judge_model;  ///< of audits and of `learn`; empty: answers that differ are harm
+    bool checks_schema = true;  ///< what is looked for in its answers
+    bool checks_sums = false;
+    bool checks_wording = false;
+    std::string pattern;  ///< RE2 that its answers must match; empty: none
     bool tools = false;  ///< also requests that offer tools
     bool weak_if_strong_fails = false;
     /// Without the end of the cheap one's answer by then the strong one is asked as well; 0: never.

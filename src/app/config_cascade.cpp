@@ -2,6 +2,7 @@
 
 #include "app/config_names.hpp"
 #include "app/terminal.hpp"
+#include "methods/cascade/check/answer_checks.hpp"
 
 #include <fmt/format.h>
 
@@ -112,6 +113,34 @@ Result<cascade::CascadeFile> load_cascade(const CascadeConfig& cascade) {
     return file;
 }
 
+namespace {
+
+void read_checks(ConfigSource& source, Section& section, CascadeConfig& out) {
+    if (section.has("checks")) {
+        std::vector<PlacedText> names;
+        section.list("checks", names);
+        out.checks_schema = false;
+        for (const PlacedText& name : names) {
+            bool* const check = name.text == "schema"    ? &out.checks_schema
+                                : name.text == "sums"    ? &out.checks_sums
+                                : name.text == "wording" ? &out.checks_wording
+                                                         : nullptr;
+            if (check == nullptr) {
+                source.unknown(name.mark, "check", name.text, {"schema", "sums", "wording"});
+            } else {
+                *check = true;
+            }
+        }
+    }
+    const auto pattern = section.scalar("must_match");
+    if (!pattern) return;
+    out.pattern = pattern->text;
+    if (const auto compiled = cascade::check::answer_pattern(out.pattern); !compiled)
+        source.error(pattern->mark, "must_match: " + compiled.error().text());
+}
+
+}  // namespace
+
 void read_cascade(ConfigSource& source, Section& section, RouteConfig& out, RouteMarks& marks) {
     Section cascade = section.section(kStage);
     marks.cascade = section.has(kStage) ? section.mark(kStage) : marks.name;
@@ -128,6 +157,7 @@ void read_cascade(ConfigSource& source, Section& section, RouteConfig& out, Rout
     if (const auto judge = cascade.scalar("judge"); judge && judge->text != "exact")
         out.cascade.judge_model = judge->text;
     marks.audit_judge = cascade.mark("judge");
+    read_checks(source, cascade, out.cascade);
     cascade.on_off("tools", out.cascade.tools);
     cascade.choice<bool>("if_strong_fails", out.cascade.weak_if_strong_fails,
                          {{"fail", false}, {"weak_answer", true}});

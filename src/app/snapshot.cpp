@@ -269,6 +269,13 @@ Result<std::unique_ptr<pipeline::Stage>> Snapshot::make_cascade(
     cascade::CascadeUse use;
     use.weak = model(route.cascade.models.front());
     use.strong = model(route.cascade.models.back());
+    use.checks = {route.cascade.checks_schema, route.cascade.checks_sums,
+                  route.cascade.checks_wording, nullptr};
+    if (!route.cascade.pattern.empty()) {
+        auto pattern = cascade::check::answer_pattern(route.cascade.pattern);
+        if (!pattern) return fail(std::move(pattern.error()));
+        use.checks.pattern = std::move(*pattern);
+    }
     use.tools = route.cascade.tools;
     use.weak_if_strong_fails = route.cascade.weak_if_strong_fails;
     use.strong_after = route.cascade.strong_after;

@@ -47,7 +47,7 @@ LIBRARIES = {
     "sqlite3.h": ["store"],
     "postgresql/*": ["store/postgres"],
     "hiredis/*": ["store/redis"],
-    "re2/*": ["prices", "methods/router", "guard/topics"],
+    "re2/*": ["prices", "methods/router", "methods/cascade", "guard/topics"],
     "hnswlib/*": ["store/vectors"],
     "yaml-cpp/*": ["app"],
     "CLI/*": ["app"],

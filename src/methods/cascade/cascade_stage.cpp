@@ -9,6 +9,7 @@
 #include "methods/router/semantic/user_turns.hpp"
 #include "wire/canonical/answer.hpp"
 #include "wire/canonical/common.hpp"
+#include "wire/openai/request_edit.hpp"
 
 #include <fmt/format.h>
 
@@ -51,6 +52,11 @@ std::string probability_text(double confidence) {
     const double rest = std::exp(-confidence);
     const int more = rest < kNear ? static_cast<int>(std::ceil(-std::log10(rest))) : 1;
     return fmt::format("{:.{}f}", probability_of(confidence), 2 + more);
+}
+
+/// Of the request, where it has one.
+std::string_view format_of(const pipeline::RequestContext& context) {
+    return wire::openai::find_member(context.body, "response_format").in(context.body);
 }
 
 Score score_of(double mean_logprob, std::int64_t input_tokens) {
@@ -156,11 +162,16 @@ void CascadeStage::on_outcome(pipeline::RequestContext& context,
     if (!text) return;
     pipeline::LaterCall call = agent_cache::ask_again(
         context, *use_.weak,
-        [certificate = use_.certificate, judge = use_.judge, asked = question_of(context),
+        [certificate = use_.certificate, judge = use_.judge, checks = use_.checks,
+         asked = question_of(context), format = std::string(format_of(context)),
          strong = std::move(*text)](const pipeline::LaterAnswer& weak) {
             // One that would not have been taken whatever its score tells nothing.
             if (!weak.complete || !weak.mean_logprob) return std::optional<pipeline::LaterCall>();
             const Score score = score_of(*weak.mean_logprob, weak.input_tokens);
+            if (!check::fault_in(weak.text, format, checks).empty()) {
+                certificate->learn(score, false);
+                return std::optional<pipeline::LaterCall>();
+            }
             return judged({weak.text, strong, asked, judge},
                           [certificate, score](bool harm) { certificate->learn(score, harm); });
         });
@@ -204,14 +215,19 @@ pipeline::TrialVerdict CascadeStage::judge(const wire::ChatAnswer& answer,
         return {false, std::string(fault)};
     const auto score = score_of(answer);
     if (!score) return {false, "no_logprobs"};
+    auto text = wire::whole_text(answer.choices.front());
+    const std::string_view wrong =
+        text ? check::fault_in(*text, format_of(context), use_.checks) : std::string_view();
+    bool accepted = use_.cut && *score >= *use_.cut;
     if (use_.certificate) {
-        const OnlineDecision decision = use_.certificate->decide(*score, fast_uniform());
-        auto text = wire::whole_text(answer.choices.front());
-        if (decision.weak && decision.judge && text)
-            audit(std::move(*text), *score, decision, context);
-        return {decision.weak, probability_text(score->confidence)};
+        // What is refused all the same is not audited; how scores are spread it tells, too.
+        constexpr double kNoAudit = 1;
+        const OnlineDecision decision =
+            use_.certificate->decide(*score, wrong.empty() ? fast_uniform() : kNoAudit);
+        accepted = decision.weak;
+        if (accepted && decision.judge && text) audit(std::move(*text), *score, decision, context);
     }
-    const bool accepted = use_.cut && *score >= *use_.cut;
+    if (!wrong.empty()) return {false, std::string(wrong)};
     return {accepted, probability_text(score->confidence)};
 }
 

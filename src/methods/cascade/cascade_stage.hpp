@@ -1,6 +1,7 @@
 #pragma once
 
 #include "methods/cascade/certificate_book.hpp"
+#include "methods/cascade/check/answer_checks.hpp"
 #include "methods/cascade/confidence.hpp"
 #include "pipeline/stage.hpp"
 #include "pipeline/trial.hpp"
@@ -23,6 +24,7 @@ struct CascadeUse {
     std::shared_ptr<CertificateInUse> certificate;
     const pipeline::Model* judge =
         nullptr;  ///< of answers to be compared; null: those that differ are harm
+    check::AnswerChecks checks;  ///< of whole answers
     bool tools = false;  ///< also requests that offer tools
     bool weak_if_strong_fails = false;
     // As of pipeline::Trial.

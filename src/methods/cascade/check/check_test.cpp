@@ -1,6 +1,7 @@
 #include "base/gzip_file.hpp"
 #include "json/testing/test_data.hpp"
 #include "methods/cascade/check/agreement.hpp"
+#include "methods/cascade/check/answer_checks.hpp"
 #include "methods/cascade/check/arithmetic.hpp"
 #include "methods/cascade/check/json_schema.hpp"
 #include "methods/cascade/check/marks.hpp"
@@ -29,6 +30,40 @@ constexpr std::string_view kTicket = R"({
 
 Validity validity(std::string_view answer, std::string_view schema = kTicket) {
     return check_answer(answer, schema).validity;
+}
+
+TEST(CheckAnswers, RefuseWhatAFormatDoesNotAllow) {
+    const std::string format = R"({"type":"json_schema","json_schema":{"name":"t","schema":)" +
+                               std::string(kTicket) + "}}";
+    EXPECT_EQ(fault_in(R"({"from":"ATH","seats":[1]})", format, {}), "");
+    EXPECT_EQ(fault_in(R"({"from":"ATH","seats":[61]})", format, {}), "schema");
+    EXPECT_EQ(fault_in(R"(Here: {"from":"ATH","seats":[1]})", format, {}), "schema");
+    EXPECT_EQ(fault_in("yes", R"({"type":"json_object"})", {}), "schema");
+    EXPECT_EQ(fault_in("[1]", R"({"type":"json_object"})", {}), "schema");
+    EXPECT_EQ(fault_in("{}", R"({"type":"json_object"})", {}), "");
+    AnswerChecks none;
+    none.schema = false;
+    EXPECT_EQ(fault_in("yes", R"({"type":"json_object"})", none), "");
+    for (const std::string_view other :
+         {"", "null", "{", R"({"type":"text"})", R"({"type":"new"})"})
+        EXPECT_EQ(fault_in("yes", other, {}), "") << other;
+}
+
+TEST(CheckAnswers, RefuseByWhatTheyAreToldToLookFor) {
+    AnswerChecks checks;
+    EXPECT_EQ(fault_in("2 + 2 = 5", "", checks), "");
+    checks.sums = true;
+    EXPECT_EQ(fault_in("2 + 2 = 5", "", checks), "sums");
+    EXPECT_EQ(fault_in("2 + 2 = 4", "", checks), "");
+    EXPECT_EQ(fault_in("I'm sorry, but I cannot answer that.", "", checks), "");
+    checks.wording = true;
+    EXPECT_EQ(fault_in("I'm sorry, but I cannot answer that.", "", checks), "refusal");
+    EXPECT_EQ(fault_in("These are the towns:", "", checks), "cut");
+    EXPECT_EQ(fault_in(" ", "", checks), "cut");
+    checks.pattern = *answer_pattern("[0-9]+ EUR");
+    EXPECT_EQ(fault_in("It costs 12 EUR.", "", checks), "");
+    EXPECT_EQ(fault_in("It costs a lot.", "", checks), "pattern");
+    EXPECT_FALSE(answer_pattern("[0-9").has_value());
 }
 
 TEST(CheckJsonSchema, TellsValidFromInvalid) {
