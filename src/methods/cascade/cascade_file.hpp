@@ -25,6 +25,7 @@ struct CascadeFile {
     /// of before.
     std::vector<Score> scores;
     std::string seal;  ///< in hexadecimal; read, not written
+    std::string signer;  ///< public key of who signed it; empty: nobody did. Read, not written
 };
 
 /// The most of its `scores`: more tell no more of how they are spread.
@@ -32,7 +33,8 @@ inline constexpr std::size_t kMostScores = 1000;
 
 /// One JSON object in a line. Its last member is the SHA-256 of all before it: a file that was cut or edited is refused.
 [[nodiscard]] std::string write_cascade_file(const CascadeFile& file);
-/// Errors (kConfig): no such file, of another version, its seal does not fit, a member that is missing or out of range.
+/// Errors (kConfig): no such file, of another version, its seal or a signature (json/seal.hpp) does not fit, a member that
+/// is missing or out of range.
 [[nodiscard]] Result<CascadeFile> read_cascade_file(std::string_view text);
 
 }  // namespace leeway::cascade
