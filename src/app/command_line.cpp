@@ -8,6 +8,7 @@
 #include "app/commands/evaluate_router_arguments.hpp"
 #include "app/commands/import_options.hpp"
 #include "app/commands/outcomes_arguments.hpp"
+#include "app/commands/policy_arguments.hpp"
 #include "app/commands/replay_arguments.hpp"
 #include "app/commands/routes_arguments.hpp"
 #include "app/commands/tokens_options.hpp"
@@ -63,6 +64,7 @@ struct Parser {
     ImportOptions imported;
     OpenapiOptions openapi;
     OutcomesOptions outcomes;
+    PolicyOptions policy;
     ReplayOptions replay;
     RoutesCommands routes;
     VersionOptions version;
@@ -539,6 +541,7 @@ CommandLine parse_command_line(std::vector<std::string> arguments) {
     add_import(app, parser->imported, parser->chosen);
     add_openapi(*parser);
     add_outcomes(app, parser->outcomes, parser->chosen);
+    add_policy(app, parser->policy, parser->chosen);
     add_replay(app, parser->replay, parser->chosen);
     add_routes_commands(app, parser->routes, parser->chosen);
     add_version(*parser);

@@ -5,6 +5,7 @@
 #include "app/commands/evaluate_cascade_options.hpp"
 #include "app/commands/evaluate_router_options.hpp"
 #include "app/commands/outcomes_options.hpp"
+#include "app/commands/policy_options.hpp"
 #include "app/commands/replay_options.hpp"
 #include "app/commands/routes_options.hpp"
 #include "app/commands/tune_cascade_options.hpp"
@@ -25,7 +26,7 @@ using Command =
                  ImportOptions, OpenapiOptions, VersionOptions, RouteOptions, EvaluateCacheOptions,
                  EvaluateCascadeOptions, EvaluateRouterOptions, OutcomesOptions,
                  EvaluateRoutesOptions, TuneRoutesOptions, TuneCascadeOptions, TuneRouterOptions,
-                 ReplayOptions, ImportRoutesOptions>;
+                 ReplayOptions, ImportRoutesOptions, PolicyOptions>;
 
 /// A command, or (std::monostate) nothing to run: then `out` and `err` are to be printed and
 /// `exit_code` returned. 0 after --help, 2 after a mistake.

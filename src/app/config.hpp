@@ -378,6 +378,11 @@ struct OutcomesConfig {
     bool texts = false;  ///< comments and corrections of feedback, too
 };
 
+/// Whose signatures of policies (`leeway tune … --sign`) are trusted.
+struct PoliciesConfig {
+    std::vector<std::string> trusted_keys;  ///< public keys; empty: a policy needs no signature
+};
+
 struct LedgerConfig {
     bool enabled = true;
     Secret database;  ///< URL of a PostgreSQL database; empty: a SQLite file in the state folder
@@ -439,6 +444,7 @@ struct Config {
     PricesConfig prices;
     LogConfig log;
     LocalConfig local;
+    PoliciesConfig policies;
     std::vector<ConfigProblem> warnings;
 };
 

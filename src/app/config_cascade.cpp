@@ -1,6 +1,7 @@
 #include "app/config_cascade.hpp"
 
 #include "app/config_names.hpp"
+#include "app/config_policies.hpp"
 #include "app/terminal.hpp"
 #include "methods/cascade/check/answer_checks.hpp"
 
@@ -91,7 +92,7 @@ void check_early(ConfigSource& source, const CascadeConfig& cascade, const Route
 
 }  // namespace
 
-Result<cascade::CascadeFile> load_cascade(const CascadeConfig& cascade) {
+Result<cascade::CascadeFile> load_cascade(const Config& config, const CascadeConfig& cascade) {
     if (cascade.policy.empty()) return nothing_yet(cascade);
     constexpr std::size_t kMost = 1024 * 1024;
     const auto failed = [&](std::string_view why) {
@@ -102,6 +103,8 @@ Result<cascade::CascadeFile> load_cascade(const CascadeConfig& cascade) {
     if (!text) return failed(text.error().message);
     auto file = cascade::read_cascade_file(*text);
     if (!file) return failed(file.error().message);
+    if (const auto trusted = check_signer(config.policies, file->signer); !trusted)
+        return failed(trusted.error().text());
     if (file->weak != cascade.models.front() || file->strong != cascade.models.back())
         return failed(
             fmt::format("it was fitted to the models '{}' and '{}'", file->weak, file->strong));
@@ -225,7 +228,7 @@ void check_cascade(ConfigSource& source, const Config& config, const RouteConfig
         source.error(marks.cascade,
                      "`policy` and `accept` are two ways to say which answers are taken: keep one");
     } else if (by_file) {
-        if (const auto policy = load_cascade(route.cascade); !policy)
+        if (const auto policy = load_cascade(config, route.cascade); !policy)
             source.error(marks.cascade, policy.error().message);
     } else if (route.cascade.accept_ppm == 0 && route.cascade.learn_ppm == 0) {
         source.warning(

@@ -13,8 +13,9 @@ void read_cascade(ConfigSource& source, Section& section, RouteConfig& out, Rout
 void check_cascade(ConfigSource& source, const Config& config, const RouteConfig& route,
                    const RouteMarks& marks);
 
-/// The file that `policy` names; without one what certifies itself begins with. Errors (kConfig): it cannot be read or used; it is for other models; it promises less than
-/// the route wants.
-[[nodiscard]] Result<cascade::CascadeFile> load_cascade(const CascadeConfig& cascade);
+/// The file that `policy` names; without one what certifies itself begins with. Errors (kConfig): it cannot be read or used; it lacks a signature that the configuration
+/// trusts; it is for other models; it promises less than the route wants.
+[[nodiscard]] Result<cascade::CascadeFile> load_cascade(const Config& config,
+                                                        const CascadeConfig& cascade);
 
 }  // namespace leeway::app

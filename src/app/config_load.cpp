@@ -1,6 +1,7 @@
 #include "app/config_cascade.hpp"
 #include "app/config_controller.hpp"
 #include "app/config_model.hpp"
+#include "app/config_policies.hpp"
 #include "app/config_reader.hpp"
 #include "app/config_router.hpp"
 #include "app/routes/route_stages.hpp"
@@ -278,6 +279,7 @@ ConfigReading read_draft(ConfigSource& source, const std::string& text, const st
             if (!address) source.error(top.mark("budget_leases"), "budget_leases", address.error());
         }
         read_embeddings(source, top, draft);
+        read_policies(source, top, draft.config.policies);
         read_rest(source, top, draft.config);
         top.finish();
         fill_paths(draft.config);

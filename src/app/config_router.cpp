@@ -3,6 +3,7 @@
 #include "app/commands/embedding_options.hpp"
 #include "app/config_embeddings.hpp"
 #include "app/config_names.hpp"
+#include "app/config_policies.hpp"
 #include "app/terminal.hpp"
 #include "base/money.hpp"
 #include "json/number.hpp"
@@ -146,6 +147,8 @@ Result<std::shared_ptr<const router::LearnedRouter>> load_router(const Config& c
     if (!bytes) return failed(bytes.error().message);
     auto file = router::read_router_file(*bytes);
     if (!file) return failed(file.error().message);
+    if (const auto trusted = check_signer(config.policies, file->signer); !trusted)
+        return failed(trusted.error().text());
     std::vector<std::string> models;
     for (const router::LearnedModel& one : file->state.models) models.push_back(one.model);
     if (sorted(models) != sorted(route.router.models))

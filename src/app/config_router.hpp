@@ -20,8 +20,8 @@ void read_router(ConfigSource& source, Section& section, RouteConfig& out, Route
 void check_router(ConfigSource& source, const Config& config, const RouteConfig& route,
                   const RouteMarks& marks);
 
-/// The policy of a route at the spending that the route says, else its own. Errors (kConfig): it cannot be read or used; it is
-/// for other models, or for vectors of another model than the configuration's (as far as that can be told: of a model
+/// The policy of a route at the spending that the route says, else its own. Errors (kConfig): it cannot be read or used; it
+/// lacks a signature that the configuration trusts; it is for other models, or for vectors of another model than the configuration's (as far as that can be told: of a model
 /// that runs here).
 [[nodiscard]] Result<std::shared_ptr<const router::LearnedRouter>> load_router(
     const Config& config, const RouteConfig& route);

@@ -48,6 +48,7 @@ struct Runner {
     int operator()(const leeway::app::TuneCascadeOptions& o) const { return run_tune_cascade(o); }
     int operator()(const leeway::app::TuneRouterOptions& o) const { return run_tune_router(o); }
     int operator()(const leeway::app::ReplayOptions& o) const { return run_replay(o); }
+    int operator()(const leeway::app::PolicyOptions& o) const { return run_policy(o); }
     int operator()(const leeway::app::ImportRoutesOptions& o) const { return run_import_routes(o); }
 };
 

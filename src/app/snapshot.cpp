@@ -201,7 +201,7 @@ providers::TargetLoad* Snapshot::load(const pipeline::Model& model) const {
 Result<pipeline::Stage*> Snapshot::stage_for(const std::string& name, const RouteConfig& route,
                                              const Config& config, const Services& services) {
     if (name == cascade::CascadeStage::kInfo.name) {
-        auto made = make_cascade(route, services.certificates);
+        auto made = make_cascade(config, route, services.certificates);
         if (!made) return fail(std::move(made.error()));
         return route_stages_.emplace_back(std::move(*made)).get();
     }
@@ -265,7 +265,7 @@ Result<void> Snapshot::add_routes(const Config& config, const Services& services
 }
 
 Result<std::unique_ptr<pipeline::Stage>> Snapshot::make_cascade(
-    const RouteConfig& route, cascade::CertificateBook* certificates) const {
+    const Config& config, const RouteConfig& route, cascade::CertificateBook* certificates) const {
     cascade::CascadeUse use;
     use.weak = model(route.cascade.models.front());
     use.strong = model(route.cascade.models.back());
@@ -286,7 +286,7 @@ Result<std::unique_ptr<pipeline::Stage>> Snapshot::make_cascade(
     if (!route.cascade.judge_model.empty()) use.judge = model(route.cascade.judge_model);
     const bool learns = route.cascade.learn_ppm > 0;
     if (!route.cascade.policy.empty() || learns) {
-        const auto policy = load_cascade(route.cascade);
+        const auto policy = load_cascade(config, route.cascade);
         if (!policy) return fail(policy.error());
         if (policy->certificate.certified) use.cut = policy->certificate.cut;
         if ((use.cut || learns) && route.cascade.audit_ppm > 0 && certificates != nullptr)

@@ -169,7 +169,8 @@ private:
     Result<pipeline::Stage*> stage_for(const std::string& name, const RouteConfig& route,
                                        const Config& config, const Services& services);
     [[nodiscard]] Result<std::unique_ptr<pipeline::Stage>> make_cascade(
-        const RouteConfig& route, cascade::CertificateBook* certificates) const;
+        const Config& config, const RouteConfig& route,
+        cascade::CertificateBook* certificates) const;
     [[nodiscard]] pipeline::SemanticCache semantic_cache(const RouteConfig& route,
                                                          std::chrono::seconds usual_ttl) const;
     void render_models();

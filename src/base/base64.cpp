@@ -1,7 +1,5 @@
 #include "base/base64.hpp"
 
-#include <string_view>
-
 namespace leeway {
 
 void append_base64(std::string& out, std::span<const std::uint8_t> bytes) {
@@ -37,6 +35,34 @@ std::string base64url(std::span<const std::uint8_t> bytes) {
         for (count += 8; count >= 6; count -= 6) out += kAlphabet[bits >> (count - 6) & 63];
     }
     if (count > 0) out += kAlphabet[bits << (6 - count) & 63];
+    return out;
+}
+
+std::optional<std::string> decode_base64(std::string_view text) {
+    std::string out;
+    std::uint32_t bits = 0;
+    unsigned have = 0;
+    while (!text.empty() && text.back() == '=') text.remove_suffix(1);
+    for (const char c : text) {
+        std::uint32_t value = 0;
+        if (c >= 'A' && c <= 'Z') {
+            value = static_cast<std::uint32_t>(c - 'A');
+        } else if (c >= 'a' && c <= 'z') {
+            value = static_cast<std::uint32_t>(c - 'a' + 26);
+        } else if (c >= '0' && c <= '9') {
+            value = static_cast<std::uint32_t>(c - '0' + 52);
+        } else if (c == '+' || c == '/') {
+            value = c == '+' ? 62 : 63;
+        } else {
+            return std::nullopt;
+        }
+        bits = bits << 6U | value;
+        have += 6;
+        if (have >= 8) {
+            have -= 8;
+            out.push_back(static_cast<char>(bits >> have & 0xFFU));
+        }
+    }
     return out;
 }
 

@@ -1,7 +1,7 @@
 #include "tokens/chat_count.hpp"
 
+#include "base/base64.hpp"
 #include "json/tokens.hpp"
-#include "tokens/base64.hpp"
 #include "tokens/function_text.hpp"
 #include "tokens/image_tokens.hpp"
 #include "tokens/json_reading.hpp"

@@ -1,4 +1,4 @@
-#include "tokens/base64.hpp"
+#include "base/base64.hpp"
 #include "tokens/vocabulary_builder.hpp"
 
 #include <fcntl.h>

@@ -1,6 +1,6 @@
+#include "base/base64.hpp"
 #include "json/cursor.hpp"
 #include "json/tokens.hpp"
-#include "tokens/base64.hpp"
 #include "tokens/json_reading.hpp"
 #include "tokens/vocabulary_file.hpp"
 

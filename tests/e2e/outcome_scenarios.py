@@ -75,10 +75,38 @@ def test_a_router_is_evaluated_beside_its_rivals(gateway, upstream):
     assert 0.7 < told["gap_recovered"] <= 1.05 and low <= told["gap_recovered"] <= high, told
     assert [one["name"] for one in told["methods"]] == \
         ["leeway", "leeway without fall-back", "kNN-5", "matrix factorisation", "random mix"], told
+    assert told["skipped"] == [{"name": "FrugalGPT", "why": "fewer_than_three_models"}] and "frugal_curve" not in told, told
     assert abs(told["methods"][4]["hull_gap_recovered"]) < 0.1, told
     assert abs(told["models"][1]["quality"] - 1) < 1e-9 and abs(told["models"][1]["cost_usd"] - 0.001) < 1e-9, told
     status, out, err = run(gateway, "evaluate", "router", "--outcomes", str(file), "--resamples", "100")
     assert status == 0 and "gap from zero router to oracle recovered" in out and "kNN-5" in out, out + err
+    assert "without FrugalGPT (fewer_than_three_models)" in out, out
+
+
+def test_frugal_gpt_stands_beside_a_router(gateway, upstream):
+    need_model()
+    folder = pathlib.Path(gateway.config).parent
+    chances = random.Random(3)
+    lines = ["query," + ",".join(f"{model}|{column}" for model in ("small", "middle", "large") for column in ("quality", "cost_usd", "mean_logprob"))]
+    for i in range(240):
+        hard = chances.random()
+        cells = []
+        for able, cost in ((0.4, 0.0001), (0.7, 0.0003), (0.98, 0.001)):
+            right = hard < able
+            cells += [int(right), cost, -0.01 if right else -2]
+        lines.append(f"question number {i}," + ",".join(map(str, cells)))
+    file, picture = folder / "sure.csv", folder / "router.svg"
+    file.write_text("\n".join(lines) + "\n")
+    options = ("evaluate", "router", "--outcomes", str(file), "--resamples", "100", "--no-embedding-cache")
+    status, out, err = run(gateway, *options, "--json", "--svg", str(picture))
+    assert status == 0, err
+    told = json.loads(out)
+    frugal = next(one for one in told["methods"] if one["name"] == "FrugalGPT")
+    # The models know when they are right, and the queries do not tell.
+    assert told["skipped"] == [] and frugal["hull_gap_recovered"] > 0.2 > told["gap_recovered"], told
+    assert len(told["frugal_curve"]) == 21 and "FrugalGPT" in picture.read_text(), told["frugal_curve"]
+    status, out, err = run(gateway, *options)
+    assert status == 0 and "FrugalGPT" in out and "without FrugalGPT" not in out, out + err
 
 
 def test_bad_outcomes_are_refused_with_their_place(gateway, upstream):

@@ -69,6 +69,11 @@ std::string as_json(const RouterReport& report, const lab::OutcomeTable& table,
         put_curve(writer, "hull", one.hull);
         writer.close_object();
     }
+    writer.close_array().key("skipped").array();
+    if (!report.frugal_skipped.empty()) {
+        writer.object().key("name").string("FrugalGPT");
+        writer.key("why").string(report.frugal_skipped).close_object();
+    }
     writer.close_array();
     writer.key("hull_zero_area").number(report.zero_area);
     writer.key("models").array();
@@ -79,6 +84,7 @@ std::string as_json(const RouterReport& report, const lab::OutcomeTable& table,
     writer.close_array();
     put_curve(writer, "curve", report.curve);
     put_curve(writer, "zero_curve", report.zero_curve);
+    if (!report.frugal_curve.empty()) put_curve(writer, "frugal_curve", report.frugal_curve);
     writer.key("weights").array();
     for (const router::StackWeights& one : report.weights) {
         writer.array();
@@ -102,6 +108,7 @@ lab::CostQualityPicture picture_of(const RouterReport& report,
         fmt::format("Router on {}, {} queries",
                     std::filesystem::path(options.outcomes.file).filename().string(), report.n);
     out.lines.push_back({"Leeway", report.curve});
+    if (!report.frugal_curve.empty()) out.lines.push_back({"FrugalGPT", report.frugal_curve});
     out.lines.push_back({"zero router", report.zero_curve, true});
     out.lines.push_back({"oracle", report.oracle_hull, true});
     for (const lab::SingleFigures& one : report.singles)
@@ -156,7 +163,11 @@ std::string as_text(const RouterReport& report, const lab::OutcomeTable& table,
                         told ? fmt::format("{} of {}", one.below_zero, report.lambdas) : "-",
                         told ? fmt::format("{:.2f} pp", std::abs(one.worst) * 100) : "-"});
     }
-    return out + app::table(rows) + '\n' + lab::as_plot(picture_of(report, options));
+    out += app::table(rows);
+    if (!report.frugal_skipped.empty())
+        out += fmt::format("without FrugalGPT ({}): {}\n", report.frugal_skipped,
+                           "it needs three models, and log-probabilities of two of them");
+    return out + '\n' + lab::as_plot(picture_of(report, options));
 }
 
 }  // namespace

@@ -10,10 +10,12 @@
 #include "methods/cascade/cascade_stage.hpp"
 #include "methods/router/predict/route_policy.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -25,16 +27,21 @@ using KnownAnswers = std::map<std::string, lab::StoredOutcome, std::less<>>;
 /// By the text of a request's id.
 using KnownRequests = std::map<std::string, KnownAnswers, std::less<>>;
 
-/// What callers, shadows and audits said of the answers of live traffic; empty where nobody keeps that.
-Result<KnownRequests> known_requests(const std::string& state_dir) {
-    KnownRequests out;
+/// What is kept of live traffic; nullopt where nobody keeps that.
+Result<std::optional<lab::OutcomeStore>> open_outcomes(const std::string& state_dir) {
     const std::string path = lab::outcome_store_path(state_dir);
     std::error_code none;
-    if (!std::filesystem::exists(path, none)) return out;
+    if (!std::filesystem::exists(path, none)) return std::optional<lab::OutcomeStore>();
     auto store = lab::OutcomeStore::open(path);
     if (!store) return fail(std::move(store.error()));
+    return std::optional(std::move(*store));
+}
+
+/// What callers, shadows and audits said of the answers of live traffic.
+Result<KnownRequests> known_requests(lab::OutcomeStore& store) {
+    KnownRequests out;
     const auto read =
-        store->each_live_outcome([&](const RequestId& id, const lab::StoredOutcome& outcome) {
+        store.each_live_outcome([&](const RequestId& id, const lab::StoredOutcome& outcome) {
             out[id.text()].insert_or_assign(outcome.model, outcome);
         });
     if (!read) return fail(read.error());
@@ -72,12 +79,13 @@ void add_known(const lab::StoredOutcome& known, lab::RecordedAnswer& to) {
     if (!to.cost_usd && known.cost) to.cost_usd = router::in_usd(*known.cost);
 }
 
-/// What is told of the two models: the calls that were made, what the strong one would have cost, and what is known of
-/// the query besides.
+/// What is told of the models: the calls that were made, what the reference would have cost, and what is known of the
+/// query besides.
 lab::RecordedRequest recorded(const ledger::RecordedCalls& calls, const KnownAnswers& known,
-                              std::span<const std::string> names) {
+                              const LedgerModels& models) {
     lab::RecordedRequest out;
-    for (const std::string& name : names) {
+    out.id = calls.id;
+    for (const std::string& name : models.names) {
         lab::RecordedAnswer& answer = out.answers.emplace_back();
         for (const auto& call : calls.calls) {
             if (call.model != name || !call.complete) continue;
@@ -90,19 +98,37 @@ lab::RecordedRequest recorded(const ledger::RecordedCalls& calls, const KnownAns
     constexpr std::string_view kEarly = "cascade=early:";
     if (calls.notes.find(kEarly) != std::string::npos) out.answers.front().asked = false;
     if (out.answers.front().asked) out.answers.front().mean_logprob = logprob_of(calls.notes);
-    lab::RecordedAnswer& strong = out.answers.back();
-    if (!strong.asked && calls.baseline) strong.cost_usd = router::in_usd(*calls.baseline);
-    for (std::size_t m = 0; m < names.size(); ++m) {
-        if (const auto found = known.find(names[m]); found != known.end())
+    lab::RecordedAnswer& reference = out.answers[models.reference];
+    if (!reference.asked && calls.baseline) reference.cost_usd = router::in_usd(*calls.baseline);
+    for (std::size_t m = 0; m < models.names.size(); ++m) {
+        if (const auto found = known.find(models.names[m]); found != known.end())
             add_known(found->second, out.answers[m]);
     }
     return out;
 }
 
+/// The vector of what each of them asked, as far as the store has it.
+Result<void> add_vectors(lab::OutcomeStore& store, const std::string& fingerprint,
+                         LedgerRecording& out) {
+    for (lab::RecordedRequest& request : out.requests) {
+        auto found = store.find_vector(request.id, fingerprint);
+        if (!found) return fail(std::move(found.error()));
+        if (!*found) continue;
+        const lab::StoredVector& kept = out.vectors.emplace_back(std::move(**found));
+        request.vector = kept.vector;
+        request.cues = kept.cues;
+    }
+    const auto all = store.statistics();
+    if (!all) return fail(all.error());
+    out.has_other_vectors = std::ranges::any_of(
+        all->embeddings, [&](const auto& one) { return one.first != fingerprint; });
+    return {};
+}
+
 }  // namespace
 
-Result<std::vector<lab::RecordedRequest>> recorded_requests_of_ledger(
-    const ReplayOptions& options, std::span<const std::string> names) {
+Result<LedgerRecording> recorded_requests_of_ledger(const ReplayOptions& options,
+                                                    const LedgerModels& models) {
     const auto place = ledger_place_of(options.place);
     if (!place) return fail(place.error());
     ledger::RecordedCallFilter filter;
@@ -118,16 +144,25 @@ Result<std::vector<lab::RecordedRequest>> recorded_requests_of_ledger(
     ledger::replay_for_reader(place->state_dir, place->database, stderr);
     auto db = ledger::open_or_empty(place->state_dir, place->database);
     if (!db) return fail(std::move(db.error()));
-    const auto known = known_requests(place->state_dir);
+    auto store = open_outcomes(place->state_dir);
+    if (!store) return fail(std::move(store.error()));
+    const auto known = *store ? known_requests(**store) : KnownRequests();
     if (!known) return fail(known.error());
     const KnownAnswers nothing;
-    std::vector<lab::RecordedRequest> out;
+    LedgerRecording out;
     const auto read = ledger::each_recorded(*db, filter, [&](const ledger::RecordedCalls& calls) {
         if (is_own_call(calls)) return;
         const auto found = known->find(calls.id.text());
-        out.push_back(recorded(calls, found == known->end() ? nothing : found->second, names));
+        out.requests.push_back(
+            recorded(calls, found == known->end() ? nothing : found->second, models));
     });
     if (!read) return fail(read.error());
+    if (models.fingerprint.empty()) return out;
+    if (*store) {
+        if (auto done = add_vectors(**store, models.fingerprint, out); !done)
+            return fail(std::move(done.error()));
+    }
+    out.without_vector = out.requests.size() - out.vectors.size();
     return out;
 }
 

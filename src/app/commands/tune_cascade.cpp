@@ -1,3 +1,5 @@
+#include "app/commands/policy_signing.hpp"
+#include "app/commands/policy_text.hpp"
 #include "app/commands/tune_cascade_options.hpp"
 #include "app/terminal.hpp"
 #include "base/clock.hpp"
@@ -63,43 +65,21 @@ Result<cascade::CascadeFile> tune(const TuneCascadeOptions& options) {
     return out;
 }
 
-std::string as_text(const cascade::CascadeFile& file, const std::string& output) {
-    const cascade::Certificate& shown = file.certificate;
-    std::string out =
-        fmt::format("{} → {}, {} rows of {}\n", file.weak, file.strong, shown.rows, file.tasks);
-    if (!shown.certified) {
-        out += fmt::format("not enough evidence for a harm of at most {:.2f} % at {:.0f} %: {}\n",
-                           100 * file.promise.max_harm, 100 * file.promise.confidence, shown.why);
-    } else {
-        const double rows = static_cast<double>(shown.rows);
-        out += fmt::format(
-            "certified: at most {:.2f} % of the requests are harmed, with {:.0f} % confidence\n"
-            "  taken       {:.1f} % of the cheap answers: those whose tokens have a mean "
-            "probability "
-            "of {:.4f} or more\n"
-            "  harmed      {} of {} ({:.2f} %), at most {:.2f} %\n"
-            "  saving      {:.1f} % of what the strong model alone costs, all cheap calls paid\n",
-            100 * file.promise.max_harm, 100 * file.promise.confidence,
-            100 * static_cast<double>(shown.accepted) / rows,
-            cascade::probability_of(shown.cut.confidence), shown.harmed, shown.rows,
-            100 * static_cast<double>(shown.harmed) / rows, 100 * shown.limit, 100 * shown.saving);
-    }
-    out += output.empty() ? "nothing was written: --output FILE writes the policy\n"
-                          : fmt::format("written to {}\n", output);
-    return out;
-}
-
 }  // namespace
 
 int run_tune_cascade(const TuneCascadeOptions& options) {
+    const auto key = read_signing_key(options.sign);
+    if (!key) return report_failure(key.error());
     const auto file = tune(options);
     if (!file) return report_failure(file.error());
-    const std::string text = cascade::write_cascade_file(*file);
+    const auto text = signed_policy(cascade::write_cascade_file(*file), *key);
+    if (!text) return report_failure(text.error());
     if (!options.output.empty()) {
-        if (const auto written = replace_file(options.output, text); !written)
+        if (const auto written = replace_file(options.output, *text); !written)
             return report_failure(written.error());
     }
-    const int printed = print_out(options.json ? text : as_text(*file, options.output));
+    const int printed =
+        print_out(options.json ? *text : policy_text(*file) + made_text(options.output, *key));
     if (printed != 0) return printed;
     return file->certificate.certified ? 0 : kNotEnough;
 }

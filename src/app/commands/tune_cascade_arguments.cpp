@@ -1,6 +1,7 @@
 #include "app/commands/tune_cascade_arguments.hpp"
 
 #include "app/command_help.hpp"
+#include "app/commands/policy_signing.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -45,6 +46,7 @@ void add_tune_cascade(CLI::App& app, TuneCascadeOptions& options, Command& chose
         ->type_name("SHARE");
     command.add_option("--output", options.output, "Write the policy to this file")
         ->type_name("FILE");
+    add_sign_option(command, options.sign);
     command.add_flag("--json", options.json, "One JSON object instead of text");
     command.final_callback([&options, &chosen] { chosen = options; });
 }

@@ -14,6 +14,7 @@ struct TuneCascadeOptions {
     double max_harm = 0.03;
     double confidence = 0.9;
     std::string output;  ///< the policy; empty: none is written
+    std::string sign;  ///< file of the key that signs the policy; empty: nobody does
     bool json = false;
 };
 

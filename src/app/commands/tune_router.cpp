@@ -1,3 +1,5 @@
+#include "app/commands/policy_signing.hpp"
+#include "app/commands/policy_text.hpp"
 #include "app/commands/routes_data.hpp"
 #include "app/commands/tune_router_options.hpp"
 #include "app/progress_bar.hpp"
@@ -139,48 +141,24 @@ Result<router::RouterFile> tune(const TuneRouterOptions& options, std::string& f
     return out;
 }
 
-std::string as_text(const router::RouterFile& file, const std::string& output) {
-    const router::RouterEvidence& shown = file.evidence;
-    std::string out = fmt::format("{} rows of {}", shown.rows, shown.outcomes);
-    if (shown.incomplete > 0)
-        out += fmt::format(", without {} in which an outcome is missing", shown.incomplete);
-    out += fmt::format("; vectors of {}\n\n", file.embedding_model);
-    std::vector<std::vector<std::string>> rows{{"model", "quality", "USD per 1,000 calls"}};
-    for (const router::LearnedModel& one : file.state.models)
-        rows.push_back({one.model, fmt::format("{:.4f}", one.mean_quality),
-                        fmt::format("{:.4f}", router::in_usd(one.mean_cost) * 1000)});
-    out += table(rows) + "\n";
-    if (!shown.enough) {
-        out += fmt::format("not enough evidence: {}\nthe policy keeps to {}\n", shown.why,
-                           file.state.models[file.policy.trades.front().single].model);
-    } else {
-        out += fmt::format(
-            "better than single models: {:+.2f} pp of quality ({:+.2f} to {:+.2f}) at the same "
-            "price of money, on rows that took no part in fitting ({} parts, seed {})\n"
-            "  routed          quality {:.4f} at {:.4f} USD per 1,000 calls\n"
-            "  single models   quality {:.4f} at {:.4f}\n",
-            100 * shown.gain, 100 * shown.gain_low, 100 * shown.gain_high, shown.folds, shown.seed,
-            shown.quality, shown.cost_usd * 1000, shown.zero_quality, shown.zero_cost_usd * 1000);
-    }
-    out += output.empty() ? "nothing was written: --output FILE writes the policy\n"
-                          : fmt::format("written to {}\n", output);
-    return out;
-}
-
 }  // namespace
 
 int run_tune_router(const TuneRouterOptions& options) {
+    const auto key = read_signing_key(options.sign);
+    if (!key) return report_failure(key.error());
     std::string faults;
     const auto file = tune(options, faults);
     if (!file) return report_failure(file.error());
-    const auto bytes = router::write_router_file(*file);
+    auto bytes = router::write_router_file(*file);
+    if (bytes) bytes = signed_policy(*bytes, *key);
     if (!bytes) return report_failure(bytes.error());
     if (!options.output.empty()) {
         if (const auto written = replace_file(options.output, *bytes); !written)
             return report_failure(written.error());
     }
-    const int printed = print_out(options.json ? bytes->substr(0, bytes->find('\n') + 1)
-                                               : faults + as_text(*file, options.output));
+    const int printed =
+        print_out(options.json ? bytes->substr(0, bytes->find('\n') + 1)
+                               : faults + policy_text(*file) + made_text(options.output, *key));
     if (printed != 0) return printed;
     return file->evidence.enough ? 0 : kNotEnough;
 }

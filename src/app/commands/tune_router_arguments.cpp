@@ -2,6 +2,7 @@
 
 #include "app/command_help.hpp"
 #include "app/commands/evaluate_router_arguments.hpp"
+#include "app/commands/policy_signing.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -76,6 +77,7 @@ void add_tune_router(CLI::App& app, TuneRouterOptions& options, Command& chosen)
     add_embedding_options(command, options.embedding);
     command.add_option("--output", options.output, "Write the policy to this file")
         ->type_name("FILE");
+    add_sign_option(command, options.sign);
     command.add_flag("--json", options.json, "One JSON object instead of text");
     command.final_callback([&options, &chosen] {
         if (options.outcomes.file.empty() && options.state.empty())

@@ -27,6 +27,7 @@ struct TuneRouterOptions {
     std::uint32_t resamples = 2000;
     double sure = 2;
     std::string output;  ///< the policy; empty: none is written
+    std::string sign;  ///< file of the key that signs the policy; empty: nobody does
     bool json = false;
 };
 

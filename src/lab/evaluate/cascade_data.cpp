@@ -63,6 +63,13 @@ Result<CascadeData> one_task(const OutcomeTable& table, const std::string& task)
 
 }  // namespace
 
+cascade::Labelled labelled_of(const OutcomeTable& table, std::span<const std::size_t> queries) {
+    cascade::Labelled out;
+    for (const ModelOutcomes& model : table.models)
+        out.models.push_back(column(table, model, queries));
+    return out;
+}
+
 std::int64_t asked_length(const OutcomeTable& table, const ModelOutcomes& model,
                           std::size_t query) noexcept {
     return model.tokens_in[query] >= 0

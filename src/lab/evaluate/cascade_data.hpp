@@ -32,6 +32,10 @@ struct CascadeData {
 [[nodiscard]] Result<std::vector<CascadeData>> cascade_data(const OutcomeTable& table,
                                                             std::span<const std::string> only);
 
+/// These queries of a table, all of whose models answered them, as cascades look at them.
+[[nodiscard]] cascade::Labelled labelled_of(const OutcomeTable& table,
+                                            std::span<const std::size_t> queries);
+
 /// How much was asked, which tells answers of one confidence apart: tokens, or bytes where nobody counted them.
 [[nodiscard]] std::int64_t asked_length(const OutcomeTable& table, const ModelOutcomes& model,
                                         std::size_t query) noexcept;

@@ -1,5 +1,7 @@
 #include "lab/evaluate/router_evaluate.hpp"
 
+#include "lab/evaluate/cascade_data.hpp"
+#include "lab/evaluate/cascade_rivals.hpp"
 #include "lab/evaluate/matrix_factorisation.hpp"
 #include "lab/outcomes/outcome_reader.hpp"
 #include "methods/router/semantic/folds.hpp"
@@ -24,6 +26,9 @@ using router::Prediction;
 constexpr std::size_t kLeastRowsPerFold = 10;
 constexpr std::size_t kLambdas = 40;
 constexpr std::size_t kBudgets = 41;
+constexpr std::size_t kFrugalBudgets = 21;  // each is an optimisation of its own
+// More labels tell FrugalGPT's three cuts no more, and each chain that it tries counts them all.
+constexpr std::size_t kMostFrugalLabels = 2000;
 // Below this a difference is one of rounding.
 constexpr double kRounding = 1e-9;
 
@@ -33,15 +38,16 @@ enum Way : std::size_t {
     kNoFallBack,
     kNeighbours5,
     kFactors,
+    kFrugal,
     kRandom,
     kZero,
     kOracle,
     kWayCount
 };
-constexpr std::array<const char*, kWayCount> kNames{"leeway",     "leeway without fall-back",
-                                                    "kNN-5",      "matrix factorisation",
-                                                    "random mix", "zero router",
-                                                    "oracle"};
+constexpr std::array<const char*, kWayCount> kNames{"leeway",      "leeway without fall-back",
+                                                    "kNN-5",       "matrix factorisation",
+                                                    "FrugalGPT",   "random mix",
+                                                    "zero router", "oracle"};
 
 /// Everything of one evaluation.
 class Evaluation {
@@ -73,6 +79,8 @@ private:
     void play_budgets(const router::RoutePolicy& policy, Way from, Played& to,
                       std::span<const std::size_t> test);
     void play_rivals(const router::OutcomeRows& train, std::span<const std::size_t> test);
+    [[nodiscard]] std::string frugal_obstacle() const;
+    void play_frugal(std::vector<std::size_t> train, std::span<const std::size_t> test);
     void play_oracle();
     void play_random();
     void summarise(RouterReport& report) const;
@@ -131,6 +139,8 @@ void Evaluation::prepare() {
         budgets_.push_back(cheapest_ + (dearest_ - cheapest_) * static_cast<double>(b) /
                                            static_cast<double>(kBudgets - 1));
     for (Played& one : played_) one = Played(rows_, lambdas_.size());
+    report_.frugal_skipped = frugal_obstacle();
+    played_[kFrugal] = Played(rows_, kFrugalBudgets);
     nested_ = Played(rows_, kBudgets);
     nested_zero_ = Played(rows_, kBudgets);
     rates_.resize(lambdas_.size() * models_);
@@ -199,6 +209,40 @@ void Evaluation::play_rivals(const router::OutcomeRows& train, std::span<const s
     }
 }
 
+/// It asks models in turn and goes by how sure they are of their answers: three of them, of which two tell that.
+std::string Evaluation::frugal_obstacle() const {
+    if (models_ < 3) return "fewer_than_three_models";
+    const auto sure = std::ranges::count_if(table_.models, [&](const ModelOutcomes& model) {
+        return std::ranges::any_of(queries_,
+                                   [&](std::size_t q) { return model.logprob(q).has_value(); });
+    });
+    return sure < 2 ? "no_logprobs" : "";
+}
+
+/// FrugalGPT's chain for each budget by the training queries `train`. All calls of a chain are paid.
+void Evaluation::play_frugal(std::vector<std::size_t> train, std::span<const std::size_t> test) {
+    if (!report_.frugal_skipped.empty()) return;
+    if (train.size() > kMostFrugalLabels) {
+        std::vector<std::size_t> some;
+        for (const std::size_t i : shuffled_rows(train.size(), how_.seed))
+            if (some.size() < kMostFrugalLabels) some.push_back(train[i]);
+        train = std::move(some);
+    }
+    std::vector<std::size_t> test_queries;
+    for (const std::size_t r : test) test_queries.push_back(queries_[r]);
+    const cascade::Labelled labels = labelled_of(table_, train);
+    const cascade::Labelled outcomes = labelled_of(table_, test_queries);
+    for (std::size_t b = 0; b < kFrugalBudgets; ++b) {
+        const double share = static_cast<double>(b) / static_cast<double>(kFrugalBudgets - 1);
+        const cascade::Policy chain =
+            frugal_gpt(labels, cheapest_ + (dearest_ - cheapest_) * share);
+        for (std::size_t i = 0; i < test.size(); ++i) {
+            const CostQuality got = cascade::outcome(chain, outcomes, i);
+            played_[kFrugal].set(test[i], b, got.quality, got.cost);
+        }
+    }
+}
+
 Result<void> Evaluation::one_fold(std::size_t fold) {
     std::vector<std::size_t> train_queries;
     std::vector<std::size_t> test;
@@ -239,6 +283,7 @@ Result<void> Evaluation::one_fold(std::size_t fold) {
     play_budgets(policy, kLeeway, nested_, test);
     play_budgets(zero, kZero, nested_zero_, test);
     play_rivals(learned, test);
+    play_frugal(std::move(train_queries), test);
     return {};
 }
 
@@ -335,6 +380,7 @@ void Evaluation::summarise(RouterReport& report) const {
                                     static_cast<double>(how_.resamples));
     });
     for (std::size_t w = 0; w <= kRandom; ++w) {
+        if (w == kFrugal && !report.frugal_skipped.empty()) continue;
         RouterFigures& to = report.methods.emplace_back();
         to.name = kNames[w];
         to.area = all.areas[w];
@@ -351,6 +397,8 @@ void Evaluation::summarise(RouterReport& report) const {
     report.gain_at_50 = estimate_of(all.at_50, std::move(at_50));
     report.curve = by_cost(mean_points(nested_, once));
     report.zero_curve = by_cost(mean_points(nested_zero_, once));
+    if (report.frugal_skipped.empty())
+        report.frugal_curve = by_cost(mean_points(played_[kFrugal], once));
     const double best = std::ranges::max(report.singles, {}, &SingleFigures::quality).quality;
     report.cost_ratio = dearest_ > 0 ? cost_for(report.curve, best - 0.01) / dearest_ : 0;
 }

@@ -69,6 +69,8 @@ struct RouterReport {
     std::size_t fallen_back =
         0;  ///< (λ, fold) pairs, of lambdas × folds, at which it is the zero router
     std::vector<RouterFigures> methods;  ///< Leeway first
+    std::string frugal_skipped;  ///< why FrugalGPT is not among them, in a word; empty: it is
+    std::vector<CostQuality> frugal_curve;  ///< nested: fitted to each budget on calibration rows
     std::vector<CostQuality> curve;  ///< nested, by budget
     std::vector<CostQuality> zero_curve;
     std::vector<CostQuality> oracle_hull;

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -138,6 +139,56 @@ TEST(RouterEvaluate, IsTheZeroRouterWhereQueriesTellNothing) {
     EXPECT_GT(report->fallen_back, report->lambdas * 5 * 8 / 10);
     // Without it, what noise says would be believed.
     EXPECT_GT(report->methods[1].below_zero, report->methods[0].below_zero);
+}
+
+/// Vectors tell nothing, and models know when they are right.
+World sure_world(std::size_t n) {
+    World out = world(n, 0, true);
+    out.table.models.push_back(out.table.models[0]);
+    out.table.models[2].model = "middle";
+    Chances chances(3);
+    for (std::size_t q = 0; q < n; ++q) {
+        out.table.models[2].cost[q] = PicoUsd(3'000'000);
+        if (chances.uniform() < 0.5) out.table.models[2].quality[q] = 1.0F;
+        for (ModelOutcomes& one : out.table.models)
+            one.mean_logprob[q] = one.quality[q] > 0.5F ? -0.01F : -3.0F;
+    }
+    for (ModelOutcomes& one : out.table.models) one.has_logprobs = true;
+    return out;
+}
+
+TEST(RouterEvaluate, FrugalGptGoesByWhatModelsSayOfTheirAnswers) {
+    const World w = sure_world(400);
+    const auto report = evaluate_router(w.table, w.vectors, quick());
+    ASSERT_TRUE(report.has_value()) << report.error().text();
+    EXPECT_EQ(report->frugal_skipped, "");
+    ASSERT_EQ(report->methods.size(), 6U);
+    const RouterFigures& frugal = report->methods[4];
+    EXPECT_EQ(frugal.name, "FrugalGPT");
+    EXPECT_EQ(report->methods[5].name, "random mix");
+    // By hand: cheap answers half, of the others middle does half for 1 + 3, and dear the rest for 1 + 3 + 11: at the
+    // mean of 5.25 (millionths of a USD) all is right. Nobody who sees the query alone is better than the zero router.
+    EXPECT_GT(quality_at(report->frugal_curve, 6e-6), 0.98);
+    EXPECT_LT(quality_at(report->curve, 6e-6), 0.9);
+    EXPECT_GT(frugal.gap_recovered.low, 0.3);
+    // It pays for all calls of a chain, so it is never better than the oracle.
+    EXPECT_LT(frugal.area, report->oracle_area);
+}
+
+TEST(RouterEvaluate, SaysWhyThereIsNoFrugalGpt) {
+    const World two = world(100, 0, false);
+    const auto few = evaluate_router(two.table, two.vectors, quick());
+    ASSERT_TRUE(few.has_value());
+    EXPECT_EQ(few->frugal_skipped, "fewer_than_three_models");
+    EXPECT_TRUE(few->frugal_curve.empty());
+    World silent = sure_world(100);
+    for (std::size_t m : {0U, 2U})
+        std::ranges::fill(silent.table.models[m].mean_logprob,
+                          std::numeric_limits<float>::quiet_NaN());
+    const auto none = evaluate_router(silent.table, silent.vectors, quick());
+    ASSERT_TRUE(none.has_value());
+    EXPECT_EQ(none->frugal_skipped, "no_logprobs");
+    EXPECT_EQ(none->methods.size(), 5U);
 }
 
 TEST(RouterEvaluate, RowsWithMissingOutcomesAreLeftOut) {

@@ -142,6 +142,28 @@ Result<void> OutcomeStore::each_live_outcome(
         });
 }
 
+Result<std::optional<StoredVector>> OutcomeStore::find_vector(const RequestId& answer,
+                                                              std::string_view fingerprint) {
+    std::optional<StoredVector> out;
+    auto done = each_row(
+        db_,
+        "SELECT q.cues, e.vector FROM answer a JOIN query q ON q.number = a.query "
+        "JOIN embedding e ON e.query = q.number WHERE a.id = ?1 AND e.fingerprint = ?2",
+        [&](Statement& to) { to.bind_blob(1, answer.bytes).bind(2, fingerprint); },
+        [&](const Statement& row) {
+            const auto cues = row.blob(0);
+            const auto vector = row.blob(1);
+            // A damaged row is as good as none.
+            if (cues.size() != sizeof(router::TextCues) || vector.size() < sizeof(float)) return;
+            StoredVector& one = out.emplace();
+            std::memcpy(one.cues.data(), cues.data(), cues.size());
+            one.vector.resize(vector.size() / sizeof(float));
+            std::memcpy(one.vector.data(), vector.data(), one.vector.size() * sizeof(float));
+        });
+    if (!done) return fail(std::move(done.error()));
+    return out;
+}
+
 Result<std::size_t> OutcomeStore::sweep(const StoreBounds& bounds, std::int64_t most) {
     struct Kind {
         const char* count;

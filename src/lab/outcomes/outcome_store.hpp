@@ -27,6 +27,12 @@ struct StoreBounds {
     std::int64_t rows = 0;  ///< answers, and outcomes, each
 };
 
+/// What was asked of an answer of live traffic, as a router looks at it.
+struct StoredVector {
+    std::vector<float> vector;
+    router::TextCues cues{};
+};
+
 /// How much there is of one model from one source.
 struct OutcomeStatistic {
     std::string model;
@@ -90,6 +96,9 @@ public:
     /// come, the latest last.
     [[nodiscard]] Result<void> each_live_outcome(
         const std::function<void(const RequestId&, const StoredOutcome&)>& take);
+    /// Of that answer's query, by the model of this fingerprint; nullopt: there is none.
+    [[nodiscard]] Result<std::optional<StoredVector>> find_vector(const RequestId& answer,
+                                                                  std::string_view fingerprint);
     /// Deletes what is beyond the bounds, at most about `most` rows. Returns how many.
     [[nodiscard]] Result<std::size_t> sweep(const StoreBounds& bounds, std::int64_t most);
 

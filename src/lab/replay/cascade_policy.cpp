@@ -57,7 +57,8 @@ std::optional<ReplayedDecision> ReplayedCascade::decide(const RecordedRequest& r
     ReplayedDecision out;
     const RecordedAnswer& weak = request.answers[kWeak];
     const auto score = cascade::score_of(answer_of(request, weak));
-    out.signal = score ? score->confidence : 0;
+    const double signal = score ? score->confidence : 0;
+    out.signals.assign(models_.size(), {.quality = signal, .cost = signal, .known = signal});
     if (!verdict || !std::holds_alternative<pipeline::Retarget>(*verdict)) {
         out.asked = {kStrong};
         // "cascade=no_evidence": why it did not try.

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <string>
+#include <string_view>
 
 namespace leeway::lab {
 
@@ -18,6 +19,10 @@ public:
 
     [[nodiscard]] std::span<const std::string> models() const noexcept override { return names_; }
     [[nodiscard]] std::size_t reference() const noexcept override { return kStrong; }
+    [[nodiscard]] std::string_view needs() const noexcept override {
+        return "a cascade needs the cheap model's answers: their log-probabilities, or the ledger "
+               "of a route that asked it";
+    }
     [[nodiscard]] std::optional<ReplayedDecision> decide(
         const RecordedRequest& request) const override;
 

@@ -24,7 +24,7 @@ Curves fit(std::span<const PartlyKnown> rows, std::size_t fold, double most) {
     std::vector<double> known;
     for (std::size_t i = 0; i < rows.size(); ++i) {
         if (i % kFolds == fold) continue;
-        all_signals.push_back(rows[i].signal);
+        all_signals.push_back(rows[i].known_by);
         known.push_back(rows[i].value ? 1 : 0);
         if (!rows[i].value) continue;
         signals.push_back(rows[i].signal);
@@ -49,7 +49,7 @@ std::vector<double> doubly_robust(std::span<const PartlyKnown> rows, double most
             const PartlyKnown& row = rows[i];
             out[i] = most * curves.value.probability(row.signal);
             if (!row.value) continue;
-            const double chance = curves.known.probability(row.signal);
+            const double chance = curves.known.probability(row.known_by);
             out[i] += (*row.value - out[i]) / std::max(chance, kLeastPropensity);
         }
     }

@@ -45,13 +45,12 @@ public:
                         report_.requests == 0
                             ? "there are no recorded requests to replay"
                             : "the recording tells for no request what the policy decides by",
-                        "a cascade needs the cheap model's answers: their log-probabilities, or "
-                        "the ledger of a route that asked it");
+                        std::string(policy_.needs()));
         report_.reference = policy_.reference();
         count();
         for (std::size_t m = 0; m < models_; ++m) {
-            quality_.push_back(column(m, &RecordedAnswer::quality, 1));
-            cost_.push_back(column(m, &RecordedAnswer::cost_usd, dearest(m)));
+            quality_.push_back(column(m, &RecordedAnswer::quality, &ReplaySignals::quality, 1));
+            cost_.push_back(column(m, &RecordedAnswer::cost_usd, &ReplaySignals::cost, dearest(m)));
         }
         estimate();
         compare();
@@ -77,7 +76,8 @@ private:
         }
     }
 
-    [[nodiscard]] Column column(std::size_t model, Field field, double most) const {
+    [[nodiscard]] Column column(std::size_t model, Field field, double ReplaySignals::* signal,
+                                double most) const {
         Column out;
         std::vector<PartlyKnown> observed;
         observed.reserve(rows_.size());
@@ -85,7 +85,8 @@ private:
             const RecordedAnswer& answer = rows_[i]->answers[model];
             const std::optional<double>& value = answer.*field;
             out.known += value ? 1 : 0;
-            observed.push_back({value, decisions_[i].signal});
+            const ReplaySignals& by = decisions_[i].signals[model];
+            observed.push_back({value, by.*signal, by.known});
         }
         const bool enough = out.known == rows_.size() || out.known >= kLeastKnown;
         if (enough) out.values = doubly_robust(observed, most);
@@ -98,6 +99,9 @@ private:
         std::vector<double> cost;
         double told = 0;  // quality of the policy's answers
         double spent = 0;  // by it
+        // Of the models at the rates at which it tells their answers.
+        double random_quality = 0;
+        double random_cost = 0;
     };
 
     static double mean(std::span<const std::uint32_t> weights, const std::vector<double>& values) {
@@ -119,11 +123,36 @@ private:
         }
         out.told = mean(weights, told_);
         out.spent = mean(weights, spent_);
+        std::vector<double> answered(models_);
+        double all = 0;
+        for (std::size_t i = 0; i < weights.size(); ++i) {
+            answered[decisions_[i].asked.back()] += weights[i];
+            all += weights[i];
+        }
+        for (std::size_t m = 0; m < models_; ++m) {
+            if (answered[m] == 0) continue;  // nor need anything be known of it
+            out.random_quality += answered[m] / all * out.quality[m];
+            out.random_cost += answered[m] / all * out.cost[m];
+        }
         return out;
     }
 
-    static double value_of(const Column& column, std::size_t row) {
-        return column.values.empty() ? kUnknown : column.values[row];
+    /// What stands for it in the means. Of too little for a curve what is known is still known.
+    [[nodiscard]] double value_of(const Column& column, std::size_t row, std::size_t model,
+                                  Field field) const {
+        if (!column.values.empty()) return column.values[row];
+        return (rows_[row]->answers[model].*field).value_or(kUnknown);
+    }
+
+    /// The zero router's quality at the cost of the policy.
+    [[nodiscard]] static double zero_quality(const Draw& one) {
+        std::vector<CostQuality> singles;
+        for (std::size_t m = 0; m < one.cost.size(); ++m) {
+            if (!std::isfinite(one.cost[m] + one.quality[m])) return kUnknown;
+            singles.push_back({one.cost[m], one.quality[m]});
+        }
+        if (!std::isfinite(one.spent)) return kUnknown;
+        return quality_at(hull_of(singles), one.spent);
     }
 
     /// A figure of all requests with its interval; nullopt: too little is known.
@@ -150,9 +179,11 @@ private:
     void estimate() {
         for (std::size_t i = 0; i < rows_.size(); ++i) {
             const auto& asked = decisions_[i].asked;
-            told_.push_back(value_of(quality_[asked.back()], i));
+            told_.push_back(
+                value_of(quality_[asked.back()], i, asked.back(), &RecordedAnswer::quality));
             double cost = 0;
-            for (const std::size_t model : asked) cost += value_of(cost_[model], i);
+            for (const std::size_t model : asked)
+                cost += value_of(cost_[model], i, model, &RecordedAnswer::cost_usd);
             spent_.push_back(cost);
         }
         all_ = draw(std::vector<std::uint32_t>(rows_.size(), 1));
@@ -185,14 +216,12 @@ private:
                              return answer(i, decisions_[i].asked.back()).quality.has_value();
                          });
         report_.quality_gain = figure([by](const Draw& one) { return one.told - one.quality[by]; });
-        report_.gain_at_cost = figure([](const Draw& one) {
-            std::vector<CostQuality> singles;
-            for (std::size_t m = 0; m < one.cost.size(); ++m) {
-                if (!std::isfinite(one.cost[m] + one.quality[m])) return kUnknown;
-                singles.push_back({one.cost[m], one.quality[m]});
-            }
-            return one.told - quality_at(hull_of(singles), one.spent);
-        });
+        report_.zero_quality = figure(zero_quality);
+        report_.gain_at_cost = figure([](const Draw& one) { return one.told - zero_quality(one); });
+        report_.random_cost_usd = figure([](const Draw& one) { return one.random_cost; });
+        report_.random_quality = figure([](const Draw& one) { return one.random_quality; });
+        report_.gain_over_random =
+            figure([](const Draw& one) { return one.told - one.random_quality; });
     }
 
     void compare() {

@@ -1,7 +1,9 @@
 #pragma once
 
+#include "base/ids.hpp"
 #include "base/result.hpp"
 #include "lab/evaluate/router_curves.hpp"
+#include "methods/router/predict/text_cues.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -24,10 +26,20 @@ struct RecordedAnswer {
 };
 
 struct RecordedRequest {
+    RequestId id;  ///< chance draws by it; of what has none it is made of the text
     std::string_view text;  ///< empty: it was not kept
+    std::span<const float> vector;  ///< of the text; empty: nobody knows it
+    std::optional<router::TextCues> cues;  ///< of a text that was not kept
     std::uint32_t stratum = 0;  ///< its task: draws of a bootstrap stay within it
     std::int64_t tokens_in = 0;  ///< or bytes, where nobody counted
     std::vector<RecordedAnswer> answers;  ///< one for each model of the policy
+};
+
+/// What is expected of a model's answer by what the policy decides by. A number each, that curves are fitted over.
+struct ReplaySignals {
+    double quality = 0;  ///< rises with its quality
+    double cost = 0;  ///< with its cost
+    double known = 0;  ///< with the chance that it was asked
 };
 
 /// What a policy does with a request.
@@ -35,7 +47,7 @@ struct ReplayedDecision {
     std::vector<std::size_t>
         asked;  ///< models in this order; the last one's answer is told. Not empty
     std::string why;  ///< in a word, as the gateway notes it
-    double signal = 0;  ///< what it decides by
+    std::vector<ReplaySignals> signals;  ///< one for each model
 };
 
 /// A policy as the gateway's own stage carries it out. One thread at a time.
@@ -49,6 +61,8 @@ public:
     [[nodiscard]] virtual std::span<const std::string> models() const noexcept = 0;
     /// The one that would answer everything without it.
     [[nodiscard]] virtual std::size_t reference() const noexcept = 0;
+    /// What a recording must have of requests, for whoever has one that tells of none what the policy decides by.
+    [[nodiscard]] virtual std::string_view needs() const noexcept = 0;
     /// nullopt: the recording does not tell what it would decide by.
     [[nodiscard]] virtual std::optional<ReplayedDecision> decide(
         const RecordedRequest& request) const = 0;
@@ -89,8 +103,13 @@ struct ReplayReport {
     std::optional<Estimate> saving;  ///< share of the reference's cost
     std::optional<ReplayedMean> quality;
     std::optional<Estimate> quality_gain;  ///< over the reference
-    std::optional<Estimate>
-        gain_at_cost;  ///< over the best mix of the models by chance that costs the same
+    /// The zero router: the best mix of the models by chance, whatever is asked, at the policy's cost.
+    std::optional<Estimate> zero_quality;
+    std::optional<Estimate> gain_at_cost;  ///< over it
+    /// The models by chance, each as often as the policy tells its answer, whatever is asked.
+    std::optional<Estimate> random_cost_usd;
+    std::optional<Estimate> random_quality;
+    std::optional<Estimate> gain_over_random;
     // Of requests on which both the model that answered and the reference have a known quality:
     std::size_t compared = 0;
     std::size_t harmed = 0;  ///< the told answer was wrong (below ½) and the reference's right
@@ -100,8 +119,8 @@ struct ReplayReport {
 };
 
 /// Runs the policy over all requests. What a recording does not tell of the answer that a request would have had is
-/// estimated by a doubly robust mean (Robins, Rotnitzky and Zhao 1994; Dudík, Langford and Li 2011): a curve over what the
-/// policy decides by predicts it, and the known answers, weighted by the chance that they became known, correct the curve; both are made on
+/// estimated by a doubly robust mean (Robins, Rotnitzky and Zhao 1994; Dudík, Langford and Li 2011): a curve over the
+/// decision's signals predicts it, and the known answers, weighted by the chance that they became known, correct the curve; both are made on
 /// other requests than they are used for. A model with fewer than kLeastKnown known answers is not estimated. Errors
 /// (kInvalidRequest): no request, or the recording tells for none what the policy would decide by.
 [[nodiscard]] Result<ReplayReport> replay(const ReplayedPolicy& policy,

@@ -171,7 +171,7 @@ TEST(DoublyRobust, ChancesCorrectACurveThatIsWrong) {
         const double value = signal * signal / 4;
         truth += value / kRows;
         PartlyKnown& row = rows.emplace_back();
-        row.signal = signal;
+        row.signal = row.known_by = signal;
         if (chances.uniform() < 1 / (1 + std::exp(-1.5 * (signal - 1)))) {
             row.value = value;
             seen += value;

@@ -1,5 +1,6 @@
 #include "lab/replay/table_recording.hpp"
 
+#include "base/hash.hpp"
 #include "lab/evaluate/cascade_data.hpp"
 #include "methods/router/predict/route_policy.hpp"
 
@@ -20,10 +21,19 @@ RecordedAnswer answer_of(const ModelOutcomes& model, std::size_t query) {
     return out;
 }
 
+/// The same text has the same, in whatever table.
+RequestId id_of(std::string_view text) {
+    RequestId out;
+    const Sha256 hash = sha256(text);
+    std::copy_n(hash.begin(), out.bytes.size(), out.bytes.begin());
+    return out;
+}
+
 }  // namespace
 
 Result<std::vector<RecordedRequest>> recorded_requests(const OutcomeTable& table,
-                                                       std::span<const std::string> models) {
+                                                       std::span<const std::string> models,
+                                                       const models::VectorTable* vectors) {
     std::vector<const ModelOutcomes*> columns;
     for (const std::string& name : models) {
         const auto found = table.model(name);
@@ -42,7 +52,9 @@ Result<std::vector<RecordedRequest>> recorded_requests(const OutcomeTable& table
     for (std::size_t q = 0; q < table.queries.size(); ++q) {
         const OutcomeQuery& query = table.queries[q];
         RecordedRequest& request = out.emplace_back();
+        request.id = id_of(query.text);
         request.text = query.text;
+        if (vectors != nullptr) request.vector = vectors->row(q);
         request.stratum =
             static_cast<std::uint32_t>(std::ranges::find(tasks, query.task) - tasks.begin());
         request.tokens_in = asked_length(table, *columns.front(), q);

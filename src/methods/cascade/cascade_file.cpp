@@ -81,6 +81,9 @@ Result<CascadeFile> read_cascade_file(std::string_view text) {
     out.seal = reader.text("seal");
     if (!json::seal_fits(text, out.seal))
         return fail(broken("its seal does not fit, so it was cut or edited"));
+    auto signer = json::signer_of(text);
+    if (!signer) return fail(broken(signer.error().message));
+    out.signer = std::move(*signer);
     out.weak = reader.text("weak");
     out.strong = reader.text("strong");
     out.promise.max_harm = reader.number("max_harm", 0, 1);

@@ -32,6 +32,7 @@ struct CascadeFile {
     /// of before.
     std::vector<Score> scores;
     std::string seal;  ///< in hexadecimal; read, not written
+    std::string signer;  ///< public key of who signed it; empty: nobody did. Read, not written
 };
 
 /// `scores` as a JSON array of pairs, the value of the member that `writer` is at.
@@ -41,7 +42,8 @@ void write_scores(json::Writer& writer, std::span<const Score> scores);
 
 /// One JSON object in a line. Its last member is the SHA-256 of all before it: a file that was cut or edited is refused.
 [[nodiscard]] std::string write_cascade_file(const CascadeFile& file);
-/// Errors (kConfig): no such file, of another version, its seal does not fit, a member that is missing or out of range.
+/// Errors (kConfig): no such file, of another version, its seal or a signature (json/seal.hpp) does not fit, a member that
+/// is missing or out of range.
 [[nodiscard]] Result<CascadeFile> read_cascade_file(std::string_view text);
 
 }  // namespace leeway::cascade

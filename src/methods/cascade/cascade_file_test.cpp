@@ -1,5 +1,7 @@
 #include "methods/cascade/cascade_file.hpp"
 
+#include "json/seal.hpp"
+
 #include <gtest/gtest.h>
 
 namespace leeway::cascade {
@@ -45,6 +47,26 @@ TEST(CascadeFile, IsRefusedWhenItWasEditedOrCut) {
         EXPECT_FALSE(read_cascade_file(whole.substr(0, size))) << size;
     for (const char* other : {"", "null", "[]", "{}", R"({"cascade":2})", R"({"cascade":1})"})
         EXPECT_FALSE(read_cascade_file(other)) << other;
+}
+
+TEST(CascadeFile, TellsWhoSignedIt) {
+    EXPECT_EQ(read_cascade_file(write_cascade_file(example()))->signer, "");
+    const auto key = Ed25519Key::make();
+    ASSERT_TRUE(key);
+    const auto text = json::with_signature(write_cascade_file(example()), *key);
+    ASSERT_TRUE(text);
+    const auto read = read_cascade_file(*text + "\n");
+    ASSERT_TRUE(read) << read.error().text();
+    EXPECT_EQ(read->signer, key->public_key().text());
+    EXPECT_EQ(read->certificate.rows, 600U);
+    // Who edits it can seal it anew and not sign it.
+    std::string edited = *text;
+    edited.replace(edited.find("\"max_harm\":0.03"), 15, "\"max_harm\":0.01");
+    edited.resize(edited.rfind(",\"seal\""));
+    json::append_seal(edited);
+    const auto refused = read_cascade_file(edited);
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().message.find("signature"), std::string::npos);
 }
 
 }  // namespace

@@ -44,8 +44,13 @@ cascade::Pacer LearnedRouter::pacer() const noexcept {
 
 std::vector<Prediction> LearnedRouter::predict(std::span<const float> vector,
                                                std::string_view text) const {
+    return predict(vector, cues_of(text));
+}
+
+std::vector<Prediction> LearnedRouter::predict(std::span<const float> vector,
+                                               const TextCues& cues) const {
     std::vector<Prediction> out(models());
-    predictor_.predict(vector, cues_of(text), out);
+    predictor_.predict(vector, cues, out);
     return out;
 }
 

@@ -45,6 +45,9 @@ public:
     /// What to expect of each model. `vector` has the router's dimension and comes from its embedding model.
     [[nodiscard]] std::vector<Prediction> predict(std::span<const float> vector,
                                                   std::string_view text) const;
+    /// The same where the text's cues are known and it is not.
+    [[nodiscard]] std::vector<Prediction> predict(std::span<const float> vector,
+                                                  const TextCues& cues) const;
     /// As RoutePolicy::choose_among.
     [[nodiscard]] std::size_t choose(std::size_t trade, std::span<const Prediction> predictions,
                                      ModelSet eligible) const noexcept;

@@ -305,6 +305,9 @@ Result<RouterFile> read_router_file(std::string_view bytes) {
     out.seal = reader.text("seal");
     if (!json::seal_fits(head, out.seal))
         return fail(broken("its seal does not fit, so it was cut or edited"));
+    auto signer = json::signer_of(head);
+    if (!signer) return fail(broken(signer.error().message));
+    out.signer = std::move(*signer);
     const std::size_t count = reader.count("numbers");
     if (numbers.size() != count * 4 || reader.text("numbers_sha256") != to_hex(sha256(numbers)))
         return fail(broken("its numbers do not fit their seal, so it was cut or edited"));

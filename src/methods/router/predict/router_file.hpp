@@ -48,6 +48,7 @@ struct RouterFile {
     Spending spending;
     RouterEvidence evidence;
     std::string seal;  ///< of a file that was read
+    std::string signer;  ///< likewise: public key of who signed it; empty: nobody did
 };
 
 inline constexpr std::size_t kMostRouterFile = 512UL * 1024 * 1024;
@@ -55,7 +56,8 @@ inline constexpr std::size_t kMostRouterFile = 512UL * 1024 * 1024;
 /// A line of JSON with all that people may want to read, and behind it the numbers of the predictor in 4 bytes each. The
 /// predictor that is made of it again predicts the very same. Errors: kInvalidRequest (more than a file may hold).
 [[nodiscard]] Result<std::string> write_router_file(const RouterFile& file);
-/// Errors (kConfig): no such file, of another version, cut or edited, a member that is missing or out of range.
+/// Errors (kConfig): no such file, of another version, cut or edited, a signature (json/seal.hpp) that does not hold, a
+/// member that is missing or out of range.
 [[nodiscard]] Result<RouterFile> read_router_file(std::string_view bytes);
 
 }  // namespace leeway::router

@@ -2,6 +2,7 @@
 
 #include "base/chances.hpp"
 #include "base/hash.hpp"
+#include "json/seal.hpp"
 #include "methods/router/predict/learned_router.hpp"
 
 #include <gtest/gtest.h>
@@ -150,6 +151,27 @@ TEST(RouterFile, RefusesWhatIsSealedAndUnsound) {
         EXPECT_NE(read.error().message.find(one.why), std::string::npos)
             << one.to << ": " << read.error().message;
     }
+}
+
+TEST(RouterFile, TellsWhoSignedIt) {
+    const auto bytes = write_router_file(file_of(rows_of(25, 2)));
+    const auto key = Ed25519Key::make();
+    ASSERT_TRUE(bytes.has_value() && key.has_value());
+    EXPECT_EQ(read_router_file(*bytes)->signer, "");
+    const std::size_t line = bytes->find('\n');
+    const auto head = json::with_signature(std::string_view(*bytes).substr(0, line), *key);
+    ASSERT_TRUE(head.has_value());
+    const std::string whole = *head + bytes->substr(line);
+    const auto read = read_router_file(whole);
+    ASSERT_TRUE(read.has_value()) << read.error().text();
+    EXPECT_EQ(read->signer, key->public_key().text());
+    // The numbers hang on the head, and the head on the signature.
+    std::string other = whole;
+    other.back() = static_cast<char>(other.back() ^ 1);
+    EXPECT_FALSE(read_router_file(other).has_value());
+    const auto refused = read_router_file(sealed(whole, "minilm", "nomic!"));
+    ASSERT_FALSE(refused.has_value());
+    EXPECT_NE(refused.error().message.find("signature"), std::string::npos);
 }
 
 TEST(LearnedRouter, KeepsToItsSpending) {

@@ -66,7 +66,8 @@ std::vector<Prediction> predict(const RouterUse& use, const models::Embedded& em
     const Hash128 asked = process_hash128(whose);
     std::vector<Prediction> told = use.memo->find(asked);
     if (!told.empty()) return told;
-    told = use.router->predict(*embedded.vector, text);
+    told = use.cues ? use.router->predict(*embedded.vector, use.cues(text))
+                    : use.router->predict(*embedded.vector, text);
     use.memo->put(asked, told);
     return told;
 }

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -32,6 +33,8 @@ struct RouterUse {
     std::shared_ptr<PredictionMemo> memo =
         std::make_shared<PredictionMemo>();  ///< of `router`; not null
     std::shared_ptr<SharedPacer> pacer;  ///< null: the router's mixture of trades holds
+    /// The cues of what was asked, where they are known and its text is not, as of recorded requests; empty: the text's.
+    std::function<TextCues(std::string_view)> cues;
 };
 
 /// Sends a chat request to the model that is worth its price for it (docs/formats/router.md): those that cannot or must not
@@ -47,6 +50,8 @@ public:
     [[nodiscard]] Task<pipeline::Verdict> on_request(pipeline::RequestContext& context) override;
     void on_outcome(pipeline::RequestContext& context,
                     const pipeline::Outcome& outcome) noexcept override;
+    /// Whether it goes by what is predicted, at some trade of those that it may take; else one model answers.
+    [[nodiscard]] bool needs_vector() const noexcept;
 
 private:
     struct Remembered;
@@ -62,7 +67,6 @@ private:
     /// Which model this conversation was sent to before, and the tokens that its provider has.
     [[nodiscard]] std::optional<std::pair<std::size_t, std::int64_t>> recall(
         pipeline::RequestContext& context) const;
-    [[nodiscard]] bool needs_vector() const noexcept;
 
     const RouterUse use_;
     const bool has_limits_;  // a model of these cannot answer everything
