@@ -42,8 +42,6 @@ struct RouteMarks {
     YAML::Mark audit;
     YAML::Mark learn;
     YAML::Mark audit_judge;
-    YAML::Mark hold_back;
-    YAML::Mark give_up;
     YAML::Mark semantic_routes;
     YAML::Mark guard;
     YAML::Mark cascade;
