@@ -258,7 +258,7 @@ Task<bool> ClientRequest::attempt(Course& course, Pass& pass, bool stands_in,
     const auto* key = static_cast<const guard::auth::KeySpec*>(context_.key);
     if (key != nullptr && key->drains) stay.emplace(*deadline_, &ClientRequest::grace, this);
     std::unique_ptr<Leg> second;  // is the one that answers
-    if (first.tried && context_.trial.strong_after > Duration::zero()) {
+    if (first.tried && context_.trial.check->early().strong_after > Duration::zero()) {
         co_await ask_beside(first, course, pass, failure, second);
         if (failure) co_return false;
     } else if (const auto patience = hedge_after(course, stands_in)) {

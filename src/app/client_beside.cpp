@@ -39,7 +39,7 @@ Task<void> ClientRequest::race_beside(Leg& weak, Race& race, Course& course, Pas
                                       std::unique_ptr<Leg>& strong) {
     auto& sides = race.sides;
     begin_race(weak, race);
-    co_await await_first(race, attempt_start_ + context_.trial.strong_after);
+    co_await await_first(race, attempt_start_ + context_.trial.check->early().strong_after);
     Course after{};
     if (sides[0].running() && !deadline_->interrupted() && !deadline_->client_left() &&
         prepare_strong(after, race))

@@ -38,7 +38,7 @@ const pipeline::Model* ClientRequest::end_trial(Course& course) {
 /// How much of its answer is judged, and whether it comes as a stream.
 std::unique_ptr<ClientRequest::Tried> ClientRequest::begin_trial(
     const providers::Provider& provider) {
-    const pipeline::Trial& trial = context_.trial;
+    const pipeline::EarlyTrial& trial = context_.trial.check->early();
     auto out = std::make_unique<Tried>();
     TrialStream::Limits limits;
     if (context_.view.stream && trial.hold_back > 0) {

@@ -223,21 +223,21 @@ struct CascadeConfig {
     /// The least geometric mean of its tokens' probabilities that an answer of the cheap one is taken at, per million;
     /// 0: none is.
     std::uint32_t accept_ppm = 0;
+    /// Tokens by which an answer that streams is judged, the rest is told as it comes; 0: it is judged whole.
+    std::uint32_t hold_back = 0;
     std::string policy;  ///< file of `leeway tune cascade`, instead of `accept`; empty: none
     std::uint32_t max_harm_ppm = 0;  ///< what `policy` must promise at least; 0: whatever it does
     std::uint32_t confidence_ppm = 0;
     /// Of the answers taken by `policy`, the share for which the strong model is asked as well, per million; 0: none.
     std::uint32_t audit_ppm = 0;
+    /// An answer is given up when its first tokens have a geometric mean of their probabilities below this.
+    std::uint32_t give_up_below_ppm = 0;
     std::string judge_model;  ///< of audits; empty: answers that differ are harm
     bool tools = false;  ///< also requests that offer tools
     bool weak_if_strong_fails = false;
+    std::uint16_t give_up_after = 0;  ///< so many tokens; 0: it never is
     /// Without the end of the cheap one's answer by then the strong one is asked as well; 0: never.
-    std::chrono::milliseconds strong_after{0};
-    /// Tokens by which an answer that streams is judged, the rest is told as it comes; 0: it is judged whole.
-    std::uint32_t hold_back = 0;
-    /// An answer is given up when so many tokens have a geometric mean of their probabilities below this; 0: never.
-    std::uint32_t give_up_after = 0;
-    std::uint32_t give_up_below_ppm = 0;
+    std::uint32_t strong_after_ms = 0;
 };
 
 /// `router:` of a route.

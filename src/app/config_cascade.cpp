@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::string_view kStage = "cascade";
 constexpr std::uint32_t kMostHeldBack = 4096;  // tokens
+constexpr std::chrono::milliseconds kLongest = std::chrono::hours(1);
 
 /// Whether the provider of a model tells the log-probabilities of its answers' tokens.
 bool tells_logprobs(const Config& config, const ModelConfig& model) {
@@ -41,13 +42,13 @@ std::string falls_short(const cascade::HarmPromise& promise, const CascadeConfig
 /// What is decided before the answer is whole.
 void check_early(ConfigSource& source, const CascadeConfig& cascade, const RouteMarks& marks) {
     if (cascade.hold_back > 0 && !cascade.policy.empty()) {
-        source.error(marks.hold_back,
+        source.error(marks.cascade,
                      "a policy's threshold is for whole answers, and says nothing of their "
                      "beginnings: `hold_back` needs `accept`");
     }
     // Drift would be seen where only the least sure answers are missing.
     if (cascade.give_up_after > 0 && cascade.audit_ppm > 0) {
-        source.error(marks.give_up,
+        source.error(marks.cascade,
                      "an audited policy is watched by the scores of all answers, and one that is "
                      "given up has none: leave out `give_up_after` or `audit`");
     }
@@ -93,11 +94,16 @@ void read_cascade(ConfigSource& source, Section& section, RouteConfig& out, Rout
     cascade.on_off("tools", out.cascade.tools);
     cascade.choice<bool>("if_strong_fails", out.cascade.weak_if_strong_fails,
                          {{"fail", false}, {"weak_answer", true}});
-    cascade.duration("start_strong_after", out.cascade.strong_after, std::chrono::milliseconds(1));
+    std::chrono::milliseconds strong_after{0};
+    cascade.duration("start_strong_after", strong_after, std::chrono::milliseconds(1));
+    if (strong_after > kLongest)
+        source.error(cascade.mark("start_strong_after"), "start_strong_after: an hour at most");
+    out.cascade.strong_after_ms =
+        static_cast<std::uint32_t>(std::min(strong_after, kLongest).count());
     cascade.number("hold_back", out.cascade.hold_back, 1, kMostHeldBack);
-    marks.hold_back = cascade.mark("hold_back");
-    cascade.number("give_up_after", out.cascade.give_up_after, 1, kMostHeldBack);
-    marks.give_up = cascade.mark("give_up_after");
+    std::uint32_t give_up_after = 0;
+    cascade.number("give_up_after", give_up_after, 1, kMostHeldBack);
+    out.cascade.give_up_after = static_cast<std::uint16_t>(give_up_after);
     read_share(source, cascade, "give_up_below", "0.999999", 999'999,
                out.cascade.give_up_below_ppm);
     if (cascade.has("give_up_after") != (out.cascade.give_up_below_ppm > 0))

@@ -30,13 +30,13 @@ TEST(ConfigCascade, WhatIsDecidedEarly) {
     ASSERT_TRUE(reading.config) << problems_of("accept: 0.9, hold_back: 40");
     const CascadeConfig& cascade = reading.config->routes.front().cascade;
     EXPECT_EQ(cascade.hold_back, 40U);
-    EXPECT_EQ(cascade.strong_after, std::chrono::milliseconds(800));
+    EXPECT_EQ(cascade.strong_after_ms, 800U);
     EXPECT_EQ(cascade.give_up_after, 30U);
     EXPECT_EQ(cascade.give_up_below_ppm, 500'000U);
     const ConfigReading usual = reading_of("accept: 0.9");
     ASSERT_TRUE(usual.config);
     EXPECT_EQ(usual.config->routes.front().cascade.hold_back, 0U);
-    EXPECT_EQ(usual.config->routes.front().cascade.strong_after.count(), 0);
+    EXPECT_EQ(usual.config->routes.front().cascade.strong_after_ms, 0U);
 }
 
 TEST(ConfigCascade, WhatCannotBeDecidedEarly) {
@@ -54,6 +54,7 @@ TEST(ConfigCascade, WhatCannotBeDecidedEarly) {
         {"accept: 0.9, hold_back: many", "from 1 to 4096"},
         {"accept: 0.9, start_strong_after: 0", "start_strong_after"},
         {"accept: 0.9, start_strong_after: soon", "start_strong_after"},
+        {"accept: 0.9, start_strong_after: 2h", "an hour at most"},
     };
     for (const auto& one : cases) {
         EXPECT_FALSE(reading_of(one.text).config) << one.text;

@@ -41,8 +41,6 @@ struct RouteMarks {
     YAML::Mark outcomes;
     YAML::Mark audit;
     YAML::Mark audit_judge;
-    YAML::Mark hold_back;
-    YAML::Mark give_up;
     YAML::Mark semantic_routes;
     YAML::Mark guard;
     YAML::Mark cascade;

@@ -244,11 +244,12 @@ Result<std::unique_ptr<pipeline::Stage>> Snapshot::make_cascade(
     use.strong = model(route.cascade.models.back());
     use.tools = route.cascade.tools;
     use.weak_if_strong_fails = route.cascade.weak_if_strong_fails;
-    use.strong_after = route.cascade.strong_after;
-    use.hold_back = route.cascade.hold_back;
-    use.give_up_after = route.cascade.give_up_after;
-    if (use.give_up_after > 0)
-        use.least_logprob = std::log(static_cast<double>(route.cascade.give_up_below_ppm) / 1e6);
+    use.early.strong_after = std::chrono::milliseconds(route.cascade.strong_after_ms);
+    use.early.hold_back = route.cascade.hold_back;
+    use.early.give_up_after = route.cascade.give_up_after;
+    if (use.early.give_up_after > 0)
+        use.early.least_logprob =
+            std::log(static_cast<double>(route.cascade.give_up_below_ppm) / 1e6);
     if (!route.cascade.judge_model.empty()) use.judge = model(route.cascade.judge_model);
     if (!route.cascade.policy.empty()) {
         const auto policy = load_cascade(route.cascade);

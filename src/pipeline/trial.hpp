@@ -24,10 +24,22 @@ struct TrialVerdict {
 
 /// What is known of an answer that streams when its first tokens are there.
 struct AnswerBeginning {
-    std::optional<double>
-        mean_logprob;  ///< of their log-probabilities, in nats; nullopt: none came
+    /// Of their log-probabilities, in nats; nullopt: none came.
+    std::optional<double> mean_logprob;
     wire::StopReason stop{};  ///< where it has ended by then
     bool refuses = false;  ///< the model says that it will not answer
+};
+
+/// What is decided before the weak model's answer is whole.
+struct EarlyTrial {
+    /// Without the end of its answer by then the strong model is asked as well; 0: never.
+    Duration strong_after{};
+    /// Of a caller that streams: so many tokens are judged, and the rest is told as it comes; 0: the answer is judged whole.
+    std::size_t hold_back = 0;
+    /// An answer that is judged whole is given up when the mean log-probability of its first tokens, so many, is below
+    /// `least_logprob`; 0: never.
+    std::size_t give_up_after = 0;
+    double least_logprob = 0;
 };
 
 /// Looks at an answer before its caller sees any of it. Called on workers, several at once.
@@ -39,6 +51,7 @@ public:
                                              RequestContext& context) const = 0;
     /// The same by the beginning of an answer, whose rest the caller gets as it comes.
     [[nodiscard]] virtual TrialVerdict judge_beginning(const AnswerBeginning& beginning) const = 0;
+    [[nodiscard]] virtual const EarlyTrial& early() const noexcept = 0;
 };
 
 /// A cheap model answers first, and its answer is taken where it convinces; else another model answers. Both calls are
@@ -49,14 +62,6 @@ struct Trial {
     const AnswerCheck* check = nullptr;  ///< owned by the snapshot
     /// Where the strong model gives no answer, the weak one's is told, as it is.
     bool weak_if_strong_fails = false;
-    /// Without the end of the weak one's answer by then the strong one is asked as well; 0: never.
-    Duration strong_after{};
-    /// Of a caller that streams: so many tokens are judged, and the rest is told as it comes; 0: the answer is judged whole.
-    std::size_t hold_back = 0;
-    /// An answer that is judged whole is given up when the mean log-probability of its first tokens, so many, is below
-    /// `least_logprob`; 0: never.
-    std::size_t give_up_after = 0;
-    double least_logprob = 0;
 };
 
 }  // namespace leeway::pipeline

@@ -78,14 +78,7 @@ Task<pipeline::Verdict> CascadeStage::on_request(pipeline::RequestContext& conte
         context.note(kInfo.name, why);
         co_return pipeline::Verdict(pipeline::Continue{});
     }
-    context.trial = {use_.weak,
-                     use_.strong,
-                     this,
-                     use_.weak_if_strong_fails,
-                     use_.strong_after,
-                     use_.hold_back,
-                     use_.give_up_after,
-                     use_.least_logprob};
+    context.trial = {use_.weak, use_.strong, this, use_.weak_if_strong_fails};
     co_return pipeline::Verdict(pipeline::Retarget{use_.weak});
 }
 

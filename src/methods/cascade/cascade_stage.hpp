@@ -24,11 +24,7 @@ struct CascadeUse {
     const pipeline::Model* judge = nullptr;  ///< of audits; null: answers that differ are harm
     bool tools = false;  ///< also requests that offer tools
     bool weak_if_strong_fails = false;
-    // As of pipeline::Trial.
-    Duration strong_after{};
-    std::size_t hold_back = 0;
-    std::size_t give_up_after = 0;
-    double least_logprob = 0;
+    pipeline::EarlyTrial early;
 };
 
 /// Asks the weak model first where its answer can be judged (FrugalGPT's cascade with two models, Chen et al. 2023).
@@ -45,6 +41,7 @@ public:
                                                pipeline::RequestContext& context) const override;
     [[nodiscard]] pipeline::TrialVerdict judge_beginning(
         const pipeline::AnswerBeginning& beginning) const override;
+    [[nodiscard]] const pipeline::EarlyTrial& early() const noexcept override { return use_.early; }
 
 private:
     /// Why the strong model answers without a trial; empty: there is one.
