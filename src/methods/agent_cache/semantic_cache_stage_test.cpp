@@ -137,7 +137,7 @@ protected:
         request.context.key_name = key;
         Came came = run(request, completion(answer));
         for (const pipeline::LaterCall& call : came.later) {
-            if (call.tag == kAuditTag) (void)call.then({true, answer});
+            if (call.tag == kAuditTag) (void)call.then({true, answer, {}, 0});
         }
         return came;
     }

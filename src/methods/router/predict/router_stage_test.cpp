@@ -116,6 +116,7 @@ protected:
         std::string model;
         std::string notes;
         bool failed = false;
+        double chance = 1;
     };
     /// One request through the stage; `tokens`: what its answer's usage says.
     Ran run(const std::string& body, std::int64_t tokens = 0) {
@@ -145,6 +146,7 @@ protected:
         }
         stage.on_outcome(context, outcome);
         out.model = context.model->name;
+        out.chance = context.chance;
         if (!out.failed) out.notes = context.notes;
         return out;
     }
