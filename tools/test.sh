@@ -70,7 +70,7 @@ sum_up() {
 end_to_end() {
     local status=0
     step_show_failure() { tail -n 200 "$step_log" >&2; }
-    step "end to end with the official SDKs ($preset)" "e2e-$preset" timeout --kill-after=10 1200 \
+    step "end to end with the official SDKs ($preset)" "e2e-$preset" timeout --kill-after=10 2400 \
         "$leeway_root/tests/e2e/run" --leeway "$binaries/leeway" "$@" || status=$?
     add_count tests/e2e/run "$status"
 }
@@ -89,7 +89,7 @@ faults() {
 simulator() {
     local status=0
     step_show_failure() { grep -A 20 '^seed ' "$step_log" | head -n 200 >&2; }
-    step "simulator ($preset)" "simulator-$preset" timeout --kill-after=10 1200 \
+    step "simulator ($preset)" "simulator-$preset" timeout --kill-after=10 2400 \
         "$binaries/leeway_sim" --seeds "${LEEWAY_SIM_SEEDS:-10000}" || status=$?
     add_count leeway_sim "$status"
 }
@@ -128,7 +128,7 @@ unit_tests() {
     local parts=$(($(nproc) + 1)) part status=0 pids=()
     trap 'kill "${pids[@]}" 2>/dev/null || true' EXIT
     for ((part = 0; part < parts; ++part)); do
-        GTEST_TOTAL_SHARDS=$parts GTEST_SHARD_INDEX=$part timeout --kill-after=10 900 \
+        GTEST_TOTAL_SHARDS=$parts GTEST_SHARD_INDEX=$part timeout --kill-after=10 1800 \
             "$binaries/leeway_tests" --gtest_color=no ${filter:+"--gtest_filter=*$filter*"} >"$step_log.$part" 2>&1 &
         pids+=($!)
     done
@@ -157,7 +157,7 @@ fi
 # ---------------------------------------------------------------- transcripts
 status=0
 step_show_failure() { grep -v '^passed ' "$step_log" | head -n 400 >&2; }
-step "transcripts ($preset)" "golden-$preset" timeout --kill-after=10 600 \
+step "transcripts ($preset)" "golden-$preset" timeout --kill-after=10 1200 \
     "$leeway_root/tests/golden/run" --leeway "$binaries/leeway" ${filter:+--only "$filter"} || status=$?
 add_count tests/golden/run "$status"
 if ((passed + failed + skipped == 0)); then
@@ -172,7 +172,7 @@ if ((run_e2e)); then
     data=${LEEWAY_TEST_DATA:-$leeway_root/../shared/data}
     files=()
     [[ ! -d $data ]] || files=(--files "$data" --most-bytes 6000000)
-    step "tokens against tiktoken ($preset)" "tokens-$preset" timeout --kill-after=10 600 \
+    step "tokens against tiktoken ($preset)" "tokens-$preset" timeout --kill-after=10 1200 \
         "$leeway_rivals/bin/python3" "$leeway_root/tests/tokens/differential.py" \
         --leeway "$binaries/leeway" --strings 2000 "${files[@]}" || status=$?
     if ((status == 0)); then passed=$((passed + 1)); else failed=$((failed + 1)); fi
