@@ -11,8 +11,8 @@ leeway_node_sdk_source=$leeway_root/tests/e2e/node
 
 # What the vocabulary files are made from: pins, and the code that writes them.
 leeway_vocabulary_sources=("$leeway_root/tools/tokens/build_vocabulary.cpp"
-    "$leeway_root"/src/tokens/{base64,tiktoken_file,vocabulary,vocabulary_builder}.cpp
-    "$leeway_root"/src/base/{hash,random}.cpp)
+    "$leeway_root"/src/tokens/{tiktoken_file,vocabulary,vocabulary_builder}.cpp
+    "$leeway_root"/src/base/{base64,hash,random}.cpp)
 
 # One call for all: this is on the path of every ./run.
 _leeway_hashes() {
