@@ -133,9 +133,9 @@ std::vector<ReplaySignals> ReplayedRouter::signals_of(const RecordedRequest& req
 
 std::optional<ReplayedDecision> ReplayedRouter::decide(const RecordedRequest& request) const {
     vectors_->request = &request;
-    // Of a text that was not kept, the stage sees one that no other request has.
-    const std::string kept_as = request.cues ? request.id.text() : std::string();
-    const std::string body = chat_of(request.cues ? std::string_view(kept_as) : request.text);
+    // Of a text that was not kept, the stage sees one that no other request has: something was said.
+    const bool unseen = request.cues || (request.text.empty() && request.vector.empty());
+    const std::string body = chat_of(unseen ? request.id.text() : std::string(request.text));
     auto view = wire::openai::parse_request(pipeline::Endpoint::kChatCompletions, body);
     if (!view) return std::nullopt;
     AtOnce executor;

@@ -183,6 +183,8 @@ TEST(ReplayRouter, EstimatesWhatOnlyOneModelAnswered) {
 TEST(ReplayRouter, WithoutAVectorNothingIsDecided) {
     Recording recorded = recording(100, 3);
     for (std::size_t i = 0; i < 30; ++i) recorded.requests[i].vector = {};
+    // Of a ledger's request nobody has the text, either; that is not as if nothing had been said.
+    for (std::size_t i = 0; i < 10; ++i) recorded.requests[i].text = {};
     const ReplayedRouter policy(router_of(kWorthHalf), {.spending = kWorthHalf, .reference = 1});
     const auto report = replay(policy, recorded.requests, kPlan);
     ASSERT_TRUE(report.has_value());
