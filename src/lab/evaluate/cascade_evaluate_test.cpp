@@ -1,5 +1,6 @@
 #include "lab/evaluate/cascade_evaluate.hpp"
 
+#include "base/chances.hpp"
 #include "json/testing/test_data.hpp"
 #include "lab/evaluate/cascade_replay.hpp"
 #include "lab/evaluate/cascade_rivals.hpp"
@@ -10,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <random>
@@ -137,6 +139,31 @@ TEST(CascadeRivals, FrugalGptKeepsItsBudgetAndFindsAGoodChain) {
     CascadeData two = data;
     two.outcomes.models.pop_back();
     EXPECT_EQ(frugal_gpt(two.outcomes, top).models[0], 0);
+}
+
+TEST(CascadeRivals, FrugalGptFindsItsChainWhereScoresAreEqual) {
+    // Six scores in all: right or wrong, to a question of one of three lengths. So there are few cuts.
+    Chances chances(4);
+    cascade::Labelled labels;
+    labels.models.resize(3);
+    const std::array<double, 3> able{0.4, 0.7, 1};
+    const std::array<double, 3> cost{1, 3, 10};
+    for (std::size_t row = 0; row < 200; ++row) {
+        const double hard = chances.uniform();
+        const double length = static_cast<double>(row % 3);
+        for (std::size_t m = 0; m < 3; ++m) {
+            const bool right = hard < able[m];
+            labels.models[m].quality.push_back(right ? 1 : 0);
+            labels.models[m].cost.push_back(cost[m]);
+            labels.models[m].score.push_back({right ? 4.0 : 0.1, -length});
+        }
+    }
+    // All are right for 1 + 0.6 · 3 + 0.3 · 10 in the mean.
+    const cascade::Policy chosen = frugal_gpt(labels, 7);
+    const CostQuality played = cascade::outcome(chosen, labels);
+    EXPECT_EQ(chosen.size, 3);
+    EXPECT_LE(played.cost, 7);
+    EXPECT_GT(played.quality, 0.99);
 }
 
 TEST(CascadeEvaluate, GainsOverTheZeroRouterAndKeepsTheBudget) {

@@ -69,9 +69,23 @@ Shares climb(Shares begin, double step, const std::function<double(const Shares&
 /// The cut that accepts this share of the labelled answers.
 Score cut_at(const std::vector<Score>& falling, double share) {
     const auto n = static_cast<double>(falling.size());
-    const auto rows = static_cast<std::size_t>(std::clamp(share, 0.0, 1.0) * n);
+    constexpr double kRounding = 1e-6;  // of a share that is told as one of n rows
+    const auto rows = static_cast<std::size_t>(std::clamp(share, 0.0, 1.0) * n + kRounding);
     if (rows == 0) return {std::numeric_limits<double>::infinity(), 0};
     return falling[rows - 1];
+}
+
+/// The share of them that each cut of a grid accepts. Where scores are equal there are fewer cuts, so a cut's place tells
+/// no share.
+std::vector<double> shares_of(const CutGrid& grid, const std::vector<Score>& falling) {
+    std::vector<double> out;
+    for (std::size_t i = 0; i < grid.size(); ++i) {
+        const auto end = std::partition_point(falling.begin(), falling.end(),
+                                              [&](const Score& one) { return one >= grid.cut(i); });
+        out.push_back(static_cast<double>(end - falling.begin()) /
+                      static_cast<double>(falling.size()));
+    }
+    return out;
 }
 
 }  // namespace
@@ -80,12 +94,14 @@ cascade::Policy frugal_gpt(const Labelled& labels, double budget) {
     const std::size_t count = labels.models.size();
     std::vector<std::optional<CutGrid>> grids(count);
     std::vector<std::vector<Score>> falling(count);
+    std::vector<std::vector<double>> shares(count);
     const std::vector<CostQuality> singles = cascade::single_outcomes(labels);
     for (std::size_t m = 0; m < count; ++m) {
         if (labels.models[m].score.empty()) continue;
         grids[m].emplace(labels.models[m].score, kGridSteps);
         falling[m] = labels.models[m].score;
         std::sort(falling[m].begin(), falling[m].end(), std::greater<>());
+        shares[m] = shares_of(*grids[m], falling[m]);
     }
     const auto cheapest = std::min_element(
         singles.begin(), singles.end(),
@@ -104,23 +120,22 @@ cascade::Policy frugal_gpt(const Labelled& labels, double budget) {
                 double top = kTooDear;
                 Shares begin{};
                 for (std::size_t i = 0; i < grids[a]->size(); ++i) {
-                    for (std::size_t j = i; j < grids[b]->size(); ++j) {
+                    for (std::size_t j = 0; j < grids[b]->size(); ++j) {
+                        if (shares[b][j] < shares[a][i]) continue;
                         const CostQuality at = grid.at(i, j);
                         if (at.cost > budget || at.quality <= top) continue;
                         top = at.quality;
-                        begin = {static_cast<double>(i) / kGridSteps,
-                                 static_cast<double>(j) / kGridSteps};
+                        begin = {shares[a][i], shares[b][j]};
                     }
                 }
                 if (top < 0) continue;
-                const auto chain = [&](const Shares& shares) {
-                    const std::array cuts{cut_at(falling[a], shares[0]),
-                                          cut_at(falling[b], shares[1])};
+                const auto chain = [&](const Shares& of) {
+                    const std::array cuts{cut_at(falling[a], of[0]), cut_at(falling[b], of[1])};
                     return cascade::cascade_of(models, cuts);
                 };
-                const auto height = [&](const Shares& shares) {
-                    if (shares[0] < 0 || shares[1] > 1 || shares[1] < shares[0]) return kTooDear;
-                    const CostQuality at = cascade::outcome(chain(shares), labels);
+                const auto height = [&](const Shares& of) {
+                    if (of[0] < 0 || of[1] > 1 || of[1] < of[0]) return kTooDear;
+                    const CostQuality at = cascade::outcome(chain(of), labels);
                     return at.cost > budget ? kTooDear : at.quality;
                 };
                 // Only a chain that could become the best is refined: a step of the grid is worth less than this.
