@@ -95,6 +95,46 @@ TEST(CommandLine, ReadsKeys) {
     EXPECT_EQ(parsed<KeysRotateOptions>({"keys", "rotate", "web", "--overlap", "0"}).overlap, "0");
 }
 
+TEST(CommandLine, ReadsPolicy) {
+    using Action = PolicyOptions::Action;
+    const auto made = parsed<PolicyOptions>({"policy", "keygen", "--output", "k"});
+    EXPECT_EQ(made.action, Action::kKeygen);
+    EXPECT_EQ(made.output, "k");
+    const std::string key = std::string(43, 'A') + "=";
+    const auto shown =
+        parsed<PolicyOptions>({"policy", "show", "p.json", "--trusted-key", key, "--json"});
+    EXPECT_EQ(shown.action, Action::kShow);
+    EXPECT_EQ(shown.file, "p.json");
+    EXPECT_EQ(shown.trusted, std::vector<std::string>{key});
+    EXPECT_TRUE(shown.json);
+    EXPECT_NE(complaint({"policy"}), "");
+    EXPECT_NE(complaint({"policy", "keygen"}), "");
+    EXPECT_NE(complaint({"policy", "show"}), "");
+    EXPECT_NE(complaint({"policy", "show", "p.json", "--trusted-key", "me"}), "");
+    const auto tuned = parsed<TuneCascadeOptions>(
+        {"tune", "cascade", "--outcomes", "o.csv", "--models", "a,b", "--sign", "k"});
+    EXPECT_EQ(tuned.sign, "k");
+    EXPECT_EQ(parsed<TuneRouterOptions>(
+                  {"tune", "router", "--outcomes", "o.csv", "--budget", "1", "--sign", "k"})
+                  .sign,
+              "k");
+}
+
+TEST(CommandLine, ReadsReplayOfARouter) {
+    const auto file = parsed<ReplayOptions>({"replay", "--file", "o.csv", "--policy", "p",
+                                             "--models", "a,b,c", "--lambda", "3", "--reference",
+                                             "b", "--model", "m.gguf", "--no-embedding-cache"});
+    EXPECT_EQ(file.models.size(), 3U);
+    EXPECT_EQ(file.lambda, 3.0);
+    EXPECT_EQ(file.reference, "b");
+    EXPECT_EQ(file.embedding.model, "m.gguf");
+    EXPECT_NE(
+        complaint({"replay", "--file", "o.csv", "--policy", "p", "--lambda", "3", "--budget", "1"}),
+        "");
+    EXPECT_NE(complaint({"replay", "--file", "o.csv", "--policy", "p", "--budget", "0"}), "");
+    EXPECT_NE(complaint({"replay", "--ledger", "--policy", "p", "--model", "m"}), "");
+}
+
 TEST(CommandLine, ReadsReportAndExport) {
     const auto report =
         parsed<ReportCommand>({"report", "--by", "model", "--since", "7d", "--csv"});
