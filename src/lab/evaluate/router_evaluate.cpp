@@ -28,7 +28,7 @@ constexpr std::size_t kLambdas = 40;
 constexpr std::size_t kBudgets = 41;
 constexpr std::size_t kFrugalBudgets = 21;  // each is an optimisation of its own
 // More labels tell FrugalGPT's three cuts no more, and each chain that it tries counts them all.
-constexpr std::size_t kMostFrugalLabels = 2000;
+constexpr std::size_t kMostFrugalLabels = 1000;
 // Below this a difference is one of rounding.
 constexpr double kRounding = 1e-9;
 
