@@ -20,6 +20,7 @@ namespace {
 
 std::vector<std::string> names_of(const std::vector<StepKind>& kinds) {
     std::vector<std::string> out;
+    out.reserve(kinds.size());
     for (const StepKind& kind : kinds) out.push_back(kind.name);
     return out;
 }

@@ -25,6 +25,7 @@ public:
     [[nodiscard]] std::vector<Counted> counted() const {
         const std::lock_guard lock(mutex_);
         std::vector<Counted> out;
+        out.reserve(counts_.size());
         for (const auto& [of, count] : counts_) out.push_back({of.first, of.second, count});
         return out;
     }
