@@ -168,7 +168,7 @@ void ClientRequest::judge_stream(Leg& leg) {
     const State state = stream.state();
     if (tried.broken || state == State::kBroken) {
         const auto reason = deadline_->reason();
-        Error error = tried.broken ? std::move(*tried.broken) : stream.error();
+        Error error = tried.broken ? *tried.broken : stream.error();
         if (stream.refused()) {
             attempt_.cost = PicoUsd(0);  // it has made nothing
             end_attempt(200, ledger::EndState::kError);
