@@ -75,7 +75,7 @@ def test_replay_of_outcomes(gateway, upstream):
 
 def test_replay_demo(gateway, upstream):
     demo = pathlib.Path(__file__).resolve().parents[2] / "examples" / "demo" / "demo.py"
-    told = subprocess.run([sys.executable, demo, "--leeway", gateway.binary], capture_output=True, text=True, timeout=280)
+    told = subprocess.run([sys.executable, demo, "--leeway", gateway.binary], capture_output=True, text=True, timeout=900)
     assert told.returncode == 0, told
     for words in ("not enough evidence", "certified: at most 3.00 %", "small answered", "harmed", "◆ policy"):
         assert words in told.stdout, (words, told.stdout)
