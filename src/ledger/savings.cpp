@@ -224,6 +224,15 @@ Result<std::string> text_of(const ReportOptions& options, std::FILE* err) {
     return std::string();
 }
 
+/// Nine digits: beyond them an interval depends on the order in which its squares were added up, which is another one in
+/// each database.
+double rounded(double value) {
+    if (!(value > 0) || !std::isfinite(value)) return value;
+    constexpr int kDigits = 9;
+    const double scale = std::pow(10.0, kDigits - 1 - std::floor(std::log10(value)));
+    return std::isfinite(scale) ? std::round(value * scale) / scale : value;
+}
+
 }  // namespace
 
 Comparison compare_arms(std::string route, const ArmTotals& treated, const ArmTotals& held_out) {
@@ -241,7 +250,8 @@ Comparison compare_arms(std::string route, const ArmTotals& treated, const ArmTo
         return std::max(squares, 0.0) / (n - 1) / n;
     };
     out.difference_usd = mean(held_out) - mean(treated);
-    const double half = 1.96 * std::sqrt(variance_of_mean(treated) + variance_of_mean(held_out));
+    const double half =
+        rounded(1.96 * std::sqrt(variance_of_mean(treated) + variance_of_mean(held_out)));
     out.low_usd = out.difference_usd - half;
     out.high_usd = out.difference_usd + half;
     out.claim = out.low_usd > 0    ? Comparison::Claim::kSaves

@@ -109,7 +109,7 @@ public:
         wait_for_graph(*store);
     }
     void wait_for_graph(VectorStore& store) const {
-        for (int i = 0; i < 3000 && graph().empty(); ++i) std::this_thread::sleep_for(10ms);
+        for (int i = 0; i < 30'000 && graph().empty(); ++i) std::this_thread::sleep_for(10ms);
         EXPECT_GT(store.stats().graphs_built, 0U);
     }
     [[nodiscard]] std::string graph() const {
