@@ -37,9 +37,9 @@ pipeline::CacheMode cache_mode(ExactCacheMode mode) {
 double cost_ratio(const pipeline::Model& one, const pipeline::Model& other) {
     constexpr std::int64_t kAsked = 1000;
     constexpr std::int64_t kAnswered = 300;
-    constexpr std::chrono::milliseconds kLongest{10'000};
-    const auto of_one = worst_cost(*one.price, unix_now_s(), kLongest, kAsked, kAnswered);
-    const auto of_other = worst_cost(*other.price, unix_now_s(), kLongest, kAsked, kAnswered);
+    constexpr std::chrono::milliseconds kLongestCall{10'000};
+    const auto of_one = worst_cost(*one.price, unix_now_s(), kLongestCall, kAsked, kAnswered);
+    const auto of_other = worst_cost(*other.price, unix_now_s(), kLongestCall, kAsked, kAnswered);
     if (!of_one || !of_other || *of_other <= 0) return 0;
     return static_cast<double>(*of_one) / static_cast<double>(*of_other);
 }
