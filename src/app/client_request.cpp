@@ -5,6 +5,7 @@
 #include "base/hash.hpp"
 #include "base/strings.hpp"
 #include "guard/auth/key_directory.hpp"
+#include "methods/agent_cache/answer_judge.hpp"
 #include "wire/openai/request_view.hpp"
 
 namespace leeway::app {
@@ -45,9 +46,6 @@ std::optional<std::chrono::milliseconds> read_timeout(std::string_view text) {
     if (ms == 0) return std::nullopt;
     return std::chrono::milliseconds(ms);
 }
-
-// Of an answer that a shadow's is compared with.
-constexpr std::size_t kMostCompared = 256UL * 1024;
 
 ledger::Source source_of(pipeline::AnswerOrigin origin) {
     switch (origin) {
@@ -131,7 +129,7 @@ Task<void> ClientRequest::run() {
         verdict = pipeline::Reject{std::move(error)};
     }
     if (goes_on && compares())
-        context_.capture_bytes = std::max(context_.capture_bytes, kMostCompared);
+        context_.capture_bytes = std::max(context_.capture_bytes, agent_cache::kMostCompared);
     co_await follow(std::move(verdict));
     if (replay_lease_) keep_for_replay();
     if (!unembedded_.empty()) co_await keep_vector();

@@ -138,13 +138,14 @@ pipeline::LaterCall judge_call(const pipeline::Model& model, std::string_view qu
 }
 
 pipeline::LaterCall ask_again(
-    const pipeline::RequestContext& context, const pipeline::Model& model,
+    const pipeline::RequestContext& context, const pipeline::Model& model, bool logprobs,
     std::function<std::optional<pipeline::LaterCall>(const pipeline::LaterAnswer&)> then) {
     pipeline::LaterCall out;
     out.model = &model;
     if (auto body = json::parse_node(context.body)) {
         // Nobody reads along.
         for (const std::string_view key : {"stream", "stream_options"}) body->erase(key);
+        if (logprobs) body->at("logprobs") = Node::raw("true");
         out.body = body->json();
     }
     out.answer_tokens = context.view.answer_limit().value_or(0);

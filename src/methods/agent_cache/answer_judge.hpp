@@ -2,6 +2,7 @@
 
 #include "pipeline/context.hpp"
 
+#include <cstddef>
 #include <functional>
 #include <optional>
 #include <string>
@@ -20,6 +21,8 @@ enum class Comparison : std::uint8_t {
 /// The text of a whole answer as JSON. nullopt: it is none that may be given to anybody else, as it was cut at a limit or
 /// by a filter, refused, calls a tool or has several choices. Uses the thread's JSON indexer.
 [[nodiscard]] std::optional<std::string> answer_text(std::string_view completion);
+/// The most of an answer that is captured to be compared with another one, in bytes.
+inline constexpr std::size_t kMostCompared = 256UL * 1024;
 /// The same of what was captured, in either form.
 [[nodiscard]] std::optional<std::string> captured_text(const pipeline::Outcome& outcome);
 
@@ -29,9 +32,9 @@ enum class Comparison : std::uint8_t {
                                              std::string_view question, std::string_view kept,
                                              std::string_view fresh,
                                              std::function<void(std::optional<bool>)> then);
-/// Asks `model` again what the request asks. `then` as of LaterCall.
+/// Asks `model` again what the request asks; `logprobs`: and how sure it is of its answer. `then` as of LaterCall.
 [[nodiscard]] pipeline::LaterCall ask_again(
-    const pipeline::RequestContext& context, const pipeline::Model& model,
+    const pipeline::RequestContext& context, const pipeline::Model& model, bool logprobs,
     std::function<std::optional<pipeline::LaterCall>(const pipeline::LaterAnswer&)> then);
 
 inline constexpr std::string_view kAuditTag = "cache_audit";

@@ -243,14 +243,15 @@ Verdict respond(RequestContext& context, const LookPtr& look) {
     look->store->note_decision(context.id, look->place,
                                explain(*look, audited ? "hit, audited" : "hit"));
     if (audited) {
-        context.later.push_back(ask_again(
-            context, *context.model, [look](const LaterAnswer& answer) -> std::optional<LaterCall> {
-                if (!answer.complete) {
-                    look->controller->missed(look->decision);
-                    return std::nullopt;
-                }
-                return verify(look, answer.text, nullptr);
-            }));
+        context.later.push_back(
+            ask_again(context, *context.model, false,
+                      [look](const LaterAnswer& answer) -> std::optional<LaterCall> {
+                          if (!answer.complete) {
+                              look->controller->missed(look->decision);
+                              return std::nullopt;
+                          }
+                          return verify(look, answer.text, nullptr);
+                      }));
     }
     return pipeline::Respond{std::move(*given)};
 }

@@ -1,7 +1,6 @@
 #include "methods/cascade/cascade_stage.hpp"
 
 #include "base/random.hpp"
-#include "json/node.hpp"
 #include "methods/agent_cache/answer_form.hpp"
 #include "methods/agent_cache/answer_judge.hpp"
 #include "methods/cascade/check/agreement.hpp"
@@ -22,9 +21,6 @@ namespace leeway::cascade {
 namespace {
 
 using wire::StopReason;
-
-// Of an answer that another one is compared with.
-constexpr std::size_t kMostCompared = 256UL * 1024;
 
 /// What speaks against an answer, whatever its tokens say; empty: nothing. `refuses`: it says so itself.
 std::string_view fault_of(StopReason stop, bool refuses) {
@@ -54,8 +50,10 @@ std::string probability_text(double confidence) {
     return fmt::format("{:.{}f}", probability_of(confidence), 2 + more);
 }
 
-/// Of the request, where it has one.
-std::string_view format_of(const pipeline::RequestContext& context) {
+/// Of the request, where it has one and that is looked at: finding it reads the body once more.
+std::string_view format_of(const pipeline::RequestContext& context,
+                           const check::AnswerChecks& checks) {
+    if (!checks.schema) return {};
     return wire::openai::find_member(context.body, "response_format").in(context.body);
 }
 
@@ -64,7 +62,7 @@ Score score_of(double mean_logprob, std::int64_t input_tokens) {
 }
 
 /// Whether more calls may be made of what the request asks.
-bool leaves_traces(const pipeline::RequestContext& context, const pipeline::Model* judge) {
+bool may_ask_more(const pipeline::RequestContext& context, const pipeline::Model* judge) {
     if (agent_cache::says(context, "no-store")) return false;
     return judge == nullptr || judge->local || !context.local_only;
 }
@@ -141,8 +139,8 @@ struct CascadeStage::Learning final : pipeline::StageState {};
 void CascadeStage::begin_learning(pipeline::RequestContext& context) const {
     if (!use_.certificate || !use_.certificate->learns(fast_uniform())) return;
     const bool allowed = context.asker == nullptr || context.asker->may_answer(*use_.weak);
-    if (!allowed || !leaves_traces(context, use_.judge)) return;
-    context.capture_bytes = std::max(context.capture_bytes, kMostCompared);
+    if (!allowed || !may_ask_more(context, use_.judge)) return;
+    context.capture_bytes = std::max(context.capture_bytes, agent_cache::kMostCompared);
     context.keep(this, std::make_unique<Learning>());
 }
 
@@ -154,9 +152,9 @@ void CascadeStage::on_outcome(pipeline::RequestContext& context,
     auto text = agent_cache::captured_text(outcome);
     if (!text) return;
     pipeline::LaterCall call = agent_cache::ask_again(
-        context, *use_.weak,
+        context, *use_.weak, true,
         [certificate = use_.certificate, judge = use_.judge, checks = use_.checks,
-         asked = question_of(context), format = std::string(format_of(context)),
+         asked = question_of(context), format = std::string(format_of(context, use_.checks)),
          strong = std::move(*text)](const pipeline::LaterAnswer& weak) {
             // One that would not have been taken whatever its score tells nothing.
             if (!weak.complete || !weak.mean_logprob) return std::optional<pipeline::LaterCall>();
@@ -168,10 +166,6 @@ void CascadeStage::on_outcome(pipeline::RequestContext& context,
             return judged({weak.text, strong, asked, judge},
                           [certificate, score](bool harm) { certificate->learn(score, harm); });
         });
-    if (auto body = json::parse_node(call.body)) {
-        body->at("logprobs") = json::Node::raw("true");
-        call.body = body->json();
-    }
     call.tag = kCascadeLearnTag;
     context.later.push_back(std::move(call));
 }
@@ -184,9 +178,9 @@ std::string CascadeStage::question_of(const pipeline::RequestContext& context) c
 /// Asks the strong model, too, when the caller has the weak one's answer, and judges by what it says.
 void CascadeStage::audit(std::string text, const Score& score, const OnlineDecision& decision,
                          pipeline::RequestContext& context) const {
-    if (!leaves_traces(context, use_.judge) || (context.local_only && !use_.strong->local)) return;
+    if (!may_ask_more(context, use_.judge) || (context.local_only && !use_.strong->local)) return;
     pipeline::LaterCall call =
-        agent_cache::ask_again(context, *use_.strong,
+        agent_cache::ask_again(context, *use_.strong, false,
                                [certificate = use_.certificate, judge = use_.judge, score, decision,
                                 weak = std::move(text),
                                 asked = question_of(context)](const pipeline::LaterAnswer& strong) {
@@ -210,7 +204,8 @@ pipeline::TrialVerdict CascadeStage::judge(const wire::ChatAnswer& answer,
     if (!score) return {false, "no_logprobs"};
     auto text = wire::whole_text(answer.choices.front());
     const std::string_view wrong =
-        text ? check::fault_in(*text, format_of(context), use_.checks) : std::string_view();
+        text ? check::fault_in(*text, format_of(context, use_.checks), use_.checks)
+             : std::string_view();
     bool accepted = use_.cut && *score >= *use_.cut;
     if (use_.certificate) {
         // What is refused all the same is not audited; how scores are spread it tells, too.

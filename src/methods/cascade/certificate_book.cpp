@@ -41,67 +41,56 @@ std::optional<SelfCertified> read_certified(const json::Node& node) {
 }  // namespace
 
 CertificateInUse::CertificateInUse(const CascadeFile& file, const CertificateCare& care)
-    : care_(care), online_(settings_of(file, care), file.certificate, rows_of(file)) {
-    state_.serving = online_.serving();
-}
-
-/// After anything that may have ended or begun its service.
-void CertificateInUse::take_standing() {
-    if (state_.serving == online_.serving()) return;
-    state_.serving = online_.serving();
-    state_.why = state_.serving ? std::string() : online_.why();
-}
+    : care_(care), online_(settings_of(file, care), file.certificate, rows_of(file)) {}
 
 OnlineDecision CertificateInUse::decide(const Score& score, double chance) {
     const std::scoped_lock lock(mutex_);
-    if (!state_.serving) return {};
-    ++state_.decided;
+    if (!online_.serving()) return {};
+    ++counted_.decided;
     OnlineDecision out = online_.decide(score, chance);
-    take_standing();
     if (!out.weak) out.judge = false;  // the strong model has not answered yet
     return out;
 }
 
 void CertificateInUse::record(const Score& score, const OnlineDecision& decision, bool harm) {
     const std::scoped_lock lock(mutex_);
-    if (!state_.serving || !decision.judge) return;
-    ++state_.audited;
-    state_.harmed += harm ? 1 : 0;
+    if (!online_.serving() || !decision.judge) return;
+    ++counted_.audited;
+    counted_.harmed += harm ? 1 : 0;
     online_.record(score, decision, harm);
-    take_standing();
 }
 
 bool CertificateInUse::learns(double chance) const {
     if (chance >= care_.learn) return false;
     const std::scoped_lock lock(mutex_);
-    return !state_.serving;
+    return !online_.serving();
 }
 
 void CertificateInUse::learn(const Score& score, bool harm) {
     const std::scoped_lock lock(mutex_);
-    if (state_.serving) return;  // it is certified meanwhile
-    ++state_.learned;
+    if (online_.serving()) return;  // it is certified meanwhile
+    ++counted_.learned;
     online_.record(score, {.weak = false, .judge = true}, harm);
-    take_standing();
 }
 
 void CertificateInUse::demote(std::string why) {
     const std::scoped_lock lock(mutex_);
     online_.demote(std::move(why));
-    state_.serving = false;
-    state_.why = online_.why();
 }
 
 std::string_view CertificateInUse::obstacle() const {
     const std::scoped_lock lock(mutex_);
-    if (state_.serving) return {};
-    if (state_.why.empty()) return "no_evidence";
-    return state_.why.find("drift") != std::string::npos ? "drift" : "harm";
+    if (online_.serving()) return {};
+    if (online_.why().empty()) return "no_evidence";
+    return online_.why().find("drift") != std::string::npos ? "drift" : "harm";
 }
 
 CertificateInUse::State CertificateInUse::state() const {
     const std::scoped_lock lock(mutex_);
-    return state_;
+    State out = counted_;
+    out.serving = online_.serving();
+    if (!out.serving) out.why = online_.why();
+    return out;
 }
 
 std::optional<SelfCertified> CertificateInUse::by_itself() const {
@@ -112,7 +101,6 @@ std::optional<SelfCertified> CertificateInUse::by_itself() const {
 void CertificateInUse::resume(SelfCertified certified) {
     const std::scoped_lock lock(mutex_);
     online_.resume(std::move(certified));
-    take_standing();
 }
 
 Result<void> CertificateBook::restore(std::string_view text) {

@@ -60,12 +60,10 @@ public:
     void resume(SelfCertified certified);
 
 private:
-    void take_standing();
-
     const CertificateCare care_;
     mutable std::mutex mutex_;
     OnlineCertificate online_;
-    State state_;
+    State counted_;  // without its standing, which `online_` knows
 };
 
 /// The certificates that routes use, over reloads, and which of them were demoted or certified by themselves, over

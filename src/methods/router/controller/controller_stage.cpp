@@ -5,8 +5,8 @@
 #include "json/write.hpp"
 #include "methods/router/controller/plan.hpp"
 #include "methods/router/controller/plan_run.hpp"
+#include "methods/router/say.hpp"
 #include "wire/openai/request_edit.hpp"
-#include "wire/openai/said_answer.hpp"
 
 #include <fmt/format.h>
 
@@ -40,26 +40,6 @@ bool takes_any_text(const pipeline::RequestContext& context) {
         return wire::openai::find_member(context.body, key).present();
     };
     return !context.view.answer_limit() && !given("logprobs") && !given("stop");
-}
-
-pipeline::Verdict say(std::string_view text, pipeline::RequestContext& context) {
-    const std::string id = context.id.text();
-    wire::openai::SaidAnswer said;
-    said.id = id;
-    said.model = context.model->name;
-    said.created_unix_s = context.arrived_unix_us / 1'000'000;
-    said.text = text;
-    said.stream = context.view.stream;
-    said.include_usage = context.view.include_usage;
-    auto body = wire::openai::write_said_answer(said);
-    if (!body) return pipeline::Failed{std::move(body.error())};
-    pipeline::Respond out;
-    out.answer.body = std::make_shared<const std::string>(std::move(*body));
-    out.answer.form = context.wanted_form();
-    out.answer.usage_state = prices::UsageState::kZero;
-    out.answer.finish_reason = "stop";
-    out.answer.origin = pipeline::AnswerOrigin::kGateway;
-    return out;
 }
 
 /// What the calls cost that were made since the cost of all was `before`.

@@ -1,8 +1,8 @@
 #include "methods/router/semantic/semantic_decider.hpp"
 
+#include "methods/router/say.hpp"
 #include "methods/router/semantic/arguments/argument_report.hpp"
 #include "methods/router/semantic/user_turns.hpp"
-#include "wire/openai/said_answer.hpp"
 
 #include <fmt/format.h>
 
@@ -36,26 +36,6 @@ TableDecision resolved(const TableUse& use, Decision decision, std::string text)
     }
     out.decision = std::move(decision);
     out.text = std::move(text);
-    return out;
-}
-
-pipeline::Verdict say(std::string_view text, pipeline::RequestContext& context) {
-    const std::string id = context.id.text();
-    wire::openai::SaidAnswer said;
-    said.id = id;
-    said.model = context.model->name;
-    said.created_unix_s = context.arrived_unix_us / 1'000'000;
-    said.text = text;
-    said.stream = context.view.stream;
-    said.include_usage = context.view.include_usage;
-    auto body = wire::openai::write_said_answer(said);
-    if (!body) return pipeline::Failed{std::move(body.error())};
-    pipeline::Respond out;
-    out.answer.body = std::make_shared<const std::string>(std::move(*body));
-    out.answer.form = context.wanted_form();
-    out.answer.usage_state = prices::UsageState::kZero;
-    out.answer.finish_reason = "stop";
-    out.answer.origin = pipeline::AnswerOrigin::kGateway;
     return out;
 }
 
